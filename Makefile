@@ -1,0 +1,62 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+STUBS := libs/sdk
+LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
+
+.PHONY: help setup generate format lint types check test smoke run down lock
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+$(BIN)/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --quiet --disable-pip-version-check install uv==0.13.8
+
+setup: $(BIN)/uv ## make the environment in .venv, everything pinned
+	$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --editable .
+
+lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 --quiet --output-file requirements.lock
+
+generate: ## generate the stubs under libs/sdk from proto/
+	$(BIN)/python deploy/generate.py proto $(STUBS)
+
+format: ## format protos and Python
+	$(BIN)/buf format --write
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+lint: ## lint protos, Python, imports and shape
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/buf lint
+	if [ -n "$(LAST_MAIN)" ]; then $(BIN)/buf breaking --against ".git#ref=$(LAST_MAIN)"; fi
+	$(BIN)/python deploy/generate.py --check proto $(STUBS)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports
+	$(BIN)/python deploy/shape.py
+
+types: ## check types
+	$(BIN)/mypy
+
+check: lint types ## everything that needs no running service
+
+test: ## run the tests, through real services
+	$(BIN)/pytest
+
+smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
+	$(BIN)/python -P -m tests.e2e.smoke
+
+run: setup ## start the mesh with a demo collection; Ctrl-C stops it
+	$(BIN)/python -P -m deploy.local.demo
+
+down: ## stop the mesh that `make run` started
+	$(BIN)/semantik down
