@@ -1,0 +1,149 @@
+"""The one exception a servicer raises, and its form on the wire."""
+
+from collections.abc import Mapping
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+from grpc_status import rpc_status
+
+from semantik.error.v1.error_reason_pb2 import ErrorReason
+
+DOMAIN = "semantik"
+_PREFIX = "ERROR_REASON_"
+
+# A peer's answer in these codes is about the caller's request and passes through as it is.
+_PASSED_ON = {
+    StatusCode.INVALID_ARGUMENT,
+    StatusCode.NOT_FOUND,
+    StatusCode.ALREADY_EXISTS,
+    StatusCode.PERMISSION_DENIED,
+    StatusCode.FAILED_PRECONDITION,
+    StatusCode.RESOURCE_EXHAUSTED,
+    StatusCode.ABORTED,
+    StatusCode.OUT_OF_RANGE,
+}
+
+
+class Failure(Exception):  # noqa: N818 - it is an answer, not a defect
+    """A refusal or fault a client is told about: a gRPC code, a reason from the contract, one sentence.
+
+    ``field`` names the request field at fault; ``retry_after`` tells in seconds when trying again may help.
+    """
+
+    def __init__(
+        self,
+        code: StatusCode,
+        reason: "ErrorReason.ValueType",
+        message: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        field: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.metadata = dict(metadata or {})
+        self.field = field
+        self.retry_after = retry_after
+
+    @property
+    def reason_name(self) -> str:
+        return ErrorReason.Name(self.reason).removeprefix(_PREFIX)
+
+    def proto(self) -> status_pb2.Status:
+        """Return the failure as ``google.rpc.Status`` with its details packed."""
+        details = [error_details_pb2.ErrorInfo(reason=self.reason_name, domain=DOMAIN, metadata=self.metadata)]
+        packed = [_packed(detail) for detail in details]
+        if self.field:
+            violation = error_details_pb2.BadRequest.FieldViolation(field=self.field, description=self.message)
+            packed.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+        if self.retry_after is not None:
+            delay = duration_pb2.Duration()
+            delay.FromMilliseconds(round(self.retry_after * 1000))
+            packed.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+        return status_pb2.Status(code=self.code.value[0], message=self.message, details=packed)
+
+    async def abort(self, context: "grpc.aio.ServicerContext[object, object]") -> None:
+        """End the call with this failure; raises, as every abort does."""
+        status = rpc_status.to_status(self.proto())
+        if self.retry_after is not None:
+            seconds = str(max(1, round(self.retry_after)))
+            status = _Status(status.code, status.details, (*status.trailing_metadata, ("retry-after", seconds)))
+        await context.abort_with_status(status)
+
+
+class _Status(grpc.Status):
+    def __init__(self, code: StatusCode, details: str, trailing_metadata: tuple[tuple[str, str | bytes], ...]) -> None:
+        self.code = code
+        self.details = details
+        self.trailing_metadata = trailing_metadata
+
+
+def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo) -> any_pb2.Any:
+    detail = any_pb2.Any()
+    detail.Pack(message)
+    return detail
+
+
+def not_found(noun: str, identifier: str) -> Failure:
+    """Return the answer for what does not exist and for what the caller may not know of: they never differ."""
+    reason = ErrorReason.Value(f"{_PREFIX}{noun.upper()}_NOT_FOUND")
+    return Failure(StatusCode.NOT_FOUND, reason, f"{noun} {identifier} does not exist", {f"{noun}_id": identifier})
+
+
+def invalid(field: str, message: str, rule: str = "") -> Failure:
+    """Return INVALID_ARGUMENT for one field of a request."""
+    metadata = {"field": field, "rule": rule} if rule else {"field": field}
+    return Failure(StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, f"{field}: {message}", metadata, field=field)
+
+
+def unavailable(dependency: str) -> Failure:
+    """Return UNAVAILABLE for a store or peer that cannot be reached."""
+    return Failure(
+        StatusCode.UNAVAILABLE,
+        ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+        f"{dependency} cannot be reached at the moment",
+        {"dependency": dependency},
+        retry_after=1.0,
+    )
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    """Return the ErrorInfo reason of a peer's answer, or an empty string."""
+    status = rpc_status.from_call(error)
+    for detail in status.details if status else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            return str(info.reason)
+    return ""
+
+
+def from_peer(error: grpc.aio.AioRpcError) -> Failure | None:
+    """Translate a peer's answer into ours, or return None where it means a fault on our side."""
+    code = error.code()
+    if code is StatusCode.UNAVAILABLE:
+        return unavailable("a service of the mesh")
+    if code is StatusCode.DEADLINE_EXCEEDED:
+        return Failure(code, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED, "the work was not done within the deadline")
+    if code not in _PASSED_ON:
+        return None
+    status = rpc_status.from_call(error)
+    if status is None:
+        return None
+    metadata: dict[str, str] = {}
+    reason, field, retry_after = "", "", None
+    for detail in status.details:
+        info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(bad) and bad.field_violations:
+            field = bad.field_violations[0].field
+        elif detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+    if f"{_PREFIX}{reason}" not in ErrorReason.keys():  # noqa: SIM118 - an enum wrapper, not a dict
+        return None
+    return Failure(code, ErrorReason.Value(f"{_PREFIX}{reason}"), status.message, metadata, field=field, retry_after=retry_after)

@@ -1,0 +1,71 @@
+"""How one service of the mesh proves to another who it is."""
+
+import secrets
+import time
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+LIFETIME_SECONDS = 60
+_RENEW_SECONDS = 30
+_LEEWAY_SECONDS = 5
+_TYPE = "mesh+jwt"
+
+
+class MeshIdentity:
+    """Signs and verifies mesh tokens (JWT, ES256; issuer = caller, audience = callee, 60 s)."""
+
+    def __init__(self, service: str, key_pem: bytes) -> None:
+        self.service = service
+        self._key = ECKey.import_key(key_pem)
+        self._pem = key_pem
+        self._signed: dict[str, tuple[float, str]] = {}
+        self._verified: dict[str, tuple[float, str]] = {}
+
+    @classmethod
+    def from_file(cls, service: str, path: Path) -> "MeshIdentity":
+        return cls(service, path.read_bytes())
+
+    def token(self, audience: str) -> str:
+        """Return a token for calls to ``audience``, the same one for half its life."""
+        now = time.time()
+        renew_at, token = self._signed.get(audience, (0.0, ""))
+        if now >= renew_at:
+            times = {"iat": int(now), "exp": int(now) + LIFETIME_SECONDS}
+            claims = {"iss": self.service, "aud": audience, "jti": secrets.token_hex(8), **times}
+            token = jwt.encode({"alg": "ES256", "typ": _TYPE}, claims, self._key, algorithms=["ES256"])
+            self._signed[audience] = (now + _RENEW_SECONDS, token)
+        return token
+
+    def verify(self, token: str) -> str | None:
+        """Return the calling service of a token meant for this one, None if the token does not hold."""
+        now = time.time()
+        expires, caller = self._verified.get(token, (0.0, ""))
+        if now < expires:
+            return caller
+        try:
+            decoded = jwt.decode(token, self._key, algorithms=["ES256"])
+        except (JoseError, ValueError):
+            return None
+        claims = decoded.claims
+        fresh = claims.get("iat", now + 1e9) <= now + _LEEWAY_SECONDS and now < claims.get("exp", 0) + _LEEWAY_SECONDS
+        if decoded.header.get("typ") != _TYPE or claims.get("aud") != self.service or not claims.get("iss") or not fresh:
+            return None
+        if len(self._verified) > 1000:
+            self._verified.clear()
+        self._verified[token] = (float(claims["exp"]), str(claims["iss"]))
+        return str(claims["iss"])
+
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 secret bytes for one purpose, the same on every replica of the mesh (HKDF, RFC 5869)."""
+        return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._pem)
+
+
+def new_key() -> bytes:
+    """Return a fresh ES256 private key as PEM."""
+    pem: bytes = ECKey.generate_key("P-256").as_pem(private=True)
+    return pem

@@ -1,0 +1,22 @@
+"""The first and last lines of every process."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from libs.rpc.settings import MeshSettings
+from libs.telemetry import logs, metrics, traces
+
+
+def run(service: str, settings: MeshSettings, main: Coroutine[Any, Any, None]) -> None:
+    """Run ``main`` to its end with logs, metrics and traces of ``service``, on uvloop where that is on."""
+    logs.start(service, settings.log_format, settings.log_level)
+    metrics.start(settings.metrics_address)
+    traces.start(service, settings.otel_exporter_otlp_endpoint)
+    factory = None
+    if settings.use_uvloop:
+        import uvloop  # noqa: PLC0415 - only who uses it pays for it
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)
