@@ -1,0 +1,48 @@
+"""UserService: users see their own account."""
+
+from datetime import datetime
+
+from libs.db.engine import Sessions
+from libs.rpc import request as requests
+from libs.rpc.boundary import Context
+from libs.rpc.errors import not_found
+from libs.rpc.identity import Revocation, Verifier, token_invalid
+from libs.rpc.paging import Pager, page_size
+from semantik.auth.v1 import user_service_pb2 as messages
+from semantik.auth.v1 import user_service_pb2_grpc
+from services.auth.servicer.shapes import session_message, user_message
+from services.auth.store import sessions, users
+
+
+class UserServicer(user_service_pb2_grpc.UserServiceServicer):
+    def __init__(self, database: Sessions, pager: Pager, verifier: Verifier) -> None:
+        self._sessions = database
+        self._pager = pager
+        self._verifier = verifier
+
+    async def GetMe(self, request: messages.GetMeRequest, context: Context) -> messages.GetMeResponse:
+        async with self._sessions() as session:
+            user = await users.by_id(session, requests.principal().user_id)
+        if user is None:
+            raise token_invalid()
+        return messages.GetMeResponse(user=user_message(user))
+
+    async def ListSessions(self, request: messages.ListSessionsRequest, context: Context) -> messages.ListSessionsResponse:
+        principal, size = requests.principal(), page_size(request)
+        cursor = self._pager.cursor(request, principal)
+        before = (datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None
+        async with self._sessions() as session:
+            rows = await sessions.live(session, principal.user_id, size + 1, before)
+        page = rows[:size]
+        token = self._pager.token([page[-1].start_time.isoformat(), page[-1].family_id], request, principal) if len(rows) > size else ""
+        found = [session_message(row, principal.session_id) for row in page]
+        return messages.ListSessionsResponse(sessions=found, next_page_token=token)
+
+    async def RevokeSession(self, request: messages.RevokeSessionRequest, context: Context) -> messages.RevokeSessionResponse:
+        async with self._sessions.begin() as session:
+            if not await sessions.owned(session, request.session_id, requests.principal().user_id):
+                raise not_found("session", request.session_id)
+            row = await sessions.revoke(session, request.session_id, "session revoked")
+        if row is not None:
+            self._verifier.revoke(Revocation(row.seq, request.session_id, row.not_before.timestamp()))
+        return messages.RevokeSessionResponse()

@@ -1,0 +1,29 @@
+"""What the auth service reads from its environment."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from libs.db.engine import DatabaseSettings
+from libs.rpc.settings import Environment, MeshSettings
+from services.auth.tables import Role
+
+
+class Settings(MeshSettings, DatabaseSettings):
+    signing_key_dir: Path
+    registration_open: bool = True
+    default_role: Role = Role.POWER_USER
+    access_token_lifetime_seconds: int = Field(default=900, ge=60, le=86400)
+    refresh_token_lifetime_seconds: int = Field(default=30 * 86400, ge=3600)
+    refresh_grace_seconds: float = Field(default=10.0, ge=0)
+
+    @model_validator(mode="after")
+    def _administrators_are_made_not_born(self) -> Self:
+        if self.default_role is Role.ADMIN:
+            raise ValueError("DEFAULT_ROLE must not be ADMIN")
+        return self
+
+    @property
+    def may_generate_keys(self) -> bool:
+        return self.environment is Environment.LOCAL

@@ -1,0 +1,72 @@
+"""Queries on refresh tokens, sessions and revocations."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.db.tables import now
+from services.auth.tables import AuditEntry, RefreshToken, Revocation
+
+# Longer than any access token lives, so that nothing that still matters is forgotten.
+_REVOCATIONS_MATTER = timedelta(days=1)
+
+
+async def add(session: AsyncSession, token: RefreshToken) -> None:
+    session.add(token)
+    await session.flush()
+
+
+async def presented(session: AsyncSession, token_hash: str) -> RefreshToken | None:
+    """Find a refresh token and lock it until the transaction ends."""
+    statement = select(RefreshToken).where(RefreshToken.token_hash == token_hash).with_for_update()
+    return (await session.scalars(statement)).one_or_none()
+
+
+async def find(session: AsyncSession, token_hash: str) -> RefreshToken | None:
+    return await session.get(RefreshToken, token_hash)
+
+
+async def owned(session: AsyncSession, family_id: str, user_id: str) -> bool:
+    """Tell whether the family is the user's."""
+    statement = select(func.count()).where(RefreshToken.family_id == family_id, RefreshToken.user_id == user_id)
+    return bool(await session.scalar(statement))
+
+
+async def revoke(session: AsyncSession, family_id: str, reason: str) -> Revocation | None:
+    """End a session: its refresh tokens and, by a revocation, its access tokens. None if it had ended already."""
+    moment = now()
+    statement = (
+        update(RefreshToken).where(RefreshToken.family_id == family_id, RefreshToken.revoke_time.is_(None)).values(revoke_time=moment)
+    )
+    result = await session.execute(statement.returning(RefreshToken.token_hash))
+    if not result.all():
+        return None
+    revocation = Revocation(session_id=family_id, not_before=moment, reason=reason)
+    session.add(revocation)
+    await session.execute(delete(Revocation).where(Revocation.not_before < moment - _REVOCATIONS_MATTER))
+    await session.flush()
+    return revocation
+
+
+async def live(session: AsyncSession, user_id: str, limit: int, before: tuple[datetime, str] | None) -> list[RefreshToken]:
+    """List the newest token of each live session, the newest session first."""
+    statement = select(RefreshToken).where(
+        RefreshToken.user_id == user_id,
+        RefreshToken.revoke_time.is_(None),
+        RefreshToken.use_time.is_(None),
+        RefreshToken.expire_time > func.clock_timestamp(),
+    )
+    if before is not None:
+        statement = statement.where(tuple_(RefreshToken.start_time, RefreshToken.family_id) < before)
+    statement = statement.order_by(RefreshToken.start_time.desc(), RefreshToken.family_id.desc()).limit(limit)
+    return list((await session.scalars(statement)).all())
+
+
+async def revocations_after(session: AsyncSession, seq: int) -> list[Revocation]:
+    return list((await session.scalars(select(Revocation).where(Revocation.seq > seq).order_by(Revocation.seq).limit(1000))).all())
+
+
+async def audit(session: AsyncSession, entry: AuditEntry) -> None:
+    session.add(entry)
+    await session.flush()

@@ -1,0 +1,63 @@
+"""Access and refresh tokens: how they are made."""
+
+import hashlib
+import hmac
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from joserfc import jwt
+
+from libs.rpc.identity import AUDIENCE, ISSUER, TOKEN_TYPE
+from libs.rpc.mesh import MeshIdentity
+from services.auth.keys import SigningKeys
+
+_PREFIX = "smr_"
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    value: str
+    expire_time: datetime
+
+
+class Tokens:
+    """Makes access tokens (JWT, ES256) and refresh tokens (opaque).
+
+    The successor of a refresh token is HMAC(key, token): two refreshes at once get the same one, and nothing is stored
+    from which it could be told.
+    """
+
+    def __init__(self, keys: SigningKeys, mesh: MeshIdentity, access_seconds: int) -> None:
+        self._keys = keys
+        self._refresh_key = mesh.derive("refresh tokens")
+        self._access = timedelta(seconds=access_seconds)
+
+    def access(self, user_id: str, role: str, session_id: str) -> AccessToken:
+        issued = round(time.time(), 3)
+        expires = int(issued + self._access.total_seconds())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": user_id,
+            "sid": session_id,
+            "role": role,
+            "iat": issued,
+            "exp": expires,
+            "jti": uuid.uuid4().hex,
+        }
+        header = {"alg": "ES256", "typ": TOKEN_TYPE, "kid": str(self._keys.current.kid)}
+        value = jwt.encode(header, claims, self._keys.current, algorithms=["ES256"])
+        return AccessToken(value, datetime.fromtimestamp(expires, UTC))
+
+    def first_refresh(self) -> str:
+        return _PREFIX + secrets.token_urlsafe(32)
+
+    def next_refresh(self, token: str) -> str:
+        return _PREFIX + hmac.digest(self._refresh_key, token.encode(), "sha256").hex()
+
+
+def token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
