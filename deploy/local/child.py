@@ -1,0 +1,157 @@
+"""One process of the mesh: started, watched, restarted with back-off, stopped; its output kept in a capped log."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import pwd
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LOG_BYTES = 4 * 1024 * 1024
+_PR_SET_PDEATHSIG = 1
+_FIRST_BACKOFF = 0.2
+_LAST_BACKOFF = 10.0
+_STEADY_SECONDS = 30.0
+_READY_POLL = 0.05
+
+Ready = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How to run one process. ``account`` is whom to run as; ``directory`` its working directory."""
+
+    name: str
+    command: Sequence[str]
+    ready: Ready
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 10.0
+    account: pwd.struct_passwd | None = None
+    directory: Path | None = None
+    port: int = 0
+
+
+class Child:
+    """Keeps the process of ``spec`` alive until stopped."""
+
+    def __init__(self, spec: Spec, logs: Path) -> None:
+        self.spec = spec
+        self.state = "waiting"
+        self.restarts = 0
+        self.pid = 0
+        self._log = logs / f"{spec.name}.log"
+        self._process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._stopping = False
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._keep_alive())
+
+    async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109 - the caller's budget
+        """Wait until the process answers; raises TimeoutError."""
+        await asyncio.wait_for(self._ready.wait(), timeout)
+
+    async def stop(self) -> None:
+        """Ask the process to end, and make it if it does not within its time."""
+        self._stopping = True
+        if self._process is not None and self._process.returncode is None:
+            self.state = "stopping"
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(self.spec.stop_signal)
+            try:
+                await asyncio.wait_for(self._process.wait(), self.spec.stop_seconds)
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+        if self._task is not None:
+            if self._process is None or self._process.returncode is not None:
+                self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self.state = "stopped"
+
+    async def _keep_alive(self) -> None:
+        backoff = _FIRST_BACKOFF
+        while not self._stopping:
+            started = time.monotonic()
+            await self._run_once()
+            if self._stopping:
+                return
+            self.restarts += 1
+            self.state = "restarting"
+            backoff = _FIRST_BACKOFF if time.monotonic() - started > _STEADY_SECONDS else min(backoff * 2, _LAST_BACKOFF)
+            await asyncio.sleep(backoff)
+
+    async def _run_once(self) -> None:
+        self.state = "starting"
+        self._ready.clear()
+        account = self.spec.account
+        self._process = await asyncio.create_subprocess_exec(
+            *self.spec.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=dict(self.spec.environment),
+            cwd=self.spec.directory,
+            start_new_session=True,
+            preexec_fn=_die_with_parent(self.spec.stop_signal),
+            user=account and account.pw_uid,
+            group=account and account.pw_gid,
+            extra_groups=None if account is None else [],
+        )
+        self.pid = self._process.pid
+        watch = asyncio.create_task(self._watch_ready())
+        try:
+            await self._copy_log()
+            await self._process.wait()
+        finally:
+            watch.cancel()
+            self._ready.clear()
+            self.pid = 0
+
+    async def _watch_ready(self) -> None:
+        while True:
+            answered = await self.spec.ready()
+            if answered:
+                self.state = "ready"
+                self._ready.set()
+            elif self._ready.is_set():
+                self.state = "not ready"
+                self._ready.clear()
+            await asyncio.sleep(2.0 if answered else _READY_POLL)
+
+    async def _copy_log(self) -> None:
+        assert self._process is not None  # noqa: S101 - for the type checker
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        file = self._log.open("ab")
+        try:
+            while data := await self._process.stdout.read(65536):
+                if file.tell() + len(data) > _LOG_BYTES:
+                    file.close()
+                    self._log.replace(self._log.with_suffix(".log.1"))
+                    file = self._log.open("ab")
+                file.write(data)
+                file.flush()
+        finally:
+            file.close()
+
+
+def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """Return what makes a child get ``number`` when the supervisor dies, where the kernel offers it (Linux)."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, number.value)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), number)
+
+    return ask

@@ -1,0 +1,85 @@
+"""The data directory of one mesh: what lies where in it."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_SOCKET_PATH_LIMIT = 90  # of 107 bytes, leaving room for the socket's own name
+_ROOTS_STATE = Path("/var/lib/semantik")
+
+
+@dataclass(frozen=True)
+class Home:
+    """A data directory; only its owner may look into it."""
+
+    path: Path
+
+    def prepare(self) -> None:
+        for directory in (self.path, self.logs, self.keys, self.models, self.objects, self.vectors, self.run):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.chmod(0o700)
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def models(self) -> Path:
+        return self.path / "models"
+
+    @property
+    def objects(self) -> Path:
+        return self.path / "objects"
+
+    @property
+    def vectors(self) -> Path:
+        return self.path / "vectors"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def run(self) -> Path:
+        """Where sockets and rendered files go: in the data directory, unless its path is too long for a socket."""
+        if len(str(self.path)) <= _SOCKET_PATH_LIMIT - len("/run"):
+            return self.path / "run"
+        return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"semantik-{self.fingerprint}"  # noqa: S108 - 0700, named by digest
+
+    @property
+    def postgres(self) -> Path:
+        """Where Postgres lives. It refuses to run as root and could not enter root's directories: there it gets its own."""
+        return _ROOTS_STATE / self.fingerprint if os.geteuid() == 0 else self.path / "postgres"
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(str(self.path).encode()).hexdigest()[:12]
+
+    def secret(self, name: str) -> str:
+        """Return the secret of this name, made on first use, in a file only the owner can read."""
+        return self.secret_file(name, lambda: secrets.token_urlsafe(32).encode()).read_text()
+
+    def secret_file(self, name: str, make: Callable[[], bytes]) -> Path:
+        path = self.keys / name
+        if not path.exists():
+            fresh = path.with_suffix(".new")
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(make())
+            fresh.rename(path)
+        return path
+
+
+def default_home() -> Home:
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Home(Path(base) / "semantik")

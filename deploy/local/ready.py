@@ -1,0 +1,81 @@
+"""Asks each kind of process, in its own protocol, whether it answers."""
+
+import asyncio
+from pathlib import Path
+
+import grpc
+import psycopg
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deploy.local.child import Ready
+
+_SECONDS = 1.0
+
+
+def grpc_health(port: int, headers: tuple[tuple[str, str], ...] = ()) -> Ready:
+    """Ready once the gRPC server on ``port`` says SERVING."""
+    channel: list[grpc.aio.Channel] = []
+
+    async def ready() -> bool:
+        if not channel:
+            options = [
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 200),
+                ("grpc.min_reconnect_backoff_ms", 50),
+            ]
+            channel.append(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options))
+        try:
+            answer = await health_pb2_grpc.HealthStub(channel[0]).Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS, metadata=headers)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    return ready
+
+
+def http_ok(port: int, path: str) -> Ready:
+    """Ready once ``GET path`` answers 200."""
+
+    async def ready() -> bool:
+        try:
+            async with asyncio.timeout(_SECONDS):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
+                status = await reader.readline()
+                writer.close()
+        except (OSError, TimeoutError):
+            return False
+        return b" 200 " in status
+
+    return ready
+
+
+def redis_pong(socket: Path, password: str) -> Ready:
+    """Ready once Redis answers PING."""
+
+    async def ready() -> bool:
+        try:
+            async with asyncio.timeout(_SECONDS):
+                reader, writer = await asyncio.open_unix_connection(str(socket))
+                writer.write(f"AUTH {password}\r\nPING\r\n".encode())
+                answers = await reader.readline() + await reader.readline()
+                writer.close()
+        except (OSError, TimeoutError):
+            return False
+        return b"+PONG" in answers
+
+    return ready
+
+
+def postgres_accepts(dsn: str) -> Ready:
+    """Ready once Postgres takes a connection."""
+
+    async def ready() -> bool:
+        try:
+            connection = await psycopg.AsyncConnection.connect(dsn, connect_timeout=2)
+        except psycopg.OperationalError:
+            return False
+        await connection.close()
+        return True
+
+    return ready

