@@ -6,7 +6,8 @@ from sqlalchemy import create_engine, pool, text
 config = context.config
 schema = config.attributes["schema"]
 
-engine = create_engine(config.attributes["url"], poolclass=pool.NullPool)
+# A role named like its schema would find it by default, and Alembic would take its tables for somebody else's.
+engine = create_engine(config.attributes["url"], poolclass=pool.NullPool, connect_args={"options": "-c search_path=public"})
 with engine.connect() as connection:
     # One migration of a schema at a time, however many replicas start.
     connection.execute(text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": f"migrate {schema}"})
