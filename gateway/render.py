@@ -1,0 +1,140 @@
+"""Fills in ``envoy.yaml``: ``python -P -m gateway.render --help`` prints or writes the finished file."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from gateway import contract
+from gateway.errors import mappers
+
+_TEMPLATE = Path(__file__).parent / "envoy.yaml"
+_UNARY_SECONDS = 60
+_STREAM_HOURS = 24
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The settings of one gateway. ``endpoints`` maps a cluster to ``host:port`` of its replicas; ``admin`` is a socket's path or host:port."""
+
+    endpoints: Mapping[str, Sequence[str]]
+    descriptor: Path
+    port: int
+    host: str = "127.0.0.1"
+    admin: str = "127.0.0.1:9901"
+    cors_origins: Sequence[str] = field(default=())
+    trusted_hops: int = 0
+
+    def render(self) -> str:
+        """Return Envoy's configuration as YAML."""
+        values: dict[str, Any] = {name: [_endpoints(self.endpoints[name])] for name in contract.CLUSTERS}
+        values |= {
+            "admin": _admin(self.admin),
+            "host": self.host,
+            "port": self.port,
+            "trusted_hops": self.trusted_hops,
+            "cors_origins": [{"exact": origin} for origin in self.cors_origins],
+            "descriptor": str(self.descriptor),
+            "services": [service.full_name for service in contract.public_services()],
+        }
+        # JSON is YAML: every value is quoted once, by a serialiser.
+        filled = {name: json.dumps(value) for name, value in values.items()}
+        filled["errors"] = _lines(mappers(), 12)
+        filled["routes"] = _lines(_routes(), 14)
+        return Template(_TEMPLATE.read_text()).substitute(filled)
+
+
+def _lines(items: Sequence[Any], indent: int) -> str:
+    return ("\n" + " " * indent).join(f"- {json.dumps(item)}" for item in items)
+
+
+def _routes() -> list[dict[str, Any]]:
+    streams, rest = [], []
+    for service in contract.public_services():
+        cluster = contract.cluster(service)
+        methods = list(service.methods)
+        streams += [_stream(f"/{service.full_name}/{method.name}", cluster) for method in methods if contract.is_stream(method)]
+        rest += [
+            _unary({"path": f"/{service.full_name}/{method.name}"}, cluster, retry_on="connect-failure,refused-stream,unavailable")
+            for method in methods
+            if contract.is_read(method) and not contract.is_stream(method)
+        ]
+        rest.append(_unary({"prefix": f"/{service.full_name}/"}, cluster, retry_on="connect-failure,refused-stream"))
+    return streams + rest
+
+
+def _match(path: Mapping[str, str]) -> dict[str, Any]:
+    return {**path, "headers": [{"name": "content-type", "string_match": {"prefix": "application/grpc"}}]}
+
+
+def _stream(path: str, cluster: str) -> dict[str, Any]:
+    longest = f"{_STREAM_HOURS * 3600}s"
+    route = {
+        "cluster": cluster,
+        "timeout": "0s",
+        "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
+    }
+    return {"match": _match({"path": path}), "route": {**route, **_retries("connect-failure,refused-stream")}}
+
+
+def _unary(path: Mapping[str, str], cluster: str, retry_on: str) -> dict[str, Any]:
+    longest = f"{_UNARY_SECONDS}s"
+    route = {
+        "cluster": cluster,
+        "timeout": longest,
+        "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
+    }
+    return {"match": _match(path), "route": {**route, **_retries(retry_on)}}
+
+
+def _retries(retry_on: str) -> dict[str, Any]:
+    previous_hosts = {"@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"}
+    return {
+        "retry_policy": {
+            "retry_on": retry_on,
+            "num_retries": 2,
+            "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"},
+            "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": previous_hosts}],
+            "host_selection_retry_max_attempts": 3,
+        }
+    }
+
+
+def _endpoints(addresses: Sequence[str]) -> dict[str, Any]:
+    return {"lb_endpoints": [{"endpoint": {"address": _socket_address(address)}} for address in addresses]}
+
+
+def _socket_address(address: str) -> dict[str, Any]:
+    host, _, port = address.rpartition(":")
+    return {"socket_address": {"address": host, "port_value": int(port)}}
+
+
+def _admin(address: str) -> dict[str, Any]:
+    return {"pipe": {"path": address, "mode": 0o600}} if "/" in address else _socket_address(address)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in contract.CLUSTERS:
+        parser.add_argument(f"--{name}", action="append", required=True, metavar="HOST:PORT", help="a replica; may be repeated")
+    parser.add_argument("--host", default="0.0.0.0", help="where to listen")  # noqa: S104 - in a pod, everywhere
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--admin", default="127.0.0.1:9901", help="host:port or the path of a socket")
+    parser.add_argument("--cors-origin", action="append", default=[], help="an origin that browsers may call from; may be repeated")
+    parser.add_argument("--trusted-hops", type=int, default=0, help="proxies in front whose x-forwarded-for is believed")
+    parser.add_argument("--descriptor", type=Path, required=True, help="where to write the descriptor set; Envoy reads it from there")
+    options = parser.parse_args()
+    options.descriptor.write_bytes(contract.descriptor_set())
+    endpoints = {name: getattr(options, name) for name in contract.CLUSTERS}
+    gateway = Gateway(
+        endpoints, options.descriptor, options.port, options.host, options.admin, tuple(options.cors_origin), options.trusted_hops
+    )
+    sys.stdout.write(gateway.render())
+
+
+if __name__ == "__main__":
+    main()
