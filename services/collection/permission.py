@@ -7,8 +7,8 @@ from libs.rpc.errors import Failure, not_found
 from libs.rpc.request import Principal
 from semantik.auth.v1.user_pb2 import User
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.collection.store import collections
-from services.collection.tables import Collection, CollectionState, Role
+from services.collection.store import collections, documents, sources
+from services.collection.tables import Collection, CollectionState, Document, Role, Source
 
 _ORDER = {Role.READ: 1, Role.WRITE: 2, Role.ADMIN: 3, Role.OWNER: 4}
 
@@ -54,3 +54,23 @@ async def require(session: AsyncSession, principal: Principal, collection_id: st
             {"role": role},
         )
     return collection, held
+
+
+async def require_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> Source:
+    """Return a source of a collection on which the principal has ``role``; NOT_FOUND as for an unknown id."""
+    source = await sources.get(session, source_id)
+    collection = await collections.get(session, source.collection_id) if source else None
+    if source is None or collection is None or await role_on(session, principal, collection) is None:
+        raise not_found("source", source_id)
+    await require(session, principal, collection.id, role)
+    return source
+
+
+async def require_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> Document:
+    """Return a document of a collection on which the principal has ``role``; NOT_FOUND as for an unknown id."""
+    document = await documents.get(session, document_id)
+    collection = await collections.get(session, document.collection_id) if document else None
+    if document is None or collection is None or await role_on(session, principal, collection) is None:
+        raise not_found("document", document_id)
+    await require(session, principal, collection.id, role)
+    return document

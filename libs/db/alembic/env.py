@@ -1,9 +1,12 @@
 """Alembic's environment, the same for every schema; ``libs.db.migrate`` fills in which."""
 
+import re
+
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
 config = context.config
+PARTITION = re.compile(r"_p\d+$")
 schema = config.attributes["schema"]
 
 # A role named like its schema would find it by default, and Alembic would take its tables for somebody else's.
@@ -18,7 +21,7 @@ with engine.connect() as connection:
         target_metadata=config.attributes.get("metadata"),
         version_table_schema=schema,
         include_schemas=True,
-        include_name=lambda name, kind, _: kind != "schema" or name == schema,
+        include_name=lambda name, kind, _: name == schema if kind == "schema" else not (kind == "table" and PARTITION.search(name)),
         compare_type=True,
     )
     with context.begin_transaction():

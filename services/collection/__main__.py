@@ -1,0 +1,75 @@
+"""Constructs the collection service and serves it."""
+
+from functools import partial
+
+from libs.db import engine as db
+from libs.rpc import channels, peers
+from libs.rpc.boundary import Access
+from libs.rpc.mesh import MeshIdentity
+from libs.rpc.paging import Pager
+from libs.rpc.process import run
+from libs.rpc.server import Served, Server
+from semantik.collection.v1 import (
+    collection_internal_service_pb2_grpc,
+    collection_service_pb2_grpc,
+    document_service_pb2_grpc,
+    source_service_pb2_grpc,
+)
+from services.collection.hiding import SEARCH_IDEMPOTENT, Hiding
+from services.collection.models import EMBEDDING_IDEMPOTENT, Models
+from services.collection.objects import Objects
+from services.collection.servicer.collection import CollectionServicer
+from services.collection.servicer.document import DocumentServicer
+from services.collection.servicer.internal import CollectionInternalServicer
+from services.collection.servicer.source import SourceServicer
+from services.collection.settings import Settings
+from services.collection.starter import OPERATION_IDEMPOTENT, Starter
+
+
+async def main(settings: Settings) -> None:
+    mesh = MeshIdentity.from_file("collection", settings.mesh_key_file)
+    async with (
+        db.database(settings, "collection") as engine,
+        channels.connect(settings.auth_address, "auth", mesh, peers.AUTH_IDEMPOTENT) as auth,
+        channels.connect(settings.operation_address, "operation", mesh, OPERATION_IDEMPOTENT) as operation,
+        channels.connect(settings.embedding_address, "embedding", mesh, EMBEDDING_IDEMPOTENT) as embedding,
+        channels.connect(settings.search_address, "search", mesh, SEARCH_IDEMPOTENT) as search,
+    ):
+        sessions = db.sessions(engine)
+        pager = Pager(mesh)
+        starter = Starter(sessions, operation, settings.resend_seconds)
+        hiding = Hiding(sessions, search)
+        objects = Objects(settings.objects_url)
+        services = [
+            Served(
+                "semantik.collection.v1.CollectionService",
+                collection_service_pb2_grpc.add_CollectionServiceServicer_to_server,
+                CollectionServicer(sessions, pager, starter, Models(embedding), settings.default_chunk_size),
+                Access.MEMBER,
+            ),
+            Served(
+                "semantik.collection.v1.SourceService",
+                source_service_pb2_grpc.add_SourceServiceServicer_to_server,
+                SourceServicer(sessions, pager, starter, hiding, settings.roots),
+                Access.MEMBER,
+            ),
+            Served(
+                "semantik.collection.v1.DocumentService",
+                document_service_pb2_grpc.add_DocumentServiceServicer_to_server,
+                DocumentServicer(sessions, pager, starter, hiding, objects, settings.max_upload_bytes),
+                Access.MEMBER,
+            ),
+            Served(
+                "semantik.collection.v1.CollectionInternalService",
+                collection_internal_service_pb2_grpc.add_CollectionInternalServiceServicer_to_server,
+                CollectionInternalServicer(sessions),
+                Access.MESH,
+            ),
+        ]
+        ready = partial(db.ping, engine)
+        await Server(settings, services, mesh, peers.verifier(auth), ready, [starter.run], db.translate).run()
+
+
+if __name__ == "__main__":
+    configured = Settings()
+    run("collection", configured, main(configured))
