@@ -27,7 +27,7 @@ def is_stream(method: MethodDescriptor) -> bool:
 
 def is_read(method: MethodDescriptor) -> bool:
     """Say whether the call may be repeated at will: its HTTP rule is a GET."""
-    return method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern") == "get"
+    return bool(method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern") == "get")
 
 
 def descriptor_set() -> bytes:

@@ -19,7 +19,11 @@ _STREAM_HOURS = 24
 
 @dataclass(frozen=True)
 class Gateway:
-    """The settings of one gateway. ``endpoints`` maps a cluster to ``host:port`` of its replicas; ``admin`` is a socket's path or host:port."""
+    """The settings of one gateway.
+
+    ``endpoints`` maps a cluster to ``host:port`` of its replicas; ``admin`` is the path of a socket or host:port;
+    ``trusted_hops`` is how many proxies in front are believed about the client's address.
+    """
 
     endpoints: Mapping[str, Sequence[str]]
     descriptor: Path

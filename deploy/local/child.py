@@ -11,13 +11,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 _LOG_BYTES = 4 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
 _FIRST_BACKOFF = 0.2
 _LAST_BACKOFF = 10.0
 _STEADY_SECONDS = 30.0
-_READY_POLL = 0.05
+_READY_POLL = 0.1
 
 Ready = Callable[[], Awaitable[bool]]
 
@@ -31,7 +32,8 @@ class Spec:
     ready: Ready
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 10.0
+    orphan_signal: signal.Signals = signal.SIGKILL  # what it gets when the supervisor dies
+    stop_seconds: float = 4.0
     account: pwd.struct_passwd | None = None
     directory: Path | None = None
     port: int = 0
@@ -54,7 +56,7 @@ class Child:
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep_alive())
 
-    async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109 - the caller's budget
+    async def wait_ready(self, timeout: float | None) -> None:  # noqa: ASYNC109 - the caller's budget
         """Wait until the process answers; raises TimeoutError."""
         await asyncio.wait_for(self._ready.wait(), timeout)
 
@@ -68,8 +70,7 @@ class Child:
             try:
                 await asyncio.wait_for(self._process.wait(), self.spec.stop_seconds)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
+                _kill_group(self._process.pid)
         if self._task is not None:
             if self._process is None or self._process.returncode is not None:
                 self._task.cancel()
@@ -90,30 +91,40 @@ class Child:
 
     async def _run_once(self) -> None:
         self.state = "starting"
-        self._ready.clear()
         account = self.spec.account
-        self._process = await asyncio.create_subprocess_exec(
-            *self.spec.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=dict(self.spec.environment),
-            cwd=self.spec.directory,
-            start_new_session=True,
-            preexec_fn=_die_with_parent(self.spec.stop_signal),
-            user=account and account.pw_uid,
-            group=account and account.pw_gid,
-            extra_groups=None if account is None else [],
-        )
-        self.pid = self._process.pid
-        watch = asyncio.create_task(self._watch_ready())
-        try:
-            await self._copy_log()
-            await self._process.wait()
-        finally:
-            watch.cancel()
-            self._ready.clear()
-            self.pid = 0
+        # A pipe of our own: asyncio's would make the end of the process wait for whoever inherited it.
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as output:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self.spec.command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=writing,
+                    stderr=writing,
+                    env=dict(self.spec.environment),
+                    cwd=self.spec.directory,
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent(self.spec.orphan_signal),
+                    user=account and account.pw_uid,
+                    group=account and account.pw_gid,
+                    extra_groups=None if account is None else [],
+                )
+            finally:
+                os.close(writing)
+            self.pid = self._process.pid
+            tasks = [asyncio.create_task(self._watch_ready()), asyncio.create_task(self._copy_log(output))]
+            try:
+                code = await self._process.wait()
+            finally:
+                _kill_group(self.pid)  # children of its own that it left
+                self.pid = 0
+                self._ready.clear()
+                tasks[0].cancel()
+                await asyncio.wait(tasks, timeout=1.0)
+                tasks[1].cancel()
+        if not self._stopping:
+            with self._log.open("a") as file:
+                file.write(f"-- {self.spec.name} ended with code {code}\n")
 
     async def _watch_ready(self) -> None:
         while True:
@@ -126,12 +137,12 @@ class Child:
                 self._ready.clear()
             await asyncio.sleep(2.0 if answered else _READY_POLL)
 
-    async def _copy_log(self) -> None:
-        assert self._process is not None  # noqa: S101 - for the type checker
-        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+    async def _copy_log(self, output: BinaryIO) -> None:
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
         file = self._log.open("ab")
         try:
-            while data := await self._process.stdout.read(65536):
+            while data := await reader.read(65536):
                 if file.tell() + len(data) > _LOG_BYTES:
                     file.close()
                     self._log.replace(self._log.with_suffix(".log.1"))
@@ -140,6 +151,12 @@ class Child:
                 file.flush()
         finally:
             file.close()
+            transport.close()
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:

@@ -3,12 +3,18 @@
 import hashlib
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 _SOCKET_PATH_LIMIT = 90  # of 107 bytes, leaving room for the socket's own name
 _ROOTS_STATE = Path("/var/lib/semantik")
+
+
+class MeshError(Exception):
+    """Something a person has to put right; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,10 @@ class Home:
     def prepare(self) -> None:
         for directory in (self.path, self.logs, self.keys, self.models, self.objects, self.vectors, self.run):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path.chmod(0o700)
+            if directory.stat().st_uid != os.geteuid():
+                raise MeshError(f"{directory} belongs to somebody else")
+            directory.chmod(0o700)
+        self._link_postgres()
 
     @property
     def logs(self) -> Path:
@@ -47,6 +56,10 @@ class Home:
         return self.path / "state.json"
 
     @property
+    def ports(self) -> Path:
+        return self.path / "ports.json"
+
+    @property
     def lock(self) -> Path:
         return self.path / "lock"
 
@@ -59,8 +72,19 @@ class Home:
 
     @property
     def postgres(self) -> Path:
-        """Where Postgres lives. It refuses to run as root and could not enter root's directories: there it gets its own."""
-        return _ROOTS_STATE / self.fingerprint if os.geteuid() == 0 else self.path / "postgres"
+        """Where Postgres lives: in the data directory or, for root, where the link there points."""
+        return (self.path / "postgres").resolve()
+
+    def _link_postgres(self) -> None:
+        # Postgres refuses to run as root, and its own account cannot enter root's directories.
+        link = self.path / "postgres"
+        if os.geteuid() != 0 or link.is_symlink():
+            return
+        _ROOTS_STATE.mkdir(parents=True, exist_ok=True)
+        _forget_temporary_meshes()
+        directory = Path(tempfile.mkdtemp(prefix=f"{self.fingerprint}-", dir=_ROOTS_STATE))
+        (_ROOTS_STATE / f"{directory.name}.home").write_text(str(self.path))
+        link.symlink_to(directory)
 
     @property
     def fingerprint(self) -> str:
@@ -80,6 +104,18 @@ class Home:
         return path
 
 
-def default_home() -> Home:
+def _forget_temporary_meshes() -> None:
+    """Remove the databases of meshes whose data directories were temporary and are gone."""
+    for note in _ROOTS_STATE.glob("*.home"):
+        home = Path(note.read_text())
+        if home.is_relative_to(tempfile.gettempdir()) and not home.exists():
+            shutil.rmtree(note.with_suffix(""), ignore_errors=True)
+            note.unlink()
+
+
+def home_of(data_dir: Path | None) -> Home:
+    """Return the mesh of this data directory; None is the user's own."""
+    if data_dir is not None:
+        return Home(data_dir.expanduser().resolve())
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Home(Path(base) / "semantik")
+    return Home((Path(base) / "semantik").resolve())

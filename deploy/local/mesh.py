@@ -1,0 +1,97 @@
+"""The mesh on this machine, as commands see it: ``up``, ``down``, ``status`` and ``logs``. All raise MeshError with a text for people."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from deploy.local import state
+from deploy.local.home import MeshError, home_of
+from deploy.local.supervisor import Mesh, Options, running
+from deploy.local.table import show
+
+__all__ = ["Mesh", "MeshError", "Options", "down", "logs", "running", "status", "up"]
+
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 25.0
+
+
+async def up(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | None = None) -> None:
+    """Run a mesh, with a table of its processes on the terminal, until SIGINT, SIGTERM or ``down``.
+
+    ``on_ready`` is called once everything answers; when it is over, the mesh goes on.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    work = asyncio.create_task(_run(options, on_ready))
+    asked = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([work, asked], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+
+async def _run(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | None) -> None:
+    async with running(options) as mesh, show(mesh):
+        await mesh.start()
+        await mesh.wait_ready()
+        if on_ready is not None:
+            await on_ready(mesh)
+        await asyncio.Event().wait()
+
+
+async def down(data_dir: Path | None = None) -> bool:
+    """Stop the mesh of a data directory and wait for its end; False if none runs there."""
+    home = home_of(data_dir)
+    pid = state.holder(home)
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    for _ in range(int(_STOP_SECONDS / _POLL_SECONDS)):
+        if state.holder(home) != pid:
+            return True
+        await asyncio.sleep(_POLL_SECONDS)
+    os.kill(pid, signal.SIGKILL)
+    return True
+
+
+def status(data_dir: Path | None = None) -> dict[str, Any]:
+    """Return what ``state.json`` says, with ``running``; after a mesh has ended, what is left of it."""
+    home = home_of(data_dir)
+    if state.holder(home) is None:
+        return {"data_dir": str(home.path), "running": False, "ready": False, "gateway": "", "processes": []}
+    return {"running": True, **state.read(home)}
+
+
+async def logs(data_dir: Path | None, service: str, lines: int = 100, *, follow: bool = False) -> AsyncIterator[str]:
+    """Yield the last lines of a process's log, oldest first, and with ``follow`` what comes after, until cancelled."""
+    home = home_of(data_dir)
+    path = home.logs / f"{service}.log"
+    if not path.exists():
+        known = ", ".join(sorted(found.stem for found in home.logs.glob("*.log"))) or "nothing"
+        raise MeshError(f"there is no log of {service!r}; there is {known}")
+    older = path.with_suffix(".log.1")
+    text = (older.read_text(errors="replace") if older.exists() else "") + path.read_text(errors="replace")
+    for line in text.splitlines()[-lines:] if lines else ():
+        yield line
+    position, inode = path.stat().st_size, path.stat().st_ino
+    while follow:
+        await asyncio.sleep(_POLL_SECONDS)
+        now = path.stat()
+        if now.st_ino != inode:
+            position, inode = 0, now.st_ino
+        if now.st_size > position:
+            with path.open(errors="replace") as file:
+                file.seek(position)
+                text = file.read()
+                position = file.tell()
+            for line in text.splitlines():
+                yield line

@@ -1,0 +1,219 @@
+"""Starts, watches and stops the processes of one mesh."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local import ports, schemas, state, usage
+from deploy.local.child import Child, Spec
+from deploy.local.home import Home, MeshError, home_of
+from deploy.local.postgres import DATABASE, ROLES, Postgres
+from deploy.local.processes import Plan, port_names
+from deploy.local.redis import Redis
+
+DEFAULT_PORT = 8080
+_TICK_SECONDS = 0.5
+_MEASURE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a mesh. ``data_dir`` None is the user's own; ``port`` None is 8080 or, where that is taken, a free one.
+
+    ``allowed_roots`` are the folders that directory sources may lie in; empty means the user's home.
+    ``cors_origins`` are the origins browsers may call from.
+    """
+
+    data_dir: Path | None = None
+    port: int | None = None
+    replicas: int = 1
+    allowed_roots: tuple[Path, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+
+
+class Mesh:
+    """The processes of one mesh, under this process."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.home: Home = home_of(options.data_dir)
+        self.children: list[Child] = []
+        self.gateway = ""
+        self.start_seconds: float | None = None
+        self._memory: dict[int, float] = {}
+        self._born: dict[int, float] = {}
+        self._watch: asyncio.Task[None] | None = None
+        self._written: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Start everything; returns when all processes run, which is before they are ready."""
+        self._started = time.monotonic()
+        usage.end_leftovers(state.read(self.home).get("processes", ()))
+        plan = self._plan()
+        self._watch = asyncio.create_task(self._keep_state())
+        await asyncio.to_thread(plan.postgres.prepare)
+        database = self._run(plan.postgres.spec())
+        self._run(plan.redis.spec(self.home.run))
+        self._run(plan.qdrant())
+        services = plan.services()
+        for spec in services:
+            if "DATABASE_URL" not in spec.environment:
+                self._run(spec)
+        await asyncio.to_thread(self._render, plan)
+        self._run(plan.envoy(self.home.run / "envoy.yaml"))
+        try:
+            await database.wait_ready(60)
+        except TimeoutError:
+            raise MeshError(f"Postgres does not start; see {self.home.logs / 'postgres.log'}") from None
+        await plan.postgres.create()
+        await self._migrate(plan)
+        for spec in services:
+            if "DATABASE_URL" in spec.environment:
+                self._run(spec)
+        for spec in plan.workers():
+            self._run(spec)
+
+    async def wait_ready(self) -> None:
+        """Wait until every process is ready."""
+        for child in self.children:
+            await child.wait_ready(None)
+        if self.start_seconds is None:
+            self.start_seconds = round(time.monotonic() - self._started, 2)
+
+    async def stop(self) -> None:
+        """Stop the doors first, the engines last."""
+        order = {"envoy": 0, "worker": 1, "postgres": 3, "redis": 3, "qdrant": 3}
+        stages: dict[int, list[Child]] = {}
+        for child in self.children:
+            stages.setdefault(order.get(child.spec.name.partition("-")[0], 2), []).append(child)
+        for stage in sorted(stages):
+            await asyncio.gather(*(child.stop() for child in stages[stage]))
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        state.write(self.home, self.snapshot())
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what ``state.json`` holds."""
+        return {
+            "data_dir": str(self.home.path),
+            "pid": os.getpid(),
+            "gateway": self.gateway,
+            "ready": bool(self.children) and self.start_seconds is not None and all(child.state == "ready" for child in self.children),
+            "start_seconds": self.start_seconds,
+            "pss_mib": round(sum(self._memory.values()), 1),
+            "processes": [
+                {
+                    "name": child.spec.name,
+                    "state": child.state,
+                    "pid": child.pid,
+                    "started": self._born.get(child.pid, 0.0),
+                    "port": child.spec.port,
+                    "restarts": child.restarts,
+                    "pss_mib": self._memory.get(child.pid, 0.0),
+                }
+                for child in self.children
+            ],
+        }
+
+    def _plan(self) -> Plan:
+        home = self.home
+        chosen = ports.choose(port_names(self.options.replicas), home.ports, home.fingerprint)
+        chosen["gateway"] = self._gateway_port()
+        self.gateway = f"http://127.0.0.1:{chosen['gateway']}"
+        home.secret_file("mesh.pem", _new_key)
+        redis = Redis(home.run / "redis.sock", home.secret("redis-password"))
+        roots = self.options.allowed_roots or (Path.home(),)
+        return Plan(home, chosen, self.options.replicas, [root.resolve() for root in roots], Postgres(home.postgres), redis)
+
+    def _gateway_port(self) -> int:
+        wanted = self.options.port
+        if wanted is not None:
+            if not ports.is_free(wanted):
+                raise MeshError(f"port {wanted} is taken; choose another with --port")
+            return wanted
+        if "gateway" not in ports.remembered(self.home.ports) and ports.is_free(DEFAULT_PORT):
+            ports.remember(self.home.ports, {"gateway": DEFAULT_PORT})
+        return ports.choose(["gateway"], self.home.ports, self.home.fingerprint)["gateway"]
+
+    def _render(self, plan: Plan) -> None:
+        from gateway import contract, render  # noqa: PLC0415 - loading every stub takes a while; the engines start meanwhile
+
+        descriptor = self.home.run / "contract.pb"
+        descriptor.write_bytes(contract.descriptor_set())
+        endpoints = {name: plan.endpoints(name) for name in contract.CLUSTERS}
+        gateway = render.Gateway(
+            endpoints, descriptor, plan.ports["gateway"], admin=str(self.home.run / "envoy.sock"), cors_origins=self.options.cors_origins
+        )
+        (self.home.run / "envoy.yaml").write_text(gateway.render())
+
+    async def _migrate(self, plan: Plan) -> None:
+        behind = await schemas.outdated(plan.postgres.dsn(database=DATABASE), ROLES)
+        if not behind:
+            return
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "libs.db.migrate", *behind),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=plan.migration_environment(),
+            cwd=self.home.path,
+        )
+        output, _ = await process.communicate()
+        (self.home.logs / "migrate.log").write_bytes(output)
+        if process.returncode:
+            raise MeshError(f"the migrations of {', '.join(behind)} failed:\n{output.decode(errors='replace')[-2000:]}")
+
+    def _run(self, spec: Spec) -> Child:
+        child = Child(spec, self.home.logs)
+        self.children.append(child)
+        child.start()
+        return child
+
+    async def _keep_state(self) -> None:
+        measured = 0.0
+        while True:
+            pids = [child.pid for child in self.children if child.pid]
+            if time.monotonic() - measured > _MEASURE_SECONDS or set(pids) - set(self._born):
+                self._born = {pid: self._born.get(pid) or usage.started_at(pid) for pid in pids}
+                if self.start_seconds is not None:  # starting is work enough
+                    self._memory = await asyncio.to_thread(usage.pss_mib, [os.getpid(), *pids])
+                    measured = time.monotonic()
+            now = self.snapshot()
+            if now != self._written:
+                state.write(self.home, now)
+                self._written = now
+            await asyncio.sleep(_TICK_SECONDS)
+
+
+@asynccontextmanager
+async def running(options: Options) -> AsyncIterator[Mesh]:
+    """Hold a data directory for a mesh that the block starts (``start``, ``wait_ready``), and stop it at the end.
+
+    Raises MeshError where one runs already.
+    """
+    mesh = Mesh(options)
+    mask = os.umask(0o077)  # whatever it and its processes write is its owner's alone
+    try:
+        mesh.home.prepare()
+        with state.locked(mesh.home):
+            try:
+                yield mesh
+            finally:
+                await mesh.stop()
+    finally:
+        os.umask(mask)
+
+
+def _new_key() -> bytes:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - needed once in the life of a mesh
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(encoding, form, serialization.NoEncryption())

@@ -1,0 +1,62 @@
+"""Memory of processes, and what a dead supervisor may have left running."""
+
+import contextlib
+import re
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
+_GONE = (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError, PermissionError)
+
+
+def pss_mib(pids: Iterable[int]) -> dict[int, float]:
+    """Return the proportional set size in MiB of each process with all its descendants."""
+    return {pid: round(sum(map(_pss_kib, _family(pid))) / 1024, 1) for pid in pids if pid}
+
+
+def started_at(pid: int) -> float:
+    """Return when the process began; with the pid it is one process for ever."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except _GONE:
+        return 0.0
+
+
+def end_leftovers(processes: Iterable[dict[str, Any]]) -> None:
+    """End those of ``processes`` (pid, started) that outlived their supervisor."""
+    found = []
+    for entry in processes:
+        with contextlib.suppress(*_GONE):
+            process = psutil.Process(entry["pid"])
+            if process.pid and abs(process.create_time() - entry["started"]) < 0.05:
+                process.send_signal(signal.SIGINT if entry["name"] == "postgres" else signal.SIGTERM)
+                found.append(process)
+    _, alive = psutil.wait_procs(found, timeout=8)
+    for process in alive:
+        with contextlib.suppress(*_GONE):
+            process.kill()
+    psutil.wait_procs(alive, timeout=2)
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    except _GONE:
+        return []
+
+
+def _pss_kib(pid: int) -> float:
+    try:
+        found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+        if found:
+            return float(found[1])
+    except _GONE:
+        pass
+    try:  # no such file on this system, or not ours to read
+        return float(psutil.Process(pid).memory_info().rss) / 1024
+    except _GONE:
+        return 0.0
