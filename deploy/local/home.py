@@ -81,6 +81,7 @@ class Home:
         if os.geteuid() != 0 or link.is_symlink():
             return
         _ROOTS_STATE.mkdir(parents=True, exist_ok=True)
+        _ROOTS_STATE.chmod(0o711)  # to pass through, not to look around
         _forget_temporary_meshes()
         directory = Path(tempfile.mkdtemp(prefix=f"{self.fingerprint}-", dir=_ROOTS_STATE))
         (_ROOTS_STATE / f"{directory.name}.home").write_text(str(self.path))
