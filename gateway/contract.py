@@ -25,6 +25,12 @@ def is_stream(method: MethodDescriptor) -> bool:
     return bool(method.client_streaming or method.server_streaming)
 
 
+def http_path(method: MethodDescriptor) -> str:
+    """Return the path template of the method's HTTP rule."""
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    return str(getattr(rule, rule.WhichOneof("pattern")))
+
+
 def is_read(method: MethodDescriptor) -> bool:
     """Say whether the call may be repeated at will: its HTTP rule is a GET."""
     return bool(method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern") == "get")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from gateway.errors import mappers
 _TEMPLATE = Path(__file__).parent / "envoy.yaml"
 _UNARY_SECONDS = 60
 _STREAM_HOURS = 24
+_JSON_BYTES = 8 * 1024 * 1024
+_UPLOAD_BYTES = 200 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Gateway:
             "port": self.port,
             "trusted_hops": self.trusted_hops,
             "cors_origins": [{"exact": origin} for origin in self.cors_origins],
+            "json_bytes": _JSON_BYTES,
+            "upload_bytes": _UPLOAD_BYTES,
             "descriptor": str(self.descriptor),
             "services": [service.full_name for service in contract.public_services()],
         }
@@ -57,7 +62,9 @@ def _lines(items: Sequence[Any], indent: int) -> str:
 
 
 def _routes() -> list[dict[str, Any]]:
-    streams, rest = [], []
+    streams: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    uploads: list[dict[str, Any]] = []
     for service in contract.public_services():
         cluster = contract.cluster(service)
         methods = list(service.methods)
@@ -68,7 +75,14 @@ def _routes() -> list[dict[str, Any]]:
             if contract.is_read(method) and not contract.is_stream(method)
         ]
         rest.append(_unary({"prefix": f"/{service.full_name}/"}, cluster, retry_on="connect-failure,refused-stream"))
-    return streams + rest
+        uploads += [_upload(contract.http_path(method)) for method in methods if method.client_streaming]
+    return streams + rest + uploads
+
+
+def _upload(path: str) -> dict[str, Any]:
+    """Keep the path of an upload, which is not yet gRPC, off the catch-all route: its body is not buffered."""
+    pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^}]+\}", path))
+    return {"match": {"safe_regex": {"regex": pattern}}, "route": {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"}}
 
 
 def _match(path: Mapping[str, str]) -> dict[str, Any]:

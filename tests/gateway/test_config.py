@@ -1,0 +1,40 @@
+"""The configuration follows the contract, and Envoy accepts it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from gateway import contract
+from gateway.render import Gateway
+from tests.gateway.conftest import validate
+
+
+def test_every_public_service_is_listed_and_no_internal_one(tmp_path: Path) -> None:
+    """The list is the contract's, by name."""
+    names = {service.full_name for service in contract.public_services()}
+    assert {"semantik.auth.v1.AuthService", "semantik.search.v1.SearchService", "semantik.operation.v1.OperationService"} <= names
+    assert not [name for name in names if "Internal" in name]
+    endpoints = {name: ["127.0.0.1:1"] for name in contract.CLUSTERS}
+    assert "InternalService" not in Gateway(endpoints, tmp_path / "contract.pb", 1).render()
+
+
+def test_the_descriptor_set_knows_the_error_details() -> None:
+    """Without them ErrorInfo would vanish from JSON bodies."""
+    files = [file.name for file in FileDescriptorSet.FromString(contract.descriptor_set()).file]
+    assert "google/rpc/error_details.proto" in files
+    assert len(files) == len(set(files))
+
+
+def test_a_rendered_file_is_accepted_by_envoy(tmp_path: Path) -> None:
+    """As an operator renders it: several replicas, names instead of addresses, an origin with quotes in it."""
+    replicas = [option for name in contract.CLUSTERS for option in (f"--{name}", f"{name}-0:9000", f"--{name}", f"{name}-1:9000")]
+    options = ["--descriptor", str(tmp_path / "contract.pb"), "--cors-origin", 'http://a"b\\c', "--trusted-hops", "1"]
+    command = [sys.executable, "-P", "-m", "gateway.render", *replicas, *options]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    configuration = tmp_path / "envoy.yaml"
+    configuration.write_text(rendered)
+    checked = validate(configuration)
+    assert checked.returncode == 0, checked.stderr
+    assert "Deprecated" not in checked.stderr

@@ -1,0 +1,117 @@
+"""The gateway speaks JSON: routes, bodies, limits, errors."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+COLLECTION = "01890a5d-ac96-774b-bcce-b302099a8057"
+INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+
+
+def reason(response: httpx.Response) -> str:
+    """Return the reason of an error, having checked its shape."""
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
+    assert set(body) == {"code", "message", "details"}
+    (info,) = (detail for detail in body["details"] if detail["@type"] == INFO)
+    assert info["domain"] == "semantik"
+    return str(info["reason"])
+
+
+async def test_json_becomes_a_call_and_the_answer_json(http: httpx.AsyncClient) -> None:
+    """A GET with an HTTP rule reaches its RPC, and default values are in the answer."""
+    response = await http.get("/v1/users/me")
+    assert response.status_code == 200
+    assert response.json()["user"]["username"] == "ada"
+    assert response.json()["user"]["role"] == "ROLE_UNSPECIFIED"
+
+
+async def test_an_error_of_a_service_keeps_its_details(http: httpx.AsyncClient) -> None:
+    """ErrorInfo arrives as JSON, with the HTTP status of its code."""
+    response = await http.get(f"/v1/collections/{COLLECTION}")
+    assert response.status_code == 404
+    assert reason(response) == "COLLECTION_NOT_FOUND"
+    assert response.json()["code"] == 5
+    assert response.json()["message"] == "there is no such collection"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "expected"),
+    [
+        ("GET", "/v1/nothing", None, 404, "INVALID_REQUEST"),
+        ("GET", "/", None, 404, "INVALID_REQUEST"),
+        ("PUT", "/v1/users/me", None, 404, "INVALID_REQUEST"),
+        ("POST", "/semantik.auth.v1.UserService/GetMe", b"{}", 404, "INVALID_REQUEST"),
+        ("POST", "/semantik.auth.v1.AuthInternalService/ListRevocations", b"{}", 404, "INVALID_REQUEST"),
+        ("TRACE", "/v1/users/me", None, 405, "INVALID_REQUEST"),
+        ("GET", "/v1/users/me?nonsense=1", None, 400, "INVALID_REQUEST"),
+        ("POST", "/v1/auth:login", b'{"username": ', 400, "INVALID_REQUEST"),
+        ("POST", "/v1/auth:login", b'{"username": 5}', 400, "INVALID_REQUEST"),
+        ("POST", "/v1/auth:login", b'{"username": {"a":' * 10_000, 400, "INVALID_REQUEST"),
+        ("GET", "/v1/collections/a%2fb", None, 400, "INVALID_REQUEST"),
+    ],
+)
+async def test_what_is_no_request_of_ours_is_refused_as_json(
+    http: httpx.AsyncClient, method: str, path: str, body: bytes | None, status: int, expected: str
+) -> None:
+    """Unknown routes, methods, fields and broken bodies get one shape of error."""
+    response = await http.request(method, path, content=body, headers={"content-type": "application/json"} if body else {})
+    assert (response.status_code, reason(response)) == (status, expected)
+
+
+async def test_a_header_with_an_underscore_is_refused(http: httpx.AsyncClient) -> None:
+    """Proxies disagree about x_user_id and x-user-id, so it does not pass."""
+    response = await http.get("/v1/users/me", headers={"x_user_id": "1"})
+    assert (response.status_code, reason(response)) == (400, "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_json_body_over_the_limit_is_refused(http: httpx.AsyncClient, chunked: bool) -> None:
+    """8 MiB is the limit of a JSON body, announced or not."""
+    body = json.dumps({"username": "a" * 9_000_000}).encode()
+
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 65536):
+            yield body[start : start + 65536]
+
+    response = await http.post("/v1/auth:login", content=parts() if chunked else body, headers={"content-type": "application/json"})
+    assert (response.status_code, reason(response)) == (413, "MESSAGE_TOO_LARGE")
+
+
+async def test_an_upload_is_streamed(http: httpx.AsyncClient) -> None:
+    """A body far over the limit of JSON reaches UploadDocument in parts, with its name from the query."""
+    path = f"/v1/collections/{COLLECTION}/documents:upload?name=notes/a.txt"
+    response = await http.post(path, content=b"x" * 20_000_000, headers={"content-type": "text/plain"})
+    assert response.status_code == 200, response.text
+    assert response.json()["document"]["sizeBytes"] == "20000000"
+    assert response.json()["document"]["name"] == "notes/a.txt"
+
+
+async def test_an_upload_announced_as_too_large_is_not_read(gateway_port: int) -> None:
+    """An upload over 200 MiB is refused by its announced length, before any of it is sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway_port)
+    path = f"/v1/collections/{COLLECTION}/documents:upload?name=a.txt"
+    writer.write(f"POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: text/plain\r\ncontent-length: 300000000\r\n\r\n".encode())
+    status = await reader.readline()
+    writer.close()
+    assert status == b"HTTP/1.1 413 Payload Too Large\r\n"
+
+
+async def test_content_is_passed_through_as_it_is(http: httpx.AsyncClient) -> None:
+    """HttpBody answers, single or streamed, keep their type and bytes."""
+    jwks = await http.get("/.well-known/jwks.json")
+    assert (jwks.headers["content-type"], jwks.content) == ("application/jwk-set+json", b'{"keys":[]}')
+    content = await http.get(f"/v1/documents/{COLLECTION}/content")
+    assert (content.headers["content-type"], content.content) == ("text/plain", b"one two")
+
+
+async def test_a_stream_is_server_sent_events(http: httpx.AsyncClient) -> None:
+    """Each message of a server stream is one event."""
+    async with http.stream("GET", f"/v1/operations/{COLLECTION}:watch") as response:
+        assert response.headers["content-type"] == "text/event-stream"
+        events = [line async for line in response.aiter_lines() if line]
+    states = [json.loads(event.removeprefix("data: "))["operation"]["state"] for event in events]
+    assert states == ["STATE_RUNNING", "STATE_SUCCEEDED"]

@@ -1,0 +1,34 @@
+"""/healthz says that the gateway lives, /readyz that every service behind it does."""
+
+import asyncio
+
+import httpx
+
+from tests.gateway.standin import StandIn
+from tests.gateway.test_json import reason
+
+
+async def test_the_gateway_lives(http: httpx.AsyncClient) -> None:
+    """It depends on nothing."""
+    response = await http.get("/healthz")
+    assert (response.status_code, response.text) == (200, "ok\n")
+
+
+async def test_ready_follows_the_services(http: httpx.AsyncClient, standin: StandIn) -> None:
+    """A service that says NOT_SERVING makes the gateway not ready, and calls to it UNAVAILABLE; it comes back by itself."""
+    assert (await http.get("/readyz")).status_code == 200
+    await standin.set_serving(serving=False)
+    try:
+        await _wait_for(http, 503)
+        assert (await http.get("/healthz")).status_code == 200
+        refused = await http.get("/v1/users/me")
+        assert (refused.status_code, reason(refused)) == (503, "DEPENDENCY_UNAVAILABLE")
+    finally:
+        await standin.set_serving(serving=True)
+        await _wait_for(http, 200)
+
+
+async def _wait_for(http: httpx.AsyncClient, status: int) -> None:
+    async with asyncio.timeout(10):
+        while (await http.get("/readyz")).status_code != status:  # noqa: ASYNC110 - it changes in another process
+            await asyncio.sleep(0.1)
