@@ -1,0 +1,17 @@
+"""Runs the embedded vector engine as a process of its own."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from deploy.local.qdrant.server import serve
+
+
+def main() -> None:
+    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(serve(os.environ["LISTEN_ADDRESS"], os.environ.get("QDRANT_API_KEY", ""), Path(os.environ["DATA_DIR"])))
+
+
+if __name__ == "__main__":
+    main()

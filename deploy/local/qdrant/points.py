@@ -1,0 +1,171 @@
+"""Qdrant's Points service over the embedded engine."""
+
+import time
+from typing import Any
+
+import grpc
+import qdrant_edge as edge
+
+from deploy.local.qdrant.filters import engine_filter, optional_filter
+from deploy.local.qdrant.protocol import messages as q
+from deploy.local.qdrant.queries import engine_query, with_payload, with_vectors
+from deploy.local.qdrant.shards import Shards
+from deploy.local.qdrant.values import (
+    RefusedError,
+    id_message,
+    only,
+    payload,
+    payload_message,
+    point_id,
+    unsupported,
+    vectors,
+    vectors_message,
+)
+
+_SCROLL_LIMIT = 10
+_WRITE = ("collection_name", "wait", "ordering", "timeout")
+_READ = ("collection_name", "with_payload", "with_vectors", "timeout", "read_consistency")
+_PLAIN_SCHEMAS = {
+    q.FieldType.FieldTypeKeyword: edge.PayloadSchemaType.Keyword,
+    q.FieldType.FieldTypeInteger: edge.PayloadSchemaType.Integer,
+    q.FieldType.FieldTypeFloat: edge.PayloadSchemaType.Float,
+    q.FieldType.FieldTypeBool: edge.PayloadSchemaType.Bool,
+    q.FieldType.FieldTypeDatetime: edge.PayloadSchemaType.Datetime,
+    q.FieldType.FieldTypeUuid: edge.PayloadSchemaType.Uuid,
+}
+_TOKENIZERS = {
+    q.TokenizerType.Prefix: edge.TokenizerType.Prefix,
+    q.TokenizerType.Whitespace: edge.TokenizerType.Whitespace,
+    q.TokenizerType.Word: edge.TokenizerType.Word,
+    q.TokenizerType.Multilingual: edge.TokenizerType.Multilingual,
+}
+
+
+class Points(q.PointsServicer):  # type: ignore[misc]
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self._sequence = 0
+
+    async def Upsert(self, request: Any, context: Any) -> Any:
+        only(request, *_WRITE, "points", "update_filter")
+        sizes = {name: each["size"] for name, each in self._shards.config(request.collection_name)["vectors"].items()}
+        points = []
+        named: dict[str, Any]
+        for point in request.points:
+            named = vectors(point.vectors)
+            for name, values in named.items():
+                if len(values) != sizes.get(name):
+                    message = f"Wrong input: Vector dimension error: expected dim: {sizes.get(name)}, got {len(values)}"
+                    raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, message)
+            points.append(edge.Point(id=point_id(point.id), vector=named, payload=payload(point.payload)))
+        condition = engine_filter(request.update_filter) if request.HasField("update_filter") else None
+        return await self._update(request.collection_name, edge.UpdateOperation.upsert_points(points, condition))
+
+    async def Delete(self, request: Any, context: Any) -> Any:
+        only(request, *_WRITE, "points")
+        selector = request.points
+        if selector.HasField("points"):
+            operation = edge.UpdateOperation.delete_points([point_id(each) for each in selector.points.ids])
+        else:
+            operation = edge.UpdateOperation.delete_points_by_filter(engine_filter(selector.filter))
+        return await self._update(request.collection_name, operation)
+
+    async def SetPayload(self, request: Any, context: Any) -> Any:
+        only(request, *_WRITE, "payload", "points_selector")
+        selector, values = request.points_selector, payload(request.payload)
+        if selector.HasField("points"):
+            operation = edge.UpdateOperation.set_payload([point_id(each) for each in selector.points.ids], values)
+        else:
+            operation = edge.UpdateOperation.set_payload_by_filter(engine_filter(selector.filter), values)
+        return await self._update(request.collection_name, operation)
+
+    async def CreateFieldIndex(self, request: Any, context: Any) -> Any:
+        only(request, *_WRITE, "field_name", "field_type", "field_index_params")
+        schema = _text_schema(request) if request.field_type == q.FieldType.FieldTypeText else _PLAIN_SCHEMAS.get(request.field_type)
+        if schema is None:
+            raise unsupported(f"a payload index of type {request.field_type}")
+        return await self._update(request.collection_name, edge.UpdateOperation.create_field_index(request.field_name, schema))
+
+    async def Query(self, request: Any, context: Any) -> Any:
+        started = time.monotonic()
+        query = engine_query(request)
+        found = await self._shards.read(request.collection_name, lambda shard: shard.query(query))
+        return q.QueryResponse(result=[_scored(point) for point in found], time=time.monotonic() - started)
+
+    async def Get(self, request: Any, context: Any) -> Any:
+        started = time.monotonic()
+        only(request, *_READ, "ids")
+        ids, payloads, with_vector = [point_id(each) for each in request.ids], with_payload(request), with_vectors(request)
+        found = await self._shards.read(request.collection_name, lambda shard: shard.retrieve(ids, payloads, with_vector))
+        return q.GetResponse(result=[_retrieved(record) for record in found], time=time.monotonic() - started)
+
+    async def Scroll(self, request: Any, context: Any) -> Any:
+        started = time.monotonic()
+        only(request, *_READ, "filter", "offset", "limit")
+        scroll = edge.ScrollRequest(
+            offset=point_id(request.offset) if request.HasField("offset") else None,
+            limit=request.limit if request.HasField("limit") else _SCROLL_LIMIT,
+            filter=optional_filter(request),
+            with_payload=with_payload(request),
+            with_vector=with_vectors(request),
+        )
+        records, following = await self._shards.read(request.collection_name, lambda shard: shard.scroll(scroll))
+        response = q.ScrollResponse(result=[_retrieved(record) for record in records], time=time.monotonic() - started)
+        if following is not None:
+            response.next_page_offset.CopyFrom(id_message(following))
+        return response
+
+    async def Count(self, request: Any, context: Any) -> Any:
+        started = time.monotonic()
+        only(request, "collection_name", "filter", "exact", "timeout", "read_consistency")
+        count = edge.CountRequest(filter=optional_filter(request))
+        found = await self._shards.read(request.collection_name, lambda shard: shard.count(count))
+        return q.CountResponse(result=q.CountResult(count=found), time=time.monotonic() - started)
+
+    async def _update(self, name: str, operation: Any) -> Any:
+        started = time.monotonic()
+        await self._shards.write(name, operation)
+        self._sequence += 1
+        result = q.UpdateResult(operation_id=self._sequence, status=q.UpdateStatus.Completed)
+        return q.PointsOperationResponse(result=result, time=time.monotonic() - started)
+
+
+def _text_schema(request: Any) -> Any:
+    params = request.field_index_params.text_index_params
+    only(
+        params,
+        "tokenizer",
+        "lowercase",
+        "min_token_len",
+        "max_token_len",
+        "phrase_matching",
+        "ascii_folding",
+        "scoring",
+        "on_disk",
+        "stemmer",
+    )
+    given = {
+        name: getattr(params, name)
+        for name in ("lowercase", "min_token_len", "max_token_len", "phrase_matching", "ascii_folding")
+        if params.HasField(name)
+    }
+    if params.tokenizer in _TOKENIZERS:
+        given["tokenizer"] = _TOKENIZERS[params.tokenizer]
+    if params.HasField("stemmer"):
+        language = params.stemmer.snowball.language
+        given["stemmer"] = edge.SnowballParams(getattr(edge.SnowballLanguage, language.capitalize()))
+    return edge.TextIndexParams(scoring=params.HasField("scoring"), **given)
+
+
+def _scored(point: Any) -> Any:
+    message = q.ScoredPoint(id=id_message(point.id), payload=payload_message(point.payload), score=point.score, version=point.version)
+    if point.vector is not None:
+        message.vectors.CopyFrom(vectors_message(point.vector))
+    return message
+
+
+def _retrieved(record: Any) -> Any:
+    message = q.RetrievedPoint(id=id_message(record.id), payload=payload_message(record.payload))
+    if record.vector is not None:
+        message.vectors.CopyFrom(vectors_message(record.vector))
+    return message
