@@ -67,7 +67,9 @@ class Collections(q.CollectionsServicer):  # type: ignore[misc]
                 config=q.CollectionConfig(
                     params=q.CollectionParams(shard_number=1, on_disk_payload=True, vectors_config=layout),
                     hnsw_config=q.HnswConfigDiff(m=_M, ef_construct=_EF_CONSTRUCT, full_scan_threshold=_FULL_SCAN_KB),
-                    optimizer_config=q.OptimizersConfigDiff(flush_interval_sec=5),
+                    optimizer_config=q.OptimizersConfigDiff(
+                        deleted_threshold=0.2, vacuum_min_vector_number=1000, default_segment_number=0, flush_interval_sec=5
+                    ),
                     wal_config=q.WalConfigDiff(wal_capacity_mb=32, wal_segments_ahead=0),
                     metadata=payload_message(config["metadata"]),
                 ),

@@ -50,14 +50,14 @@ class Points(q.PointsServicer):  # type: ignore[misc]
         only(request, *_WRITE, "points", "update_filter")
         sizes = {name: each["size"] for name, each in self._shards.config(request.collection_name)["vectors"].items()}
         points = []
-        named: dict[str, Any]
+
         for point in request.points:
             named = vectors(point.vectors)
             for name, values in named.items():
                 if len(values) != sizes.get(name):
                     message = f"Wrong input: Vector dimension error: expected dim: {sizes.get(name)}, got {len(values)}"
                     raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, message)
-            points.append(edge.Point(id=point_id(point.id), vector=named, payload=payload(point.payload)))
+            points.append(edge.Point(id=point_id(point.id), vector=dict[str, Any](named), payload=payload(point.payload)))
         condition = engine_filter(request.update_filter) if request.HasField("update_filter") else None
         return await self._update(request.collection_name, edge.UpdateOperation.upsert_points(points, condition))
 
