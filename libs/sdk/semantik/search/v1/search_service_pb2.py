@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'semantik/search/v1/search_service.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\"\x81\x01\n\x0cSearchFilter\x12%\n\x0c\x64ocument_ids\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12#\n\nsource_ids\x18\x02 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12%\n\nmime_types\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xc8\x01\"\xf9\x01\n\rSearchRequest\x12+\n\x0e\x63ollection_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\n\x18\x01\"\x05r\x03\xb0\x01\x01\x12(\n\x05query\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x80@2\r[^\\p{C}\\p{Z}]\x12\x36\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.semantik.search.v1.SearchModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x05limit\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01H\x00\x88\x01\x01\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32 .semantik.search.v1.SearchFilterB\x08\n\x06_limit\"\xfb\x02\n\x03Hit\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x11\n\tmime_type\x18\x06 \x01(\t\x12\x0f\n\x07ordinal\x18\x07 \x01(\x05\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x14\n\x0cstart_offset\x18\t \x01(\x03\x12\x12\n\nend_offset\x18\n \x01(\x03\x12\r\n\x05score\x18\x0b \x01(\x01\x12\x31\n\nhighlights\x18\x0c \x03(\x0b\x32\x1d.semantik.search.v1.Highlight\x12\x0c\n\x04page\x18\r \x01(\x05\x12\x0f\n\x07section\x18\x0e \x01(\t\x12\x1b\n\x0esemantic_score\x18\x0f \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\rkeyword_score\x18\x10 \x01(\x01H\x01\x88\x01\x01\x42\x11\n\x0f_semantic_scoreB\x10\n\x0e_keyword_score\"\'\n\tHighlight\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"\xb5\x01\n\x07Timings\x12,\n\tauthorize\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x65mbed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05query\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"e\n\x0eSearchResponse\x12%\n\x04hits\x18\x01 \x03(\x0b\x32\x17.semantik.search.v1.Hit\x12,\n\x07timings\x18\x02 \x01(\x0b\x32\x1b.semantik.search.v1.Timings*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x01\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x02\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x03\x32w\n\rSearchService\x12\x66\n\x06Search\x12!.semantik.search.v1.SearchRequest\x1a\".semantik.search.v1.SearchResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/search:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'semantik/search/v1/search_service.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\"\x81\x01\n\x0cSearchFilter\x12%\n\x0c\x64ocument_ids\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12#\n\nsource_ids\x18\x02 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12%\n\nmime_types\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xc8\x01\"\xf9\x01\n\rSearchRequest\x12+\n\x0e\x63ollection_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\n\x18\x01\"\x05r\x03\xb0\x01\x01\x12(\n\x05query\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x80@2\r[^\\p{C}\\p{Z}]\x12\x36\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.semantik.search.v1.SearchModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x05limit\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01H\x00\x88\x01\x01\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32 .semantik.search.v1.SearchFilterB\x08\n\x06_limit\"\x9d\x02\n\x03Hit\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x11\n\tmime_type\x18\x06 \x01(\t\x12\x0f\n\x07ordinal\x18\x07 \x01(\x05\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x14\n\x0cstart_offset\x18\t \x01(\x03\x12\x12\n\nend_offset\x18\n \x01(\x03\x12\r\n\x05score\x18\x0b \x01(\x01\x12\x31\n\nhighlights\x18\x0c \x03(\x0b\x32\x1d.semantik.search.v1.Highlight\x12\x0c\n\x04page\x18\r \x01(\x05\x12\x0f\n\x07section\x18\x0e \x01(\t\"\'\n\tHighlight\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"\xb5\x01\n\x07Timings\x12,\n\tauthorize\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x65mbed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05query\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"e\n\x0eSearchResponse\x12%\n\x04hits\x18\x01 \x03(\x0b\x32\x17.semantik.search.v1.Hit\x12,\n\x07timings\x18\x02 \x01(\x0b\x32\x1b.semantik.search.v1.Timings*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x01\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x02\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x03\x32w\n\rSearchService\x12\x66\n\x06Search\x12!.semantik.search.v1.SearchRequest\x1a\".semantik.search.v1.SearchResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/search:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,20 +50,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\006\032\004\030d(\001'
   _globals['_SEARCHSERVICE'].methods_by_name['Search']._loaded_options = None
   _globals['_SEARCHSERVICE'].methods_by_name['Search']._serialized_options = b'\202\323\344\223\002\017\"\n/v1/search:\001*'
-  _globals['_SEARCHMODE']._serialized_start=1248
-  _globals['_SEARCHMODE']._serialized_end=1364
+  _globals['_SEARCHMODE']._serialized_start=1154
+  _globals['_SEARCHMODE']._serialized_end=1270
   _globals['_SEARCHFILTER']._serialized_start=155
   _globals['_SEARCHFILTER']._serialized_end=284
   _globals['_SEARCHREQUEST']._serialized_start=287
   _globals['_SEARCHREQUEST']._serialized_end=536
   _globals['_HIT']._serialized_start=539
-  _globals['_HIT']._serialized_end=918
-  _globals['_HIGHLIGHT']._serialized_start=920
-  _globals['_HIGHLIGHT']._serialized_end=959
-  _globals['_TIMINGS']._serialized_start=962
-  _globals['_TIMINGS']._serialized_end=1143
-  _globals['_SEARCHRESPONSE']._serialized_start=1145
-  _globals['_SEARCHRESPONSE']._serialized_end=1246
-  _globals['_SEARCHSERVICE']._serialized_start=1366
-  _globals['_SEARCHSERVICE']._serialized_end=1485
+  _globals['_HIT']._serialized_end=824
+  _globals['_HIGHLIGHT']._serialized_start=826
+  _globals['_HIGHLIGHT']._serialized_end=865
+  _globals['_TIMINGS']._serialized_start=868
+  _globals['_TIMINGS']._serialized_end=1049
+  _globals['_SEARCHRESPONSE']._serialized_start=1051
+  _globals['_SEARCHRESPONSE']._serialized_end=1152
+  _globals['_SEARCHSERVICE']._serialized_start=1272
+  _globals['_SEARCHSERVICE']._serialized_end=1391
 # @@protoc_insertion_point(module_scope)

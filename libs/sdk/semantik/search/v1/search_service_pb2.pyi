@@ -146,8 +146,6 @@ class Hit(_message.Message):
     HIGHLIGHTS_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     SECTION_FIELD_NUMBER: _builtins.int
-    SEMANTIC_SCORE_FIELD_NUMBER: _builtins.int
-    KEYWORD_SCORE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """Identifies the collection."""
     document_id: _builtins.str
@@ -174,10 +172,6 @@ class Hit(_message.Message):
     """Numbers the page the passage begins on, from 1; 0 where there are no pages."""
     section: _builtins.str
     """Holds the heading the passage stands under; empty where there is none."""
-    semantic_score: _builtins.float
-    """Holds the similarity of meaning (cosine); absent where the passage was not found by it."""
-    keyword_score: _builtins.float
-    """Holds the BM25 score; absent where the passage was not found by words."""
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
         """Marks the query's words in the text."""
@@ -199,21 +193,12 @@ class Hit(_message.Message):
         highlights: _abc.Iterable[Global___Highlight] | None = ...,
         page: _builtins.int = ...,
         section: _builtins.str = ...,
-        semantic_score: _builtins.float | None = ...,
-        keyword_score: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_keyword_score", b"_keyword_score", "_semantic_score", b"_semantic_score", "keyword_score", b"keyword_score", "semantic_score", b"semantic_score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_keyword_score", b"_keyword_score", "_semantic_score", b"_semantic_score", "collection_id", b"collection_id", "document_id", b"document_id", "end_offset", b"end_offset", "highlights", b"highlights", "keyword_score", b"keyword_score", "mime_type", b"mime_type", "name", b"name", "ordinal", b"ordinal", "page", b"page", "path", b"path", "score", b"score", "section", b"section", "semantic_score", b"semantic_score", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "document_id", b"document_id", "end_offset", b"end_offset", "highlights", b"highlights", "mime_type", b"mime_type", "name", b"name", "ordinal", b"ordinal", "page", b"page", "path", b"path", "score", b"score", "section", b"section", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__keyword_score: _TypeAlias = _typing.Literal["keyword_score"]  # noqa: Y015
-    _WhichOneofArgType__keyword_score: _TypeAlias = _typing.Literal["_keyword_score", b"_keyword_score"]  # noqa: Y015
-    _WhichOneofReturnType__semantic_score: _TypeAlias = _typing.Literal["semantic_score"]  # noqa: Y015
-    _WhichOneofArgType__semantic_score: _TypeAlias = _typing.Literal["_semantic_score", b"_semantic_score"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__keyword_score) -> _WhichOneofReturnType__keyword_score | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__semantic_score) -> _WhichOneofReturnType__semantic_score | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hit: _TypeAlias = Hit  # noqa: Y015
 

@@ -1,0 +1,73 @@
+"""Constructs the search service and serves it."""
+
+import warnings
+from urllib.parse import urlsplit
+
+from qdrant_client import AsyncQdrantClient
+
+from libs.rpc import channels, peers
+from libs.rpc.boundary import Access
+from libs.rpc.mesh import MeshIdentity
+from libs.rpc.process import run
+from libs.rpc.server import Served, Server
+from semantik.search.v1 import index_internal_service_pb2_grpc, search_service_pb2_grpc
+from services.search.authority import COLLECTION_IDEMPOTENT, Authority
+from services.search.index import Indexes
+from services.search.searcher import EMBEDDING_IDEMPOTENT, Searcher
+from services.search.servicer.internal import IndexInternalServicer
+from services.search.servicer.search import SearchServicer
+from services.search.settings import Settings
+
+
+def _client(settings: Settings) -> AsyncQdrantClient:
+    url = urlsplit(settings.qdrant_url)
+    with warnings.catch_warnings():
+        # On loopback and inside a cluster's mesh the key travels where nobody listens.
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+        return AsyncQdrantClient(
+            host=url.hostname,
+            grpc_port=url.port,
+            https=url.scheme == "https",
+            prefer_grpc=True,
+            check_compatibility=False,
+            api_key=settings.qdrant_api_key.get_secret_value() or None,
+            timeout=settings.qdrant_timeout_seconds,
+        )
+
+
+async def main(settings: Settings) -> None:
+    mesh = MeshIdentity.from_file("search", settings.mesh_key_file)
+    client = _client(settings)
+    async with (
+        channels.connect(settings.auth_address, "auth", mesh, peers.AUTH_IDEMPOTENT) as auth,
+        channels.connect(settings.collection_address, "collection", mesh, COLLECTION_IDEMPOTENT) as collection,
+        channels.connect(settings.embedding_address, "embedding", mesh, EMBEDDING_IDEMPOTENT) as embedding,
+    ):
+        authority = Authority(collection, settings.authorization_cache_seconds)
+        services = [
+            Served(
+                "semantik.search.v1.SearchService",
+                search_service_pb2_grpc.add_SearchServiceServicer_to_server,
+                SearchServicer(Searcher(client, authority, embedding)),
+                Access.MEMBER,
+            ),
+            Served(
+                "semantik.search.v1.IndexInternalService",
+                index_internal_service_pb2_grpc.add_IndexInternalServiceServicer_to_server,
+                IndexInternalServicer(Indexes(client)),
+                Access.MESH,
+            ),
+        ]
+
+        async def ready() -> None:
+            await client.get_collections()
+
+        try:
+            await Server(settings, services, mesh, peers.verifier(auth), ready).run()
+        finally:
+            await client.close()
+
+
+if __name__ == "__main__":
+    configured = Settings()
+    run("search", configured, main(configured))
