@@ -16,8 +16,8 @@ from typing import BinaryIO
 _LOG_BYTES = 4 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
 _FIRST_BACKOFF = 0.2
-_LAST_BACKOFF = 10.0
-_STEADY_SECONDS = 30.0
+_LAST_BACKOFF = 5.0
+_STEADY_SECONDS = 10.0
 _READY_POLL = 0.1
 
 Ready = Callable[[], Awaitable[bool]]
@@ -129,6 +129,8 @@ class Child:
     async def _watch_ready(self) -> None:
         while True:
             answered = await self.spec.ready()
+            if self._stopping:
+                return
             if answered:
                 self.state = "ready"
                 self._ready.set()

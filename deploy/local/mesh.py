@@ -79,19 +79,19 @@ async def logs(data_dir: Path | None, service: str, lines: int = 100, *, follow:
         known = ", ".join(sorted(found.stem for found in home.logs.glob("*.log"))) or "nothing"
         raise MeshError(f"there is no log of {service!r}; there is {known}")
     older = path.with_suffix(".log.1")
-    text = (older.read_text(errors="replace") if older.exists() else "") + path.read_text(errors="replace")
-    for line in text.splitlines()[-lines:] if lines else ():
+    with path.open("rb") as file:
+        inode, newest = os.fstat(file.fileno()).st_ino, file.read()
+    known_lines = ((older.read_bytes() if older.exists() else b"") + newest).decode(errors="replace").splitlines()
+    for line in known_lines[-lines:] if lines else ():
         yield line
-    position, inode = path.stat().st_size, path.stat().st_ino
+    position = len(newest)
     while follow:
         await asyncio.sleep(_POLL_SECONDS)
-        now = path.stat()
-        if now.st_ino != inode:
-            position, inode = 0, now.st_ino
-        if now.st_size > position:
-            with path.open(errors="replace") as file:
-                file.seek(position)
-                text = file.read()
-                position = file.tell()
-            for line in text.splitlines():
-                yield line
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_ino != inode:
+                position, inode = 0, os.fstat(file.fileno()).st_ino
+            file.seek(position)
+            text = file.read()
+        position += len(text)
+        for line in text.decode(errors="replace").splitlines():
+            yield line
