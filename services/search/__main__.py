@@ -26,7 +26,7 @@ def _client(settings: Settings) -> AsyncQdrantClient:
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return AsyncQdrantClient(
             host=url.hostname,
-            grpc_port=url.port,
+            grpc_port=url.port or 6334,
             https=url.scheme == "https",
             prefer_grpc=True,
             check_compatibility=False,

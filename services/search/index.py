@@ -5,6 +5,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import numpy as np
@@ -135,7 +136,7 @@ class Indexes:
 
     async def points(self, name: str) -> AsyncIterator[list[messages.ListPointsResponse.Point]]:
         """Yield every chunk's point in pages, without vector and text."""
-        offset: q.ExtendedPointId | None = None
+        offset: Any = None
         fields = ["document_id", "content_version", "ordinal", "hidden"]
         while True:
             try:
