@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from google.api import annotations_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
@@ -25,15 +26,24 @@ def is_stream(method: MethodDescriptor) -> bool:
     return bool(method.client_streaming or method.server_streaming)
 
 
-def http_path(method: MethodDescriptor) -> str:
-    """Return the path template of the method's HTTP rule."""
+@dataclass(frozen=True)
+class HttpRule:
+    """How a method is reached in JSON: ``body`` is ``*``, the name of a field, or empty."""
+
+    method: str
+    path: str
+    body: str
+
+
+def http_rule(method: MethodDescriptor) -> HttpRule:
     rule = method.GetOptions().Extensions[annotations_pb2.http]
-    return str(getattr(rule, rule.WhichOneof("pattern")))
+    pattern = rule.WhichOneof("pattern") or ""
+    return HttpRule(pattern.upper(), str(getattr(rule, pattern, "")), rule.body)
 
 
 def is_read(method: MethodDescriptor) -> bool:
     """Say whether the call may be repeated at will: its HTTP rule is a GET."""
-    return bool(method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern") == "get")
+    return http_rule(method).method == "GET"
 
 
 def descriptor_set() -> bytes:

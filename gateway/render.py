@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from gateway import contract
+from gateway import contract, strict
 from gateway.errors import mappers
 
 _TEMPLATE = Path(__file__).parent / "envoy.yaml"
@@ -48,6 +48,7 @@ class Gateway:
             "json_bytes": _JSON_BYTES,
             "upload_bytes": _UPLOAD_BYTES,
             "descriptor": str(self.descriptor),
+            "strict": strict.source(),
             "services": [service.full_name for service in contract.public_services()],
         }
         # JSON is YAML: every value is quoted once, by a serialiser.
@@ -75,7 +76,7 @@ def _routes() -> list[dict[str, Any]]:
             if contract.is_read(method) and not contract.is_stream(method)
         ]
         rest.append(_unary({"prefix": f"/{service.full_name}/"}, cluster, retry_on="connect-failure,refused-stream"))
-        uploads += [_upload(contract.http_path(method)) for method in methods if method.client_streaming]
+        uploads += [_upload(contract.http_rule(method).path) for method in methods if method.client_streaming]
     return streams + rest + uploads
 
 

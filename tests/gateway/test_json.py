@@ -48,6 +48,10 @@ async def test_an_error_of_a_service_keeps_its_details(http: httpx.AsyncClient) 
         ("POST", "/semantik.auth.v1.AuthInternalService/ListRevocations", b"{}", 404, "INVALID_REQUEST"),
         ("TRACE", "/v1/users/me", None, 405, "INVALID_REQUEST"),
         ("GET", "/v1/users/me?nonsense=1", None, 400, "INVALID_REQUEST"),
+        ("POST", "/v1/auth:login", b'{"nonsense": 1}', 400, "INVALID_REQUEST"),
+        ("POST", "/v1/auth:login", b' {"username": "a\\"{", "password": [{}, -1.5e3, null], "nonsense": 1}', 400, "INVALID_REQUEST"),
+        ("PATCH", f"/v1/collections/{COLLECTION}?x=1", b'{"nonsense": 1}', 400, "INVALID_REQUEST"),
+        ("POST", f"/v1/collections/{COLLECTION}/sources", b'{"directory": {"nonsense": 1}}', 400, "INVALID_REQUEST"),
         ("POST", "/v1/auth:login", b'{"username": ', 400, "INVALID_REQUEST"),
         ("POST", "/v1/auth:login", b'{"username": 5}', 400, "INVALID_REQUEST"),
         ("POST", "/v1/auth:login", b'{"username": {"a":' * 10_000, 400, "INVALID_REQUEST"),
@@ -60,6 +64,19 @@ async def test_what_is_no_request_of_ours_is_refused_as_json(
     """Unknown routes, methods, fields and broken bodies get one shape of error."""
     response = await http.request(method, path, content=body, headers={"content-type": "application/json"} if body else {})
     assert (response.status_code, reason(response)) == (status, expected)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b' { "username" : "a\\\\" , "password" : "[{" } ', '{"username": "\u00e9\u200b"}'.encode()])
+async def test_json_of_the_contract_is_passed(http: httpx.AsyncClient, body: bytes) -> None:
+    """Spaces, escapes, nothing at all."""
+    response = await http.post("/v1/auth:login", content=body)
+    assert response.status_code == 200, response.text
+
+
+async def test_an_unknown_field_is_named(http: httpx.AsyncClient) -> None:
+    """So that a typing error is found."""
+    response = await http.post("/v1/auth:login", content=b'{"usrname": "ada"}')
+    assert response.json()["message"] == "there is no field usrname"
 
 
 async def test_a_header_with_an_underscore_is_refused(http: httpx.AsyncClient) -> None:
