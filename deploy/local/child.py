@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import pwd
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _LOG_BYTES = 4 * 1024 * 1024
-_PR_SET_PDEATHSIG = 1
+_LAUNCH = Path(__file__).parent / "launch.py"
 _FIRST_BACKOFF = 0.2
 _LAST_BACKOFF = 5.0
 _STEADY_SECONDS = 10.0
@@ -91,23 +90,18 @@ class Child:
 
     async def _run_once(self) -> None:
         self.state = "starting"
-        account = self.spec.account
         # A pipe of our own: asyncio's would make the end of the process wait for whoever inherited it.
         reading, writing = os.pipe()
         with os.fdopen(reading, "rb") as output:
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    *self.spec.command,
+                    *_launched(self.spec),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=writing,
                     stderr=writing,
                     env=dict(self.spec.environment),
                     cwd=self.spec.directory,
                     start_new_session=True,
-                    preexec_fn=_die_with_parent(self.spec.orphan_signal),
-                    user=account and account.pw_uid,
-                    group=account and account.pw_gid,
-                    extra_groups=None if account is None else [],
                 )
             finally:
                 os.close(writing)
@@ -161,16 +155,7 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """Return what makes a child get ``number`` when the supervisor dies, where the kernel offers it (Linux)."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, number.value)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), number)
-
-    return ask
+def _launched(spec: Spec) -> list[str]:
+    """Return the command that runs the process as its account and ends it when this process dies."""
+    owner = [str(spec.account.pw_uid), str(spec.account.pw_gid)] if spec.account else ["-", "-"]
+    return [sys.executable, "-I", "-S", str(_LAUNCH), str(spec.orphan_signal.value), str(os.getpid()), *owner, *spec.command]

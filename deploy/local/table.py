@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deploy.local.supervisor import Mesh
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 _SECONDS = 0.5
 _COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "restarting": "red", "not ready": "red"}
@@ -59,10 +59,11 @@ def headline(state: dict[str, Any]) -> str:
     return f"Semantik at {state['gateway']} waits for {waiting or 'its processes'}. Logs: {state['data_dir']}/logs"
 
 
-def _table(state: dict[str, Any]) -> "Table":
+def _table(state: dict[str, Any]) -> "Group":
+    from rich.console import Group  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(caption=headline(state), caption_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("process")
     table.add_column("state")
     for name in ("pid", "port", "restarts", "MiB"):
@@ -77,7 +78,7 @@ def _table(state: dict[str, Any]) -> "Table":
             str(process["restarts"]),
             f"{process['pss_mib']:.0f}" if process["pss_mib"] else "",
         )
-    return table
+    return Group(table, "", headline(state))
 
 
 def _write(line: str) -> None:

@@ -1,0 +1,28 @@
+"""Becomes a command that dies with the supervisor: ``launch.py SIGNAL PARENT UID GID COMMAND...``; UID and GID may be -.
+
+A program of its own, started without site-packages, because it runs between fork and exec: in the supervisor, whose threads
+hold locks, nothing may.
+"""
+
+import ctypes
+import os
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    number, parent, uid, gid, *command = sys.argv[1:]
+    if uid != "-":
+        os.setgroups([])
+        os.setgid(int(gid))
+        os.setuid(int(uid))
+    if sys.platform == "linux":  # the kernel forgets the signal when the user changes, so only now
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))
+    if os.getppid() != int(parent):
+        sys.exit("the supervisor is gone")
+    os.execvp(command[0], command)  # noqa: S606 - the supervisor says what
+
+
+if __name__ == "__main__":
+    main()
