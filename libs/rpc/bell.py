@@ -51,7 +51,7 @@ class Bell:
 async def listen(url: str, queue: str, on_ring: Callable[[], Awaitable[None]]) -> None:
     """Call ``on_ring`` for every ring, for ever; a Redis that goes away is looked for until it is back."""
     if not url:
-        return
+        await asyncio.Event().wait()
 
     async def ring(_: dict[str, Any]) -> None:
         await on_ring()

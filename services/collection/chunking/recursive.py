@@ -8,13 +8,15 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tokenizers import Tokenizer
 
 from services.collection.chunking.settings import ChunkSettings
 
 _PARAGRAPH, _LINE, _SENTENCE, _WORD, _NONE = 4, 3, 2, 1, 0
-_SENTENCE_END = re.compile(r"[.!?。！？]['\")\]»”]*\s*$")
+# Latin and CJK stops.
+_SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]['\")\]\u00bb\u201d]*\s*$")
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
 
@@ -86,7 +88,7 @@ def _windows(text: str, spans: Sequence[tuple[int, int]], size: int, overlap: in
 def _strengths(text: str, spans: Sequence[tuple[int, int]]) -> list[int]:
     """Return the strength of the gap before each token."""
     strengths = [_PARAGRAPH]
-    for (before_start, before_end), (start, _) in zip(spans, spans[1:], strict=False):
+    for (before_start, before_end), (start, _) in pairwise(spans):
         between = text[before_end:start]
         if not between:
             strengths.append(_NONE)

@@ -30,7 +30,7 @@ def entries(location: str, options: dict[str, Any]) -> Iterator[Entry]:
     except OSError as error:
         raise UnreadableSourceError(f"the source cannot be read: {error.strerror}") from error
     if stat.S_ISREG(status.st_mode):
-        yield from _file(root, root, root.name, options)
+        yield from _file(root, root, root.name)
         return
     yield from _directory(root, "", options)
 
@@ -50,10 +50,10 @@ def _directory(root: Path, below: str, options: dict[str, Any]) -> Iterator[Entr
             if not _matches(path, options.get("exclude")):
                 yield from _directory(root, path, options)
         elif _wanted(path, options):
-            yield from _file(root, Path(each.path), path, options)
+            yield from _file(root, Path(each.path), path)
 
 
-def _file(root: Path, file: Path, path: str, options: dict[str, Any]) -> Iterator[Entry]:
+def _file(root: Path, file: Path, path: str) -> Iterator[Entry]:
     try:
         resolved = file.resolve(strict=True)
         status = resolved.stat()
