@@ -64,11 +64,13 @@ async def down(data_dir: Path | None = None) -> bool:
 
 
 def status(data_dir: Path | None = None) -> dict[str, Any]:
-    """Return what ``state.json`` says, with ``running``; after a mesh has ended, what is left of it."""
+    """Return what ``state.json`` says of a running mesh, with ``running``."""
     home = home_of(data_dir)
-    if state.holder(home) is None:
-        return {"data_dir": str(home.path), "running": False, "ready": False, "gateway": "", "processes": []}
-    return {"running": True, **state.read(home)}
+    pid = state.holder(home)
+    known = state.read(home)
+    if pid is None or known.get("pid") != pid:  # none runs, or it has not said anything yet
+        known = {"data_dir": str(home.path), "pid": pid, "gateway": "", "ready": False, "processes": []}
+    return {"running": pid is not None, **known}
 
 
 async def logs(data_dir: Path | None, service: str, lines: int = 100, *, follow: bool = False) -> AsyncIterator[str]:

@@ -1,0 +1,94 @@
+"""A mesh as commands see it, from its first process to its last; whether it ever gets ready is the smoke test's question."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from deploy.local import mesh
+
+_UP = """
+import asyncio, pathlib, sys
+from deploy.local.mesh import MeshError, Options, up
+try:
+    asyncio.run(up(Options(data_dir=pathlib.Path(sys.argv[1]), port=int(sys.argv[2]))))
+except MeshError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture
+async def data(tmp_path: Path) -> AsyncIterator[Path]:
+    yield tmp_path / "data"
+    await mesh.down(tmp_path / "data")
+    shutil.rmtree((tmp_path / "data" / "postgres").resolve(), ignore_errors=True)
+
+
+async def _up(data: Path, port: int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-c", _UP, str(data), str(port), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+async def _status(data: Path, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while not fits(found := mesh.status(data)):  # noqa: ASYNC110 - it changes in another process
+            await asyncio.sleep(0.05)
+    return found
+
+
+def _all_started(status: dict[str, Any]) -> bool:
+    states = {process["name"]: process["state"] for process in status["processes"]}
+    return {"postgres", "auth", "worker", "envoy"} <= set(states) and states["postgres"] == "ready" and states["auth"] != "waiting"
+
+
+def _alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+async def test_it_starts_once_survives_a_kill_and_stops_whole(data: Path) -> None:
+    """Only its owner can read it; a second one is refused; killed, it leaves nothing and starts again; `down` ends it all."""
+    first = await _up(data, 18311)
+    before = await _status(data, _all_started)
+    assert (before["running"], before["pid"], before["gateway"]) == (True, first.pid, "http://127.0.0.1:18311")
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert not [path for path in data.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077]
+    second = await _up(data, 18312)
+    output, _ = await second.communicate()
+    assert (second.returncode, f"(pid {first.pid}".encode() in output) == (1, True)
+
+    first.kill()
+    await first.communicate()
+    assert mesh.status(data)["running"] is False
+    third = await _up(data, 18311)
+    after = await _status(data, lambda status: status["pid"] == third.pid and _all_started(status))
+    assert _alive(_pids(before)) == []
+    assert _ports(after) == _ports(before)
+
+    assert await mesh.down(data) is True
+    await third.communicate()
+    assert third.returncode == 0
+    assert _alive(_pids(after)) == []
+    assert mesh.status(data)["running"] is False
+
+
+def _pids(status: dict[str, Any]) -> list[int]:
+    return [process["pid"] for process in status["processes"] if process["pid"]]
+
+
+def _ports(status: dict[str, Any]) -> dict[str, int]:
+    return {process["name"]: process["port"] for process in status["processes"]}
+
+
+async def test_a_taken_port_is_said(data: Path) -> None:
+    """A port asked for and not free ends the start with a sentence."""
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 18314)
+    async with server:
+        output, _ = await (await _up(data, 18314)).communicate()
+    assert output.decode().strip() == "port 18314 is taken; choose another with --port"
