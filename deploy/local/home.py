@@ -108,9 +108,9 @@ class Home:
 def _forget_temporary_meshes() -> None:
     """Remove the databases of meshes whose data directories were temporary and are gone."""
     for note in _ROOTS_STATE.glob("*.home"):
-        home = Path(note.read_text())
-        if home.is_relative_to(tempfile.gettempdir()) and not home.exists():
-            shutil.rmtree(note.with_suffix(""), ignore_errors=True)
+        home, cluster = Path(note.read_text()), note.with_suffix("")
+        if home.is_relative_to(tempfile.gettempdir()) and (home / "postgres").resolve() != cluster:
+            shutil.rmtree(cluster, ignore_errors=True)
             note.unlink()
 
 
