@@ -78,8 +78,9 @@ class Plan:
 
     def _worker(self, name: str) -> Spec:
         environment = self._mesh("collection", name)
-        # It serves no RPC; its metrics page stands for it.
-        return self._python(name, "services.collection.worker", environment, http_ok(self.ports[f"{name}-metrics"], "/"), 0)
+        port = self.ports[name]
+        environment["LISTEN_ADDRESS"] = f"127.0.0.1:{port}"  # for its health alone
+        return self._python(name, "services.collection.worker", environment, grpc_health(port), port)
 
     def _mesh(self, service: str, name: str) -> dict[str, str]:
         environment = {
@@ -117,9 +118,8 @@ def replica_names(service: str, replicas: int) -> list[str]:
 
 def port_names(replicas: int) -> list[str]:
     """Return what needs a port."""
-    names = [name for service in SERVICES for name in replica_names(service, replicas)]
-    measured = [*names, *replica_names("worker", replicas)]
-    return ["qdrant", *names, *(f"{name}-metrics" for name in measured)]
+    names = [name for service in (*SERVICES, "worker") for name in replica_names(service, replicas)]
+    return ["qdrant", *names, *(f"{name}-metrics" for name in names)]
 
 
 def _inherited() -> dict[str, str]:

@@ -183,7 +183,8 @@ class Mesh:
             if time.monotonic() - measured > _MEASURE_SECONDS or set(pids) - set(self._born):
                 self._born = {pid: self._born.get(pid) or usage.started_at(pid) for pid in pids}
                 if self.start_seconds is not None:  # starting is work enough
-                    self._memory = await asyncio.to_thread(usage.pss_mib, [os.getpid(), *pids])
+                    self._memory = await asyncio.to_thread(usage.pss_mib, pids)
+                    self._memory[os.getpid()] = usage.own_pss_mib()
                     measured = time.monotonic()
             now = self.snapshot()
             if now != self._written:

@@ -1,6 +1,7 @@
 """Memory of processes, and what a dead supervisor may have left running."""
 
 import contextlib
+import os
 import re
 import signal
 from collections.abc import Iterable
@@ -16,6 +17,11 @@ _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLo
 def pss_mib(pids: Iterable[int]) -> dict[int, float]:
     """Return the proportional set size in MiB of each process with all its descendants."""
     return {pid: round(sum(map(_pss_kib, _family(pid))) / 1024, 1) for pid in pids if pid}
+
+
+def own_pss_mib() -> float:
+    """Return the proportional set size in MiB of this process alone."""
+    return round(_pss_kib(os.getpid()) / 1024, 1)
 
 
 def started_at(pid: int) -> float:
