@@ -52,7 +52,7 @@ class Lease:
             except Exception as error:  # noqa: BLE001 - a heartbeat without progress is better than none
                 log.debug("cannot measure progress: %s", type(error).__name__)
             try:
-                answer: messages.ReportOperationResponse = await self._operation.ReportOperation(request, timeout=_REPORT_SECONDS)
+                answer = await self._operation.ReportOperation(request, timeout=_REPORT_SECONDS)
             except grpc.aio.AioRpcError as error:
                 log.warning("cannot report: %s", error.code().name)
                 # Nobody else has it before the lease is out; after that somebody may.
