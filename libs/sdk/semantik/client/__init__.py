@@ -1,0 +1,7 @@
+"""The Python SDK: ``async with Client("127.0.0.1:8080") as client``."""
+
+from semantik.client.client import Client
+from semantik.client.errors import SemantikError
+from semantik.client.session import Session
+
+__all__ = ["Client", "SemantikError", "Session"]

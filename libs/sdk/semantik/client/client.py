@@ -1,0 +1,85 @@
+"""The client: one channel to the gateway, one member for each noun."""
+
+import json
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from semantik.auth.v1 import session_pb2
+from semantik.client.accounts import Accounts
+from semantik.client.collections import Collections
+from semantik.client.documents import Documents
+from semantik.client.embedding import Embedding
+from semantik.client.operations import Operations
+from semantik.client.search import Search
+from semantik.client.session import Session
+from semantik.client.sources import Sources
+
+_MESSAGE_BYTES = 8 * 1024 * 1024
+_IDEMPOTENT = (
+    ("semantik.auth.v1.UserService", ("GetMe", "ListSessions")),
+    ("semantik.collection.v1.CollectionService", ("GetCollection", "ListCollections")),
+    ("semantik.collection.v1.SourceService", ("GetSource", "ListSources")),
+    ("semantik.collection.v1.DocumentService", ("GetDocument", "ListDocuments")),
+    ("semantik.operation.v1.OperationService", ("GetOperation", "ListOperations", "CancelOperation")),
+    ("semantik.embedding.v1.EmbeddingService", ("Embed", "CountTokens")),
+    ("semantik.embedding.v1.ModelService", ("ListModels", "GetModel")),
+    ("semantik.search.v1.SearchService", ("Search",)),
+)
+
+
+class Client:
+    """Talks to Semantik at ``address`` (``host:port`` of the gateway; ``tls`` where it speaks TLS).
+
+    ``tokens`` continue an earlier sign-in; ``on_tokens`` is told of every change, so that they can be kept. Calls that
+    change nothing are repeated when the server is away for a moment. All methods raise SemantikError.
+    """
+
+    def __init__(
+        self,
+        address: str = "127.0.0.1:8080",
+        tokens: session_pb2.Tokens | None = None,
+        *,
+        tls: bool = False,
+        on_tokens: Callable[[session_pb2.Tokens | None], None] = lambda _: None,
+    ) -> None:
+        options = _options()
+        self._channel = (
+            grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(), options)
+            if tls
+            else grpc.aio.insecure_channel(address, options)
+        )
+        self.session = Session(self._channel, tokens, on_tokens)
+        self.accounts = Accounts(self.session)
+        self.collections = Collections(self.session)
+        self.sources = Sources(self.session)
+        self.documents = Documents(self.session)
+        self.operations = Operations(self.session)
+        self.embedding = Embedding(self.session)
+        self.search = Search(self.session)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._channel.close()
+
+
+def _options() -> list[tuple[str, str | int]]:
+    policy = {
+        "maxAttempts": 5,
+        "initialBackoff": "0.1s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    names = [{"service": service, "method": method} for service, methods in _IDEMPOTENT for method in methods]
+    return [
+        ("grpc.service_config", json.dumps({"methodConfig": [{"name": names, "retryPolicy": policy}]})),
+        ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+        ("grpc.max_send_message_length", _MESSAGE_BYTES),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.primary_user_agent", "semantik-sdk/0.1.0"),
+    ]

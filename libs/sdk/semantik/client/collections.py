@@ -1,0 +1,72 @@
+"""Collections: the sets of documents that are searched as one."""
+
+from collections.abc import AsyncIterator
+
+from semantik.client.errors import SemantikError
+from semantik.client.session import Session
+from semantik.collection.v1 import collection_pb2, collection_service_pb2, collection_service_pb2_grpc
+from semantik.operation.v1 import operation_pb2
+
+
+class Collections:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._stub = collection_service_pb2_grpc.CollectionServiceStub(session.channel)
+
+    async def create(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        is_public: bool = False,
+        model: str = "",
+        chunk_size: int | None = None,
+        chunk_overlap: int | None = None,
+    ) -> collection_pb2.Collection:
+        """Create an empty collection; chunk sizes are in tokens, defaults 200 and 40."""
+        request = collection_service_pb2.CreateCollectionRequest(
+            name=name,
+            description=description,
+            is_public=is_public,
+            model=model,
+            chunk_size=chunk_size,
+            chunk_overlap=chunk_overlap,
+        )
+        return (await self._session.call(self._stub.CreateCollection, request)).collection
+
+    async def get(self, collection_id: str) -> collection_pb2.Collection:
+        request = collection_service_pb2.GetCollectionRequest(collection_id=collection_id)
+        return (await self._session.call(self._stub.GetCollection, request)).collection
+
+    async def named(self, name: str) -> collection_pb2.Collection:
+        """Return the collection of this name: the caller's own before others'; raises SemantikError NOT_FOUND."""
+        found = [each async for each in self.list(name=name)]
+        found.sort(key=lambda each: -each.role)
+        if not found:
+            raise SemantikError("NOT_FOUND", "COLLECTION_NOT_FOUND", f"there is no collection named {name!r}", {"name": name})
+        return found[0]
+
+    async def list(self, name: str = "", *, owned_only: bool = False) -> AsyncIterator[collection_pb2.Collection]:
+        """Yield the collections the caller may read, newest first."""
+        request = collection_service_pb2.ListCollectionsRequest(name=name, owned_only=owned_only)
+        while True:
+            answer = await self._session.call(self._stub.ListCollections, request)
+            for collection in answer.collections:
+                yield collection
+            if not answer.next_page_token:
+                return
+            request.page_token = answer.next_page_token
+
+    async def update(
+        self, collection_id: str, *, name: str | None = None, description: str | None = None, is_public: bool | None = None
+    ) -> collection_pb2.Collection:
+        """Change what is given."""
+        request = collection_service_pb2.UpdateCollectionRequest(
+            collection_id=collection_id, name=name, description=description, is_public=is_public
+        )
+        return (await self._session.call(self._stub.UpdateCollection, request)).collection
+
+    async def delete(self, collection_id: str) -> operation_pb2.Operation:
+        """Delete a collection with everything in it; returns the operation that does."""
+        request = collection_service_pb2.DeleteCollectionRequest(collection_id=collection_id)
+        return (await self._session.call(self._stub.DeleteCollection, request)).operation

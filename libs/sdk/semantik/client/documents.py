@@ -1,0 +1,63 @@
+"""Documents: uploaded, listed, read and deleted."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from google.api import httpbody_pb2
+
+from semantik.client.session import Session
+from semantik.collection.v1 import document_pb2, document_service_pb2, document_service_pb2_grpc
+from semantik.operation.v1 import operation_pb2
+
+_PART_BYTES = 256 * 1024
+_UPLOAD_SECONDS = 600.0
+
+
+class Documents:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._stub = document_service_pb2_grpc.DocumentServiceStub(session.channel)
+
+    async def upload(
+        self, collection_id: str, path: Path, name: str = "", *, request_id: str = ""
+    ) -> tuple[document_pb2.Document, operation_pb2.Operation]:
+        """Upload a file under ``name`` (its own by default); returns the document and the operation that indexes it."""
+
+        async def parts() -> AsyncIterator[document_service_pb2.UploadDocumentRequest]:
+            first = document_service_pb2.UploadDocumentRequest(collection_id=collection_id, name=name or path.name, request_id=request_id)
+            yield first
+            with path.open("rb") as file:
+                while data := file.read(_PART_BYTES):
+                    yield document_service_pb2.UploadDocumentRequest(content=httpbody_pb2.HttpBody(data=data))
+
+        answer = await self._session.call(self._stub.UploadDocument, parts(), timeout=_UPLOAD_SECONDS)
+        return answer.document, answer.operation
+
+    async def list(self, collection_id: str, *, source_id: str = "", path_prefix: str = "") -> AsyncIterator[document_pb2.Document]:
+        """Yield a collection's documents by path, deleted ones left out."""
+        request = document_service_pb2.ListDocumentsRequest(
+            collection_id=collection_id, source_id=source_id, path_prefix=path_prefix, page_size=500
+        )
+        while True:
+            answer = await self._session.call(self._stub.ListDocuments, request)
+            for document in answer.documents:
+                yield document
+            if not answer.next_page_token:
+                return
+            request.page_token = answer.next_page_token
+
+    async def get(self, document_id: str) -> document_pb2.Document:
+        return (await self._session.call(self._stub.GetDocument, document_service_pb2.GetDocumentRequest(document_id=document_id))).document
+
+    async def content(self, document_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
+        """Yield the text that was indexed (UTF-8), or the bytes that were uploaded."""
+        kinds = document_service_pb2.GetDocumentContentRequest
+        kind = kinds.CONTENT_KIND_ORIGINAL if original else kinds.CONTENT_KIND_TEXT
+        request = document_service_pb2.GetDocumentContentRequest(document_id=document_id, kind=kind)
+        async for body in self._session.stream(self._stub.GetDocumentContent, request):
+            yield body.data
+
+    async def delete(self, document_id: str) -> operation_pb2.Operation:
+        """Delete a document; it is not found any more when this returns."""
+        request = document_service_pb2.DeleteDocumentRequest(document_id=document_id)
+        return (await self._session.call(self._stub.DeleteDocument, request)).operation

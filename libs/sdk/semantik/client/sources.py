@@ -1,0 +1,49 @@
+"""Sources: directories a collection is filled from."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from semantik.client.session import Session
+from semantik.collection.v1 import source_pb2, source_service_pb2, source_service_pb2_grpc
+from semantik.operation.v1 import operation_pb2
+
+
+class Sources:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._stub = source_service_pb2_grpc.SourceServiceStub(session.channel)
+
+    async def add(
+        self,
+        collection_id: str,
+        path: str,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+        request_id: str = "",
+    ) -> tuple[source_pb2.Source, operation_pb2.Operation]:
+        """Add a directory or file of the server's machine and start to index it."""
+        options = source_pb2.DirectoryOptions(include=include, exclude=exclude, hidden=hidden)
+        request = source_service_pb2.AddSourceRequest(collection_id=collection_id, path=path, directory=options, request_id=request_id)
+        answer = await self._session.call(self._stub.AddSource, request)
+        return answer.source, answer.operation
+
+    async def list(self, collection_id: str) -> AsyncIterator[source_pb2.Source]:
+        """Yield a collection's sources, newest first."""
+        request = source_service_pb2.ListSourcesRequest(collection_id=collection_id)
+        while True:
+            answer = await self._session.call(self._stub.ListSources, request)
+            for source in answer.sources:
+                yield source
+            if not answer.next_page_token:
+                return
+            request.page_token = answer.next_page_token
+
+    async def sync(self, source_id: str, request_id: str = "") -> operation_pb2.Operation:
+        """Read a source again; what did not change is left alone."""
+        request = source_service_pb2.SyncSourceRequest(source_id=source_id, request_id=request_id)
+        return (await self._session.call(self._stub.SyncSource, request)).operation
+
+    async def remove(self, source_id: str) -> operation_pb2.Operation:
+        """Remove a source with its documents."""
+        return (await self._session.call(self._stub.RemoveSource, source_service_pb2.RemoveSourceRequest(source_id=source_id))).operation
