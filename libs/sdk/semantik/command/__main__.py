@@ -1,0 +1,38 @@
+"""The command line of Semantik."""
+
+import typer
+
+from semantik.command import accounts, collections, documents, indexing, mesh, operations, searching
+from semantik.command.context import EXIT_HELP
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Self-hosted semantic search: point it at documents, find passages by meaning and by words.",
+    epilog=EXIT_HELP,
+)
+for command in (
+    mesh.up,
+    mesh.down,
+    mesh.status,
+    mesh.logs,
+    accounts.register,
+    accounts.login,
+    accounts.logout,
+    accounts.whoami,
+    indexing.index,
+    searching.search,
+):
+    app.command()(command)
+app.add_typer(collections.app, name="collections")
+app.add_typer(documents.app, name="documents")
+app.add_typer(operations.app, name="operations")
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""semantik register, login, logout, whoami."""
+
+from typing import Annotated
+
+import typer
+
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, password, print_json, run
+
+Username = Annotated[str, typer.Argument(help="Your username.")]
+
+
+def register(
+    username: Username,
+    email: Annotated[str, typer.Option("--email", help="Your email address.", prompt=True)],
+    full_name: Annotated[str, typer.Option("--name", help="Your name as you like to be shown.")] = "",
+    address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an account and sign in. The first account administers this installation.
+
+    The password is asked for, or taken from SEMANTIK_PASSWORD or standard input.
+    """
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            user = await semantik.accounts.register(username, email, password(confirm=True), full_name)
+            print_json(user) if as_json else out.print(f"Welcome, [bold]{user.username}[/]: you are signed in at {address}.")
+
+    run(work())
+
+
+def login(
+    username: Annotated[str, typer.Argument(help="Your username or email address.")],
+    address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign in. The password is asked for, or taken from SEMANTIK_PASSWORD or standard input."""
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            user = await semantik.accounts.login(username, password())
+            print_json(user) if as_json else out.print(f"Signed in as [bold]{user.username}[/] at {address}.")
+
+    run(work())
+
+
+def logout(address: AddressOption = DEFAULT_ADDRESS) -> None:
+    """Sign out: the session ends here and on the server."""
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            await semantik.accounts.logout()
+            out.print("Signed out.")
+
+    run(work())
+
+
+def whoami(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
+    """Show who is signed in."""
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            user = await semantik.accounts.me()
+            if as_json:
+                print_json(user)
+            else:
+                role = type(user).Role.Name(user.role).removeprefix("ROLE_").lower()
+                out.print(f"[bold]{user.username}[/] <{user.email}>, {role}")
+
+    run(work())

@@ -1,0 +1,78 @@
+"""What every command needs: the address, the sign-in, the way to print, and the exit code of an error."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import grpc
+import typer
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from rich.console import Console
+
+from semantik.client import Client, SemantikError
+from semantik.command.credentials import Credentials
+
+DEFAULT_ADDRESS = "127.0.0.1:8080"
+EXIT_CODES = {"UNAUTHENTICATED": 3, "NOT_FOUND": 4, "PERMISSION_DENIED": 5, "UNAVAILABLE": 6, "DEADLINE_EXCEEDED": 6}
+EXIT_HELP = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not found, 5 not permitted, 6 not reachable."
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+AddressOption = Annotated[str, typer.Option("--address", envvar="SEMANTIK_ADDRESS", help="host:port of Semantik's gateway.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@asynccontextmanager
+async def client(address: str) -> AsyncIterator[Client]:
+    """Open a client with the kept sign-in of ``address``; new tokens are kept."""
+    credentials = Credentials()
+    async with Client(address, credentials.read(address), on_tokens=lambda tokens: credentials.write(address, tokens)) as opened:
+        yield opened
+
+
+def run(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run a command to its exit code; an error is one sentence on standard error."""
+    try:
+        code = asyncio.run(work)
+    except SemantikError as error:
+        hint = " Sign in with `semantik login`." if error.code == "UNAUTHENTICATED" else ""
+        err.print(f"[red]error:[/] {error.message} [dim]({error.reason or error.code})[/]{hint}")
+        if os.environ.get("SEMANTIK_VERBOSE") and error.correlation_id:
+            err.print(f"correlation id: {error.correlation_id}", style="dim")
+        raise typer.Exit(EXIT_CODES.get(error.code, 1)) from error
+    except grpc.aio.AioRpcError as error:
+        err.print(f"[red]error:[/] {error.details()}")
+        raise typer.Exit(EXIT_CODES.get(error.code().name, 1)) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(code or 0)
+
+
+def print_json(value: Message | list[Message] | dict[str, Any]) -> None:
+    """Print messages as one JSON document, named as the JSON API names them."""
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, Message):
+        return json_format.MessageToDict(value, always_print_fields_with_no_presence=True)
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value
+
+
+def password(prompt: str = "Password", *, confirm: bool = False) -> str:
+    """Return the password from SEMANTIK_PASSWORD, from a pipe, or by asking; never from the command line."""
+    given = os.environ.get("SEMANTIK_PASSWORD")
+    if given is None and not sys.stdin.isatty():
+        given = sys.stdin.readline().rstrip("\n")
+    if given is None:
+        given = str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm))
+    return given

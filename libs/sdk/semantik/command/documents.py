@@ -1,0 +1,68 @@
+"""semantik documents ..."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from semantik.collection.v1.document_pb2 import Document
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run
+
+app = typer.Typer(no_args_is_help=True, help="List, read and delete documents.")
+Id = Annotated[str, typer.Argument(help="The document's id.")]
+
+
+@app.command("list")
+def list_documents(
+    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection.")],
+    prefix: Annotated[str, typer.Option(help="Only paths that begin so.")] = "",
+    address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """List a collection's documents by path."""
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            into = await semantik.collections.named(collection)
+            found = [each async for each in semantik.documents.list(into.id, path_prefix=prefix)]
+        if as_json:
+            print_json(list(found))
+            return
+        table = Table("PATH", "STATE", "CHUNKS", "TYPE", "ID", box=None, header_style="bold")
+        for each in found:
+            state = Document.State.Name(each.state).removeprefix("STATE_").lower()
+            why = f" ({Document.Reason.Name(each.reason).removeprefix('REASON_').lower()})" if each.reason else ""
+            table.add_row(escape(each.path), state + why, str(each.chunk_count), each.mime_type, each.id)
+        out.print(table if found else "No documents.")
+
+    run(work())
+
+
+@app.command()
+def content(
+    document_id: Id,
+    original: Annotated[bool, typer.Option("--original", help="The bytes that were uploaded.")] = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+) -> None:
+    """Print the text that was indexed, or the original."""
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            async for part in semantik.documents.content(document_id, original=original):
+                sys.stdout.buffer.write(part)
+
+    run(work())
+
+
+@app.command()
+def delete(document_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
+    """Delete a document; it is not found any more."""
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            operation = await semantik.documents.delete(document_id)
+            print_json(operation) if as_json else out.print("Deleted.")
+
+    run(work())

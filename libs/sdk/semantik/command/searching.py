@@ -1,0 +1,65 @@
+"""semantik search: finds passages and marks the words."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from semantik.client.search import MODES
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, out, print_json, run
+from semantik.search.v1.search_service_pb2 import Hit
+
+_SHOWN = 400
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="A question, or words.")],
+    collection: Annotated[list[str] | None, typer.Option("--collection", "-c", help="Where to search; may be repeated.")] = None,
+    mode: Annotated[str, typer.Option(help="hybrid, semantic (by meaning) or keyword (by words).")] = "hybrid",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="Most hits.")] = 5,
+    full: Annotated[bool, typer.Option("--full", help="Print whole passages.")] = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """Search collections: all you may read (at most 10), or those named."""
+    if mode not in MODES:
+        raise typer.BadParameter(f"choose one of {', '.join(MODES)}", param_hint="--mode")
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            if collection:
+                chosen = [await semantik.collections.named(name) for name in collection]
+            else:
+                chosen = [each async for each in semantik.collections.list()][:10]
+            if not chosen:
+                err.print("There is nothing to search yet. Fill a collection with `semantik index PATH --collection NAME`.")
+                return
+            answer = await semantik.search(query, [each.id for each in chosen], mode=mode, limit=limit)
+        if as_json:
+            print_json(answer)
+            return
+        for rank, hit in enumerate(answer.hits, 1):
+            place = f"page {hit.page}" if hit.page else hit.section
+            out.print(f"[bold]{rank}. {escape(hit.path)}[/] [dim]{escape(place)} {hit.score:.3f}[/]")
+            out.print(_marked(hit, None if full else _SHOWN), soft_wrap=False)
+            out.print()
+        milliseconds = answer.timings.total.ToMicroseconds() / 1000
+        err.print(f"{len(answer.hits)} hits in {milliseconds:.0f} ms", style="dim")
+
+    run(work())
+
+
+def _marked(hit: Hit, most: int | None) -> str:
+    """Return a hit's text with the query's words marked, cut around the first of them."""
+    start = 0
+    if most is not None and hit.highlights and hit.highlights[0].start > most // 2:
+        start = hit.highlights[0].start - most // 4
+    end = len(hit.text) if most is None else min(len(hit.text), start + most)
+    parts, at = ["..." if start else ""], start
+    for mark in hit.highlights:
+        if mark.start < at or mark.end > end:
+            continue
+        parts += [escape(hit.text[at : mark.start]), f"[bold yellow]{escape(hit.text[mark.start : mark.end])}[/]"]
+        at = mark.end
+    parts += [escape(hit.text[at:end]), "..." if end < len(hit.text) else ""]
+    return "".join(parts)
