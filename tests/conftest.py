@@ -1,0 +1,132 @@
+"""The whole mesh, started once for all the tests that ask for it; every test has users and collections of its own."""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from deploy.local.supervisor import Mesh, Options, running
+from libs.rpc import channels
+from libs.rpc.mesh import MeshIdentity
+from semantik.auth.v1 import user_pb2
+from semantik.client import Client
+from semantik.collection.v1 import collection_pb2
+
+PASSWORD = "correct horse battery staple"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A registered user with a client over gRPC and a bearer header for JSON."""
+
+    user: user_pb2.User
+    client: Client
+
+    @property
+    def token(self) -> str:
+        assert self.client.session.tokens is not None
+        return self.client.session.tokens.access_token
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"}
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The only directory sources may lie in."""
+    return tmp_path_factory.mktemp("library")
+
+
+@pytest.fixture(scope="session")
+async def mesh(tmp_path_factory: pytest.TempPathFactory, library: Path) -> AsyncIterator[Mesh]:
+    directory = tmp_path_factory.mktemp("mesh")
+    async with running(Options(data_dir=directory, port=None, allowed_roots=(library,))) as started:
+        await started.start()
+        await started.wait_ready()
+        async with Client(started.gateway.removeprefix("http://")) as first:
+            # The first user administers; no test depends on who that is.
+            await first.accounts.register("administrator", "administrator@example.org", PASSWORD)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def address(mesh: Mesh) -> str:
+    """The gateway, ``host:port``."""
+    return mesh.gateway.removeprefix("http://")
+
+
+@pytest.fixture(scope="session")
+async def http(mesh: Mesh) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=mesh.gateway, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def port_of(mesh: Mesh) -> Callable[[str], int]:
+    """The gRPC port of a process by its name."""
+    return lambda name: next(child.spec.port for child in mesh.children if child.spec.name == name)
+
+
+@pytest.fixture(scope="session")
+def mesh_key(mesh: Mesh) -> bytes:
+    return (mesh.home.keys / "mesh.pem").read_bytes()
+
+
+@pytest.fixture(scope="session")
+async def peer(port_of: Callable[[str], int], mesh_key: bytes) -> AsyncIterator[Callable[[str], grpc.aio.Channel]]:
+    """Open a channel to a service as another service of the mesh would."""
+    identity = MeshIdentity("tests", mesh_key)
+    opened: dict[str, grpc.aio.Channel] = {}
+
+    def channel(service: str) -> grpc.aio.Channel:
+        if service not in opened:
+            opened[service] = channels.connect(f"127.0.0.1:{port_of(service)}", service, identity)
+        return opened[service]
+
+    yield channel
+    for each in opened.values():
+        await each.close()
+
+
+@pytest.fixture
+async def person(address: str) -> AsyncIterator[Callable[[], Awaitable[Person]]]:
+    """Register a fresh user."""
+    async with AsyncExitStack() as stack:
+
+        async def register() -> Person:
+            client = await stack.enter_async_context(Client(address))
+            name = f"user{next(_numbers)}"
+            return Person(await client.accounts.register(name, f"{name}@example.org", PASSWORD), client)
+
+        yield register
+
+
+@pytest.fixture
+async def ada(person: Callable[[], Awaitable[Person]]) -> Person:
+    return await person()
+
+
+@pytest.fixture
+async def stranger(person: Callable[[], Awaitable[Person]]) -> Person:
+    """Somebody who has no part in anything."""
+    return await person()
+
+
+@pytest.fixture
+async def collection(ada: Person) -> collection_pb2.Collection:
+    return await ada.client.collections.create("papers")
+
+
+@pytest.fixture
+def shelf(library: Path) -> Path:
+    """A fresh directory below the allowed root."""
+    directory = library / f"shelf{next(_numbers)}"
+    directory.mkdir()
+    return directory
