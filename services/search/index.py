@@ -20,6 +20,8 @@ from semantik.search.v1 import index_internal_service_pb2 as messages
 
 DENSE = "dense"
 TEXT = "text"
+# A number, because not every engine that speaks the protocol can match a boolean.
+HIDDEN = 1
 _NAMESPACE = uuid.UUID("6f0f9d0c-6f5b-5c8e-9a53-7c1f5f5d1a10")
 _KEYWORDS = ("document_id", "source_id", "mime_type", "path")
 _PAGE = 1000
@@ -74,7 +76,7 @@ class Indexes:
         )
         for field in _KEYWORDS:
             await self._client.create_payload_index(name, field, q.PayloadSchemaType.KEYWORD, wait=True)
-        await self._client.create_payload_index(name, "hidden", q.PayloadSchemaType.BOOL, wait=True)
+        await self._client.create_payload_index(name, "hidden", q.PayloadSchemaType.INTEGER, wait=True)
         await self._client.create_payload_index(name, "content_version", q.PayloadSchemaType.INTEGER, wait=True)
         await self._client.create_payload_index(name, TEXT, text, wait=True)
 
@@ -88,7 +90,7 @@ class Indexes:
         """Raise the fence of an index; from now on lower ones are refused."""
         async with self._locks[name]:
             if await self._checked(name, fence) < fence:
-                point = q.PointStruct(id=_fence_id(name), vector={}, payload={"fence": fence, "hidden": True})
+                point = q.PointStruct(id=_fence_id(name), vector={}, payload={"fence": fence, "hidden": HIDDEN})
                 await self._client.upsert(name, [point], wait=True)
 
     async def upsert(self, name: str, fence: int, chunks: Sequence[messages.Chunk]) -> None:
@@ -108,7 +110,7 @@ class Indexes:
         field, values = ("document_id", list(document_ids)) if document_ids else ("source_id", [source_id])
         chosen = q.Filter(must=[q.FieldCondition(key=field, match=q.MatchAny(any=values))])
         try:
-            await self._client.set_payload(name, {"hidden": True}, points=chosen, wait=True)
+            await self._client.set_payload(name, {"hidden": HIDDEN}, points=chosen, wait=True)
         except grpc.aio.AioRpcError as error:
             if error.code() is not StatusCode.NOT_FOUND:
                 raise
@@ -182,7 +184,7 @@ def _vector_invalid(message: str) -> Failure:
 
 
 def _point(name: str, chunk: messages.Chunk) -> q.PointStruct:
-    payload: dict[str, str | int | bool] = {
+    payload: dict[str, str | int] = {
         "document_id": chunk.document_id,
         "source_id": chunk.source_id,
         "content_version": chunk.content_version,
@@ -197,7 +199,7 @@ def _point(name: str, chunk: messages.Chunk) -> q.PointStruct:
         "size_bytes": chunk.size_bytes,
         "page": chunk.page,
         "section": chunk.section,
-        "hidden": False,
+        "hidden": 0,
     }
     if chunk.HasField("modify_time"):
         payload["modify_time"] = moment(chunk.modify_time).isoformat()

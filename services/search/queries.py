@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from qdrant_client import models as q
 
 from semantik.search.v1 import search_service_pb2 as messages
-from services.search.index import DENSE, TEXT
+from services.search.index import DENSE, HIDDEN, TEXT
 
 # What each side brings to the fusion; more changes little, less loses hits (see DECISIONS.md).
 PREFETCH = 100
@@ -50,4 +50,4 @@ def index_filter(message: messages.SearchFilter) -> q.Filter:
     for key, values in (("document_id", message.document_ids), ("source_id", message.source_ids), ("mime_type", message.mime_types)):
         if values:
             must.append(q.FieldCondition(key=key, match=q.MatchAny(any=list(values))))
-    return q.Filter(must=must, must_not=[q.FieldCondition(key="hidden", match=q.MatchValue(value=True))])
+    return q.Filter(must=must, must_not=[q.FieldCondition(key="hidden", match=q.MatchValue(value=HIDDEN))])

@@ -1,4 +1,7 @@
-"""Qdrant's filter messages as the engine's filters."""
+"""Qdrant's filter messages as the engine's filters.
+
+Matches of booleans are refused: the engine's binding takes `True` for the number 1 and would match nothing.
+"""
 
 from datetime import UTC
 from typing import Any
@@ -10,7 +13,6 @@ from deploy.local.qdrant.values import only, point_id, unsupported
 _MATCHES = {
     "keyword": edge.MatchValue,
     "integer": edge.MatchValue,
-    "boolean": edge.MatchValue,
     "text": edge.MatchText,
     "text_any": edge.MatchTextAny,
     "phrase": edge.MatchPhrase,

@@ -29,7 +29,6 @@ _PLAIN_SCHEMAS = {
     q.FieldType.FieldTypeKeyword: edge.PayloadSchemaType.Keyword,
     q.FieldType.FieldTypeInteger: edge.PayloadSchemaType.Integer,
     q.FieldType.FieldTypeFloat: edge.PayloadSchemaType.Float,
-    q.FieldType.FieldTypeBool: edge.PayloadSchemaType.Bool,
     q.FieldType.FieldTypeDatetime: edge.PayloadSchemaType.Datetime,
     q.FieldType.FieldTypeUuid: edge.PayloadSchemaType.Uuid,
 }
