@@ -27,6 +27,8 @@ class Timestamped(DeclarativeBase):
     """A base whose rows know when they were made and last changed, by the database's clock."""
 
     __abstract__ = True
+    # What the database sets is known after each flush, without another query.
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - SQLAlchemy's own idiom
     type_annotation_map = {str: Text, datetime: DateTime(timezone=True)}  # noqa: RUF012 - SQLAlchemy's own idiom
 
     create_time: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

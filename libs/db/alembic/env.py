@@ -21,7 +21,7 @@ with engine.connect() as connection:
         target_metadata=config.attributes.get("metadata"),
         version_table_schema=schema,
         include_schemas=True,
-        include_name=lambda name, kind, _: name == schema if kind == "schema" else not (kind == "table" and PARTITION.search(name)),
+        include_name=lambda name, kind, _: name == schema if kind == "schema" else not (kind == "table" and PARTITION.search(name or "")),
         compare_type=True,
     )
     with context.begin_transaction():

@@ -4,14 +4,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import grpc
 
 from libs.db import engine as db
 from semantik.operation.v1 import operation_internal_service_pb2 as messages
 from semantik.operation.v1 import operation_pb2
-from semantik.operation.v1.operation_internal_service_pb2_grpc import OperationInternalServiceStub
 from services.collection.worker.failpoints import reach
+
+if TYPE_CHECKING:
+    # The asynchronous face of a stub exists for type checkers only.
+    from semantik.operation.v1.operation_internal_service_pb2_grpc import OperationInternalServiceAsyncStub
 
 log = logging.getLogger(__name__)
 _REPORT_SECONDS = 3.0
@@ -21,7 +25,7 @@ Measure = Callable[[], Awaitable[operation_pb2.Progress]]
 class Lease:
     """``directive`` is what operation last said; ``told`` is set once that is anything but CONTINUE."""
 
-    def __init__(self, operation: OperationInternalServiceStub, claim: messages.Claim, every_seconds: float) -> None:
+    def __init__(self, operation: "OperationInternalServiceAsyncStub", claim: messages.Claim, every_seconds: float) -> None:
         self._operation = operation
         self._id = claim.operation.id
         self._fence = claim.fence
