@@ -2,23 +2,32 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Self
 
-from pydantic_settings import BaseSettings
-from sqlalchemy import text
+from pydantic import model_validator
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from libs.rpc.errors import Failure, unavailable
+from libs.rpc.settings import Environment, MeshSettings
 
 Sessions = async_sessionmaker[AsyncSession]
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(MeshSettings):
     """Where the database is and how many connections one process may hold."""
 
     database_url: str
     database_pool_size: int = 8
+
+    @model_validator(mode="after")
+    def _credentials_are_explicit(self) -> Self:
+        url = make_url(self.database_url)
+        if self.environment is Environment.PRODUCTION and not (url.username and url.password):
+            raise ValueError("in production DATABASE_URL must name a user and a password")
+        return self
 
 
 @asynccontextmanager

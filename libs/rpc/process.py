@@ -2,10 +2,23 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from libs.rpc.settings import MeshSettings
 from libs.telemetry import logs, metrics, traces
+
+_Settings = TypeVar("_Settings", bound=MeshSettings)
+
+
+def configured(kind: type[_Settings]) -> _Settings:
+    """Read a process's settings; what is missing or wrong ends it with one line each, and no values."""
+    try:
+        return kind()
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc'])).upper() or 'settings'}: {each['msg']}" for each in error.errors()]
+        raise SystemExit("\n".join(lines)) from None
 
 
 def run(service: str, settings: MeshSettings, main: Coroutine[Any, Any, None]) -> None:

@@ -7,7 +7,7 @@ from libs.rpc.boundary import Access
 from libs.rpc.identity import Revocation, Verifier
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.paging import Pager
-from libs.rpc.process import run
+from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.auth.v1 import auth_internal_service_pb2_grpc, auth_service_pb2_grpc, user_service_pb2_grpc
 from services.auth.keys import SigningKeys
@@ -63,5 +63,5 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    configured = Settings()
-    run("auth", configured, main(configured))
+    settings = configured(Settings)
+    run("auth", settings, main(settings))

@@ -6,11 +6,11 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from libs.db.engine import DatabaseSettings
-from libs.rpc.settings import Environment, MeshSettings
+from libs.rpc.settings import Environment
 from services.auth.tables import Role
 
 
-class Settings(MeshSettings, DatabaseSettings):
+class Settings(DatabaseSettings):
     signing_key_dir: Path
     registration_open: bool = True
     default_role: Role = Role.POWER_USER

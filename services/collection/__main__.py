@@ -7,7 +7,7 @@ from libs.rpc import channels, peers
 from libs.rpc.boundary import Access
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.paging import Pager
-from libs.rpc.process import run
+from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.collection.v1 import (
     collection_internal_service_pb2_grpc,
@@ -71,5 +71,5 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    configured = Settings()
-    run("collection", configured, main(configured))
+    settings = configured(Settings)
+    run("collection", settings, main(settings))

@@ -6,10 +6,9 @@ from pathlib import Path
 from pydantic import Field
 
 from libs.db.engine import DatabaseSettings
-from libs.rpc.settings import MeshSettings
 
 
-class Settings(MeshSettings, DatabaseSettings):
+class Settings(DatabaseSettings):
     objects_url: str
     allowed_roots: str = ""
     max_upload_bytes: int = Field(default=200 * 1024 * 1024, gt=0)

@@ -3,7 +3,7 @@
 from libs.rpc import channels, peers
 from libs.rpc.boundary import Access
 from libs.rpc.mesh import MeshIdentity
-from libs.rpc.process import run
+from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.embedding.v1 import embedding_internal_service_pb2_grpc, embedding_service_pb2_grpc, model_service_pb2_grpc
 from services.embedding.engine import Engine
@@ -40,5 +40,5 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    configured = Settings()
-    run("embedding", configured, main(configured))
+    settings = configured(Settings)
+    run("embedding", settings, main(settings))

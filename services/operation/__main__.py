@@ -10,7 +10,7 @@ from libs.rpc.bell import Bell
 from libs.rpc.boundary import Access
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.paging import Pager
-from libs.rpc.process import run
+from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.operation.v1 import operation_internal_service_pb2_grpc, operation_service_pb2_grpc
 from services.operation.feed import Feed
@@ -52,5 +52,5 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    configured = Settings()
-    run("operation", configured, main(configured))
+    settings = configured(Settings)
+    run("operation", settings, main(settings))

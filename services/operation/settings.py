@@ -3,10 +3,9 @@
 from pydantic import Field
 
 from libs.db.engine import DatabaseSettings
-from libs.rpc.settings import MeshSettings
 
 
-class Settings(MeshSettings, DatabaseSettings):
+class Settings(DatabaseSettings):
     redis_url: str = ""
     lease_seconds: float = Field(default=15.0, gt=0)
     sweep_seconds: float = Field(default=3.0, gt=0)

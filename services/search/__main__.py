@@ -8,7 +8,7 @@ from qdrant_client import AsyncQdrantClient
 from libs.rpc import channels, peers
 from libs.rpc.boundary import Access
 from libs.rpc.mesh import MeshIdentity
-from libs.rpc.process import run
+from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.search.v1 import index_internal_service_pb2_grpc, search_service_pb2_grpc
 from services.search.authority import COLLECTION_IDEMPOTENT, Authority
@@ -69,5 +69,5 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    configured = Settings()
-    run("search", configured, main(configured))
+    settings = configured(Settings)
+    run("search", settings, main(settings))

@@ -6,7 +6,7 @@ from functools import partial
 from libs.db import engine as db
 from libs.rpc import bell, channels, peers
 from libs.rpc.mesh import MeshIdentity
-from libs.rpc.process import run
+from libs.rpc.process import configured, run
 from libs.rpc.server import Server
 from services.collection.hiding import SEARCH_IDEMPOTENT
 from services.collection.models import EMBEDDING_IDEMPOTENT
@@ -52,5 +52,5 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    configured = Settings()
-    run("worker", configured, main(configured))
+    settings = configured(Settings)
+    run("worker", settings, main(settings))
