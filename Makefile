@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke run down lock
+.PHONY: help setup generate format lint types check test smoke bench-retrieval run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -23,7 +23,7 @@ setup: $(BIN)/uv ## make the environment in .venv, everything pinned
 	$(BIN)/uv pip install --quiet --no-deps --editable .
 
 lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-emit-index-url --no-header \
+	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --generate-hashes --no-emit-index-url --no-header \
 		--python-version 3.11 --quiet --output-file requirements.lock
 
 generate: ## generate the stubs under libs/sdk from proto/
@@ -54,6 +54,9 @@ test: ## run the tests, through real services
 
 smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 	$(BIN)/python -P -m tests.e2e.smoke
+
+bench-retrieval: ## measure search quality on a judged set (BEIR layout)
+	$(BIN)/python -P -m tests.bench.retrieval
 
 run: setup ## start the mesh with a demo collection; Ctrl-C stops it
 	$(BIN)/python -P -m deploy.local.demo
