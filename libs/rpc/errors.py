@@ -8,6 +8,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 from grpc_status import rpc_status
 
+from libs.rpc import request as requests
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 
 DOMAIN = "semantik"
@@ -70,10 +71,13 @@ class Failure(Exception):  # noqa: N818 - it is an answer, not a defect
     async def abort(self, context: "grpc.aio.ServicerContext[object, object]") -> None:
         """End the call with this failure; raises, as every abort does."""
         status = rpc_status.to_status(self.proto())
+        # The status brings its own trailers along, in place of those set before.
+        trailers = [*status.trailing_metadata]
+        if correlation_id := requests.current().correlation_id:
+            trailers.append(("x-correlation-id", correlation_id))
         if self.retry_after is not None:
-            seconds = str(max(1, round(self.retry_after)))
-            status = _Status(status.code, status.details, (*status.trailing_metadata, ("retry-after", seconds)))
-        await context.abort_with_status(status)
+            trailers.append(("retry-after", str(max(1, round(self.retry_after)))))
+        await context.abort_with_status(_Status(status.code, status.details, tuple(trailers)))
 
 
 class _Status(grpc.Status):
