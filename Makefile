@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke bench-retrieval run down lock
+.PHONY: help setup generate format lint types check test smoke bench-retrieval bench-embed run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -57,6 +57,12 @@ smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 
 bench-retrieval: ## measure search quality on a judged set (BEIR layout)
 	$(BIN)/python -P -m tests.bench.retrieval
+
+bench-embed: ## measure the embedder beside others, installed in .venv-bench where they can be
+	if [ ! -x .venv-bench/bin/python ]; then \
+		$(PYTHON) -m venv .venv-bench && .venv-bench/bin/pip --quiet --disable-pip-version-check install torch==2.13.0 \
+			sentence-transformers==5.7.0 || rm -rf .venv-bench; fi
+	$(BIN)/python -P -m tests.bench.embed --peer .venv-bench/bin/python
 
 run: setup ## start the mesh with a demo collection; Ctrl-C stops it
 	$(BIN)/python -P -m deploy.local.demo

@@ -1,0 +1,217 @@
+"""``make bench-embed``: our embedder beside others on the same texts and cores, alternating; one JSON line at the end."""
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deploy.local.ports import is_free
+from libs.rpc import channels
+from libs.rpc.mesh import MeshIdentity, new_key
+from semantik.embedding.v1 import embedding_internal_service_pb2 as messages
+from semantik.embedding.v1.embedding_internal_service_pb2_grpc import EmbeddingInternalServiceStub
+from services.embedding.batches import arrays, batches, padding_waste
+from services.embedding.engine import Engine
+from services.embedding.settings import Settings
+from services.embedding.tokens import Tokenized, Tokens
+
+if TYPE_CHECKING:
+    from semantik.embedding.v1.embedding_internal_service_pb2_grpc import EmbeddingInternalServiceAsyncStub
+
+_ROOT = Path(__file__).resolve().parents[2]
+_CRANFIELD = _ROOT.parent / "shared" / "data" / "cranfield" / "corpus.jsonl"
+_TEXTS, _ROUNDS, _THREADS, _CALL_TEXTS = 1000, 5, 2, 256
+_QUERIES = 400
+_MFLOP_A_TOKEN = 23.0  # MiniLM-L6 at these lengths: matrix products of six layers and their attention
+Run = Callable[[], Awaitable[None]]
+
+
+def real_texts(tokens: Tokens) -> list[str]:
+    """Return 1,000 texts of 8-256 tokens, mean about 165, of a corpus or of this repository's own documents."""
+    if _CRANFIELD.exists():
+        whole = [json.loads(line)["text"] for line in _CRANFIELD.open()]
+    else:
+        whole = [path.read_text() for path in sorted(_ROOT.rglob("*.md")) if ".venv" not in path.parts]
+    words = " ".join(whole).split()
+    lengths = np.clip(np.random.default_rng(7).normal(128, 55, _TEXTS), 6, 190).astype(int)
+    texts, at = [], 0
+    for length in lengths:
+        texts.append(" ".join(words[at : at + length]))
+        at = (at + length) % (len(words) - 200)
+    return [text for text, count in zip(texts, tokens.count(texts), strict=True) if 8 <= count <= 256]
+
+
+def sgemm_gflops() -> float:
+    """Return the machine's float32 matrix rate with two threads, the best of five."""
+    left, right = np.random.default_rng(1).random((2, 1536, 1536), dtype=np.float32)
+    best = 0.0
+    for _ in range(5):
+        started = time.perf_counter()
+        for _ in range(4):
+            left @ right
+        best = max(best, 4 * 2 * 1536**3 / (time.perf_counter() - started) / 1e9)
+    return best
+
+
+class Bench:
+    def __init__(self, engine: Engine, stub: "EmbeddingInternalServiceAsyncStub", texts: list[str], peer: Path | None) -> None:
+        self.engine, self.stub, self.texts = engine, stub, texts
+        self.files = engine.model("")
+        self.tokenized: list[Tokenized] = Tokens(self.files).tokenize(texts, truncate=True)
+        self.tokens = sum(len(text.ids) for text in self.tokenized)
+        self.made = batches(self.tokenized, 1024)
+        self.pool = ThreadPoolExecutor(_THREADS)
+        self.peer = peer
+
+    async def ort_int8(self) -> None:
+        """Run the bare session on ideal batches that were tokenised before."""
+        session = await self.engine._session(self.files, "INT8")
+        loop = asyncio.get_running_loop()
+        inputs = [arrays(self.tokenized[position] for position in batch) for batch in self.made]
+        await asyncio.gather(*(loop.run_in_executor(self.pool, session.run, each) for each in inputs))
+
+    async def engine_int8(self) -> None:
+        await self.engine.embed(self.files, "INT8", self.texts, lane=messages.LANE_BULK, is_query=False, truncate=True)
+
+    async def service_int8(self) -> None:
+        """Send calls of 256 texts, two under way at a time, as the worker's batches do."""
+        places = asyncio.Semaphore(2)
+
+        async def call(part: list[str]) -> None:
+            async with places:
+                await self.stub.EmbedBatch(messages.EmbedBatchRequest(texts=part, lane=messages.LANE_BULK, truncate=True), timeout=120)
+
+        await asyncio.gather(*(call(self.texts[start : start + _CALL_TEXTS]) for start in range(0, len(self.texts), _CALL_TEXTS)))
+
+    async def queries(self) -> list[float]:
+        """Return the milliseconds of single queries in process."""
+        times = []
+        for number in range(_QUERIES):
+            started = time.perf_counter()
+            await self.engine.embed(
+                self.files, "INT8", [f"heat transfer on wing {number}"], lane=messages.LANE_INTERACTIVE, is_query=True, truncate=True
+            )
+            times.append((time.perf_counter() - started) * 1000)
+            await asyncio.sleep(0.005)
+        return times
+
+    async def loaded_queries(self) -> list[float]:
+        """Return the same while bulk work never ends."""
+
+        async def bulk() -> None:
+            while True:
+                await self.engine_int8()
+
+        load = asyncio.create_task(bulk())
+        try:
+            return await self.queries()
+        finally:
+            load.cancel()
+            await asyncio.gather(load, return_exceptions=True)
+
+
+async def measure(bench: Bench) -> dict[str, object]:
+    runs: dict[str, Run] = {"ort_int8": bench.ort_int8, "engine_int8": bench.engine_int8, "service_int8": bench.service_int8}
+    peer = _start_peer(bench)
+    seconds: dict[str, list[float]] = {name: [] for name in [*runs, *(("st_fp32", "st_bf16") if peer else ())]}
+    for run in runs.values():
+        await run()
+    gemm = []
+    for _ in range(_ROUNDS):
+        gemm.append(await asyncio.to_thread(sgemm_gflops))
+        for name, kept in seconds.items():
+            if name in runs:
+                started = time.perf_counter()
+                await runs[name]()
+                kept.append(time.perf_counter() - started)
+            elif peer is not None:
+                kept.append(await asyncio.to_thread(_ask_peer, peer, name))
+    if peer is not None:
+        peer.kill()
+        peer.wait()
+    idle, loaded = await bench.queries(), await bench.loaded_queries()
+    rates = {name: round(bench.tokens / statistics.median(kept)) for name, kept in seconds.items()}
+    p99, loaded_p99 = np.percentile(idle, 99), np.percentile(loaded, 99)
+    return {
+        "tokens_per_second": rates,
+        "service_to_ort": round(rates["service_int8"] / rates["ort_int8"], 3),
+        "service_to_st_fp32": round(rates["service_int8"] / rates["st_fp32"], 2) if "st_fp32" in rates else None,
+        "ort_to_4x_sgemm": round(rates["ort_int8"] * _MFLOP_A_TOKEN / 1e3 / (4 * max(gemm)), 3),
+        "padding_waste": round(padding_waste(bench.tokenized, bench.made), 4),
+        "query_p50_ms": round(float(np.percentile(idle, 50)), 2),
+        "query_p99_ms": round(float(p99), 2),
+        "query_loaded_p99_ratio": round(float(loaded_p99 / p99), 2),
+        "sgemm_gflops": round(max(gemm)),
+        "mean_tokens": round(bench.tokens / len(bench.texts), 1),
+    }
+
+
+def _start_peer(bench: Bench) -> "subprocess.Popen[str] | None":
+    if bench.peer is None or not bench.peer.exists():
+        sys.stderr.write("bench-embed: sentence-transformers is not installed; it is left out\n")
+        return None
+    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
+        json.dump(bench.texts, file)
+    script = str(Path(__file__).with_name("embed_peer.py"))
+    command = [str(bench.peer), script, str(bench.files.directory), file.name]
+    peer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert peer.stdout is not None
+    if peer.stdout.readline().strip() != "ready":
+        sys.stderr.write("bench-embed: sentence-transformers does not start; it is left out\n")
+        return None
+    return peer
+
+
+def _ask_peer(peer: "subprocess.Popen[str]", name: str) -> float:
+    assert peer.stdin is not None
+    assert peer.stdout is not None
+    peer.stdin.write(name + "\n")
+    peer.stdin.flush()
+    return float(json.loads(peer.stdout.readline())["seconds"])
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer", type=Path, help="the Python that has sentence-transformers")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="semantik-bench-") as directory:
+        home = Path(directory)
+        (home / "mesh.pem").write_bytes(new_key())
+        port = next(number for number in range(20100, 30000) if is_free(number))
+        settings = Settings(model_dir=home, mesh_key_file=home / "mesh.pem", bulk_threads=_THREADS)
+        engine = Engine(settings)
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "LISTEN_ADDRESS": f"127.0.0.1:{port}",
+            "MODEL_DIR": directory,
+            "MESH_KEY_FILE": str(home / "mesh.pem"),
+            "AUTH_ADDRESS": "127.0.0.1:1",
+            "LOG_LEVEL": "ERROR",
+            "BULK_THREADS": str(_THREADS),
+        }
+        service = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "services.embedding", env=environment)
+        try:
+            identity = MeshIdentity.from_file("bench", home / "mesh.pem")
+            async with channels.connect(f"127.0.0.1:{port}", "embedding", identity) as channel:
+                stub = EmbeddingInternalServiceStub(channel)
+                await stub.DescribeModel(messages.DescribeModelRequest(), timeout=60, wait_for_ready=True)
+                texts = real_texts(Tokens(engine.model("")))
+                result = await measure(Bench(engine, stub, texts, options.peer))
+        finally:
+            service.terminate()
+            await service.wait()
+    sys.stdout.write(json.dumps({"name": "bench-embed", **result}) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
