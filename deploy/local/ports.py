@@ -14,7 +14,8 @@ _RANGE = range(20_000, 32_000)
 def choose(names: Iterable[str], file: Path, seed: str) -> dict[str, int]:
     """Return a free port for each name, the one it had before where that is free; remembered in ``file``."""
     before = remembered(file)
-    candidates = random.Random(seed).sample(_RANGE, len(_RANGE))  # noqa: S311 - no secret, only spread
+    others = set(before.values())
+    candidates = [port for port in random.Random(seed).sample(_RANGE, len(_RANGE)) if port not in others]  # noqa: S311 - no secret, only spread
     chosen: dict[str, int] = {}
     with ExitStack() as held:  # every port is held until all are chosen
         for name in names:
