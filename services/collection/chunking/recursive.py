@@ -1,23 +1,29 @@
 """Cuts a text into chunks of whole tokens, at the strongest boundary each chunk's window offers.
 
-Every gap between two tokens has a strength: paragraph, line, sentence, word, or none. A chunk ends at the latest of the
-strongest gaps in the second half of its window; the next one begins up to ``overlap`` tokens earlier, at a word.
+Every gap between two tokens has a strength: section, paragraph, line, sentence, word, or none. A chunk ends at the latest
+of the strongest gaps in the second half of its window, or at a section's end even in the second quarter; the next one
+begins up to ``overlap`` tokens earlier, at a word of the same section.
 """
 
 import re
+from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
 
+from services.collection.chunking.landmarks import Landmarks
 from services.collection.chunking.settings import ChunkSettings
 
-_PARAGRAPH, _LINE, _SENTENCE, _WORD, _NONE = 4, 3, 2, 1, 0
+_SECTION, _PARAGRAPH, _LINE, _SENTENCE, _WORD, _NONE = 5, 4, 3, 2, 1, 0
 # Latin and CJK stops.
-_SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]['\")\]\u00bb\u201d]*\s*$")
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+_SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]['\")\]\u00bb\u201d]*$")
+# What one call of the tokenizer reads: its answer takes a hundred times the memory of its text.
+_PIECE_CHARACTERS = 200_000
+# A word this long is one unknown token to the model: it is counted, and may be cut, in parts.
+_WORD_CHARACTERS = 256
+_CHUNK_CHARACTERS = 16_000
+_TAIL_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -34,70 +40,117 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Landmarks:
-    """Where pages begin, and which headings stand where, in characters of the text."""
+class _Spans:
+    """Where tokens stand in the text. Arrays: a long text has millions of them."""
 
-    pages: Sequence[int] = ()
-    headings: Sequence[tuple[int, str]] = ()
+    starts: "array[int]" = field(default_factory=lambda: array("Q"))
+    ends: "array[int]" = field(default_factory=lambda: array("Q"))
 
-    def page(self, offset: int) -> int:
-        """Return the number of the page at ``offset``, from 1; 0 where there are none."""
-        return bisect_right(self.pages, offset)
-
-    def section(self, offset: int) -> str:
-        found = bisect_right([start for start, _ in self.headings], offset)
-        return self.headings[found - 1][1] if found else ""
-
-
-def markdown_headings(text: str) -> list[tuple[int, str]]:
-    """Return where the headings of a Markdown text stand."""
-    return [(match.start(), match.group(2)[:200]) for match in _HEADING.finditer(text)]
+    def add(self, start: int, end: int) -> None:
+        parts = -(-(end - start) // _WORD_CHARACTERS)
+        for part in range(parts):
+            self.starts.append(start + (end - start) * part // parts)
+            self.ends.append(start + (end - start) * (part + 1) // parts)
 
 
 def chunks(text: str, tokenizer: Tokenizer, settings: ChunkSettings, landmarks: Landmarks | None = None) -> list[Chunk]:
     """Cut ``text`` into chunks of at most ``settings.size`` tokens; one pass of the tokenizer serves them all.
 
-    ``tokenizer`` must neither truncate nor pad. Every token is in at least one chunk; a blank text has none.
+    ``tokenizer`` must neither truncate nor pad. Everything but blanks is in at least one chunk, unless the tokenizer sees
+    no token in the whole text: then there are none.
     """
     marks = landmarks or Landmarks()
-    spans = [span for span in tokenizer.encode(text, add_special_tokens=False).offsets if span[1] > span[0]]
+    spans = _tokens(text, tokenizer)
     made: list[Chunk] = []
-    for first, last in _windows(text, spans, settings.size, settings.overlap):
-        start, end = spans[first][0], spans[last - 1][1]
+    for first, last in _windows(spans, _strengths(text, spans, marks), settings.size, settings.overlap):
+        start, end = _start(text, spans, first), _end(text, spans, last)
         made.append(Chunk(len(made), text[start:end], start, end, last - first, marks.page(start), marks.section(start)))
     return made
 
 
-def _windows(text: str, spans: Sequence[tuple[int, int]], size: int, overlap: int) -> list[tuple[int, int]]:
+def _tokens(text: str, tokenizer: Tokenizer) -> _Spans:
+    spans = _Spans()
+    position = 0
+    while position < len(text):
+        end = _piece_end(text, position)
+        for start, stop in tokenizer.encode(text[position:end], add_special_tokens=False).offsets:
+            if stop > start:
+                spans.add(position + start, position + stop)
+        position = end
+    return spans
+
+
+def _piece_end(text: str, position: int) -> int:
+    """Return where to stop reading: before a blank, so that no word is torn."""
+    limit = position + _PIECE_CHARACTERS
+    if limit >= len(text):
+        return len(text)
+    blank = max(text.rfind(" ", position + 1, limit), text.rfind("\n", position + 1, limit))
+    return blank if blank > 0 else limit
+
+
+def _windows(spans: _Spans, strengths: bytearray, size: int, overlap: int) -> list[tuple[int, int]]:
     """Return the token ranges of the chunks."""
-    strengths = _strengths(text, spans)
+    count = len(spans.starts)
     windows: list[tuple[int, int]] = []
     first = 0
-    while first < len(spans):
-        limit = first + size
-        if limit >= len(spans):
-            windows.append((first, len(spans)))
+    while first < count:
+        limit = min(first + size, count)
+        limit = max(first + 1, bisect_right(spans.ends, spans.starts[first] + _CHUNK_CHARACTERS, first, limit))
+        if limit == count:
+            windows.append((first, count))
             break
-        last = max(range(first + max(1, size // 2), limit + 1), key=lambda gap: (strengths[gap], gap))
+        half = first + max(1, (limit - first) // 2)
+        last = max(range(half, limit + 1), key=lambda gap: (strengths[gap], gap))
+        if strengths[last] < _SECTION:
+            section = strengths.rfind(_SECTION, first + max(1, (limit - first) // 4), half)
+            last = section if section > 0 else last
         windows.append((first, last))
-        # Begin again at a word, and always move on.
-        first = next((gap for gap in range(max(first + 1, last - overlap), last) if strengths[gap] > _NONE), last)
+        if strengths[last] == _SECTION:
+            first = last
+        else:
+            # Begin again at a word, and always move on.
+            first = next((gap for gap in range(max(first + 1, last - overlap), last) if strengths[gap] > _NONE), last)
     return windows
 
 
-def _strengths(text: str, spans: Sequence[tuple[int, int]]) -> list[int]:
+def _strengths(text: str, spans: _Spans, marks: Landmarks) -> bytearray:
     """Return the strength of the gap before each token."""
-    strengths = [_PARAGRAPH]
-    for (before_start, before_end), (start, _) in pairwise(spans):
-        between = text[before_end:start]
-        if not between:
-            strengths.append(_NONE)
-        elif between.count("\n") > 1:
-            strengths.append(_PARAGRAPH)
-        elif "\n" in between:
-            strengths.append(_LINE)
-        elif _SENTENCE_END.search(text[before_start:before_end]):
-            strengths.append(_SENTENCE)
-        else:
-            strengths.append(_WORD)
+    strengths = bytearray(len(spans.starts))
+    for gap in range(1, len(spans.starts)):
+        before, start = spans.ends[gap - 1], spans.starts[gap]
+        if before < start:
+            strengths[gap] = _strength(text, before, start)
+    for offset in marks.breaks:
+        gap = bisect_right(spans.ends, offset)
+        if 0 < gap < len(strengths) and strengths[gap] > _NONE:
+            strengths[gap] = _SECTION
+    for begin, end in marks.blocks:
+        for gap in range(bisect_right(spans.starts, begin), bisect_right(spans.starts, end - 1)):
+            strengths[gap] = min(strengths[gap], _LINE)
     return strengths
+
+
+def _strength(text: str, before: int, start: int) -> int:
+    lines = text.count("\n", before, start)
+    if lines:
+        return _PARAGRAPH if lines > 1 else _LINE
+    if not text[before].isspace():
+        return _NONE
+    return _SENTENCE if _SENTENCE_END.search(text, max(0, before - 4), before) else _WORD
+
+
+def _start(text: str, spans: _Spans, first: int) -> int:
+    """Return where a chunk begins: at its first token, the very first chunk at what the tokenizer dropped before."""
+    start = spans.starts[first]
+    if first:
+        return start
+    dropped = text[max(0, start - _TAIL_CHARACTERS) : start].lstrip()
+    return start - len(dropped)
+
+
+def _end(text: str, spans: _Spans, last: int) -> int:
+    """Return where a chunk ends: behind its last token and what the tokenizer dropped before the next."""
+    end = spans.ends[last - 1]
+    following = spans.starts[last] if last < len(spans.starts) else len(text)
+    return end + len(text[end : min(following, end + _TAIL_CHARACTERS)].rstrip())

@@ -20,11 +20,12 @@ from services.collection.tables import (
     DocumentIndex,
     DocumentState,
     Generation,
+    Reason,
     Source,
 )
 
 _OPEN = (DocumentState.PENDING, DocumentState.PROCESSING)
-_LIVE = (*_OPEN, DocumentState.INDEXED)
+_DEATHS = 2
 
 
 class FencedError(Exception):
@@ -50,59 +51,37 @@ async def hold_fence(session: AsyncSession, collection_id: str, fence: int) -> N
         raise FencedError
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is stored of a document, for the diff."""
-
-    id: str
-    state: str
-    reason: str | None
-    size_bytes: int
-    modify_time: datetime | None
-    content_sha256: str
-
-
-async def known(session: AsyncSession, source_id: str) -> dict[str, Known]:
-    """Return the documents of a source by uri, tombstones included."""
-    columns = (
-        Document.uri,
-        Document.id,
-        Document.state,
-        Document.reason,
-        Document.size_bytes,
-        Document.source_modify_time,
-        Document.content_sha256,
-    )
-    rows = await session.execute(select(*columns).where(Document.source_id == source_id))
-    return {row[0]: Known(*row[1:]) for row in rows}
+async def count_deaths(session: AsyncSession, collection_id: str) -> None:
+    """Blame what was open when the last claim died without a commit; what was open twice is not tried again by itself."""
+    here = (Document.collection_id == collection_id, Document.state == DocumentState.PROCESSING)
+    await session.execute(update(Document).where(*here).values(state=DocumentState.PENDING, deaths=Document.deaths + 1))
+    poison = {
+        "state": DocumentState.FAILED,
+        "reason": Reason.POISON,
+        "error_message": "reading it stopped the worker twice",
+        "is_retryable": True,
+        "deaths": 0,
+    }
+    twice = (Document.collection_id == collection_id, Document.state.in_(_OPEN), Document.deaths >= _DEATHS)
+    await session.execute(update(Document).where(*twice).values(**poison))
 
 
-async def live_contents(session: AsyncSession, collection_id: str, digests: Sequence[str]) -> dict[str, str]:
-    """Return which live document of the collection has each of these contents."""
-    statement = select(Document.content_sha256, Document.id).where(
-        Document.collection_id == collection_id, Document.content_sha256.in_(digests), Document.state.in_(_LIVE)
-    )
-    return dict((await session.execute(statement)).tuples().all())
+async def mark_processing(session: AsyncSession, document: Document) -> None:
+    """Note that a document is in hand, in case the worker does not live to say how it ended."""
+    here = (Document.id == document.id, Document.state == DocumentState.PENDING)
+    await session.execute(update(Document).where(*here).values(state=DocumentState.PROCESSING))
 
 
-async def put_documents(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert or change documents of the diff; the content version rises by one for each, here and nowhere else."""
-    for row in rows:
-        changed = {name: value for name, value in row.items() if name not in ("id", "collection_id", "source_id", "uri")}
-        changed |= {"content_version": Document.content_version + 1, "update_time": func.clock_timestamp()}
-        statement = insert(Document).values(**row, content_version=1)
-        await session.execute(statement.on_conflict_do_update(index_elements=["collection_id", "uri"], set_=changed))
+async def unmark_processing(session: AsyncSession, collection_id: str) -> None:
+    """Clear the notes: something was committed, or the worker stops in good order."""
+    here = (Document.collection_id == collection_id, Document.state == DocumentState.PROCESSING)
+    await session.execute(update(Document).where(*here).values(state=DocumentState.PENDING))
 
 
-async def touch(session: AsyncSession, times: Sequence[tuple[str, int, datetime]]) -> None:
-    """Note new sizes and times of documents whose content stayed."""
-    for document_id, size, moment in times:
-        await session.execute(update(Document).where(Document.id == document_id).values(size_bytes=size, source_modify_time=moment))
-
-
-async def open_documents(session: AsyncSession, collection_id: str, after: str, limit: int) -> list[Document]:
-    """List documents that wait to be indexed, by id."""
+async def open_documents(session: AsyncSession, collection_id: str, after: str, limit: int, *, suspect: bool) -> list[Document]:
+    """List documents that wait to be indexed, by id; ``suspect`` ones were open when a worker died."""
     statement = select(Document).where(Document.collection_id == collection_id, Document.state.in_(_OPEN), Document.id > after)
+    statement = statement.where(Document.deaths > 0 if suspect else Document.deaths == 0)
     return list((await session.scalars(statement.order_by(Document.id).limit(limit))).all())
 
 
@@ -133,6 +112,7 @@ async def commit_indexed(session: AsyncSession, generation: Generation, done: In
         "mime_type": done.mime_type,
         "chunk_count": len(done.chunks),
         "token_count": done.token_count,
+        "deaths": 0,
     }
     unchanged = (Document.id == document.id, Document.content_version == version, Document.state.in_(_OPEN))
     updated = await session.execute(update(Document).where(*unchanged).values(**values).returning(Document.id))
@@ -169,9 +149,12 @@ async def commit_refused(session: AsyncSession, document: Document, *, skip: boo
         "is_retryable": retryable,
         "chunk_count": 0,
         "token_count": 0,
+        "deaths": 0,
     }
     unchanged = (Document.id == document.id, Document.content_version == document.content_version, Document.state.in_(_OPEN))
-    await session.execute(update(Document).where(*unchanged).values(**values))
+    updated = await session.execute(update(Document).where(*unchanged).values(**values).returning(Document.id))
+    if updated.scalar_one_or_none() is None:
+        return
     await session.execute(delete(DocumentIndex).where(DocumentIndex.document_id == document.id))
     await forget_contents(session, document.collection_id, [document.id], keep_version=document.content_version)
 
@@ -189,14 +172,31 @@ async def forget_contents(
     await session.execute(artifacts)
 
 
-async def deleted_documents(session: AsyncSession, collection_id: str, source_id: str | None, limit: int) -> list[str]:
-    """List documents that are deleted and still have something in an index; of one source all that are deleted."""
-    statement = select(Document.id).where(Document.collection_id == collection_id, Document.state == DocumentState.DELETED)
-    if source_id is not None:
-        statement = statement.where(Document.source_id == source_id)
-    else:
-        statement = statement.where(Document.id.in_(select(DocumentIndex.document_id)))
-    return list((await session.scalars(statement.order_by(Document.id).limit(limit))).all())
+async def deleted_documents(session: AsyncSession, collection_id: str, limit: int) -> list[str]:
+    """List tombstones that may still have something in an index or in the store; ``forget_deleted`` takes them off."""
+    here = (Document.collection_id == collection_id, Document.state == DocumentState.DELETED, Document.content_sha256 != "")
+    return list((await session.scalars(select(Document.id).where(*here).order_by(Document.id).limit(limit))).all())
+
+
+async def forget_deleted(session: AsyncSession, collection_id: str, document_ids: Sequence[str]) -> None:
+    """Delete all that belongs to tombstones; only their names stay, so that no sync brings them back."""
+    await forget_indexes(session, document_ids)
+    await forget_contents(session, collection_id, document_ids)
+    here = (Document.id.in_(document_ids), Document.state == DocumentState.DELETED)
+    await session.execute(update(Document).where(*here).values(content_sha256="", chunk_count=0, token_count=0))
+
+
+async def documents_of(session: AsyncSession, source_id: str, limit: int) -> list[str]:
+    """List documents of a source that goes."""
+    statement = select(Document.id).where(Document.source_id == source_id).order_by(Document.id).limit(limit)
+    return list((await session.scalars(statement)).all())
+
+
+async def left_behind(session: AsyncSession, collection_id: str, limit: int) -> list[str]:
+    """List documents that are no longer indexed, skipped or failed since, whose earlier content still is."""
+    ended = (DocumentState.SKIPPED, DocumentState.FAILED)
+    here = (Document.collection_id == collection_id, Document.state.in_(ended), Document.id.in_(select(DocumentIndex.document_id)))
+    return list((await session.scalars(select(Document.id).where(*here).order_by(Document.id).limit(limit))).all())
 
 
 async def forget_indexes(session: AsyncSession, document_ids: Sequence[str]) -> None:

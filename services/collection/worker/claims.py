@@ -63,7 +63,7 @@ class Worker:
         return answer.claim if answer.HasField("claim") else None
 
     async def _handle(self, claim: messages.Claim) -> None:
-        reach("claim")
+        reach("after_claim")
         operation = claim.operation
         log.info("claimed %s %s (fence %d)", operation_pb2.Operation.Kind.Name(operation.kind), operation.id, claim.fence)
         lease = Lease(self._operation, claim, self._tools.settings.report_seconds)
@@ -87,7 +87,7 @@ class Worker:
             return
         error: status_pb2.Status | None = None
         state = State.STATE_SUCCEEDED
-        async with lease.kept(progress.measure):
+        async with lease.kept(progress.sample):
             doing = asyncio.create_task(self._persist(claim, job, progress, lease))
             try:
                 await _first(lease.told, self._draining, task=doing)
@@ -96,6 +96,8 @@ class Worker:
             finally:
                 doing.cancel()
                 await asyncio.gather(doing, return_exceptions=True)
+        if doing.cancelled():
+            await self._put_down(job)
         if not doing.cancelled():
             state = State.STATE_FAILED if error else State.STATE_SUCCEEDED
         elif lease.told.is_set():
@@ -110,9 +112,9 @@ class Worker:
             await self._finish(claim, state, None)
             return
         await self._settle(job, synced=state == State.STATE_SUCCEEDED, error=error.message if error else "")
-        reach("settle")
+        reach("after_settle")
         await self._finish(claim, state, await progress.measure(), error)
-        reach("finish")
+        reach("after_finish")
 
     async def _job(self, claim: messages.Claim) -> Job | None:
         """Write the claim's fence and gather what the work needs; None if the collection is gone already."""
@@ -121,6 +123,7 @@ class Worker:
             if await collections.get(session, operation.collection_id) is None:
                 return None
             collection = await indexing.raise_fence(session, operation.collection_id, claim.fence)
+            await indexing.count_deaths(session, operation.collection_id)
             generation = await collections.active_generation(session, collection)
         return Job(
             tools=self._tools,
@@ -154,11 +157,22 @@ class Worker:
                     raise
             else:
                 return None
+            await self._put_down(job)
             lease.wait_reason = "waits for a store or a service that cannot be reached"
             log.warning("operation %s: %s", claim.operation.id, lease.wait_reason)
             await asyncio.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
             lease.wait_reason = ""
+
+    async def _put_down(self, job: Job) -> None:
+        """Note that nothing in hand is to blame for this interruption."""
+        try:
+            async with self._tools.sessions.begin() as session:
+                await indexing.hold_fence(session, job.collection_id, job.fence)
+                await indexing.unmark_processing(session, job.collection_id)
+        except Exception as error:
+            if not (is_transient(error) or isinstance(error, indexing.FencedError)):
+                raise
 
     async def _settle(self, job: Job, *, synced: bool, error: str) -> None:
         async with self._tools.sessions.begin() as session:

@@ -63,7 +63,7 @@ class Lease:
                 if loop.time() - renewed > self._lease_seconds:
                     self._tell(messages.DIRECTIVE_LOST)
                 continue
-            reach("report")
+            reach("after_report")
             renewed = loop.time()
             if answer.directive != messages.DIRECTIVE_CONTINUE:
                 self._tell(answer.directive)

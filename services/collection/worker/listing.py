@@ -1,39 +1,131 @@
-"""Compares a source with what is stored of it and commits the difference; nothing is extracted yet."""
+"""Compares a directory with what is stored of it and commits the difference; nothing is extracted yet."""
 
 import asyncio
-import logging
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
+
 from libs.db.tables import new_id
 from services.collection.store import indexing
+from services.collection.store import listing as stored
 from services.collection.tables import DocumentState, Reason, Source
 from services.collection.worker.connectors import directory
 from services.collection.worker.connectors.entries import Entry, entry_sha256
+from services.collection.worker.diff import Change, Difference, compare, is_gone, twins
 from services.collection.worker.failpoints import reach
 from services.collection.worker.job import Job
 
-log = logging.getLogger(__name__)
-_BATCH = 500
+_BATCH = 200
 _REMOVE = 500
+_TRIES = 3
 
 
-async def list_directory(job: Job, source: Source) -> None:
-    """Bring the documents' rows in line with the directory: new and changed ones PENDING, gone ones removed.
+class Listing:
+    """First ``take_in``, beside the indexing; then, with nothing in hand any more, ``tidy``."""
 
-    Raises UnreadableSourceError if the directory as a whole cannot be read: nothing is taken for gone then.
-    """
-    async with job.tools.sessions() as session:
-        known = await indexing.known(session, source.id)
-    seen: set[str] = set()
-    entries = directory.entries(source.location, source.config)
-    while batch := await asyncio.to_thread(lambda: list(islice(entries, _BATCH))):
-        seen.update(entry.uri for entry in batch)
-        await _take_in(job, source, batch, known)
-        reach("list")
-    gone = [stored.id for uri, stored in known.items() if uri not in seen and stored.state != DocumentState.DELETED]
-    await remove(job, gone)
+    def __init__(self, job: Job, source: Source) -> None:
+        self._job = job
+        self._source = source
+        self._seen: set[bytes] = set()
+        self._unreadable: list[str] = []
+        # New places of known contents, by the document that has the content.
+        self._arrivals: dict[str, str] = {}
+
+    async def take_in(self, wake: Callable[[], None]) -> None:
+        """Bring the rows of new and changed documents in line with the directory, ringing ``wake`` after each batch.
+
+        Raises UnreadableSourceError if the directory as a whole cannot be read: nothing is taken for gone then.
+        """
+        entries = directory.entries(self._source.location, self._source.config, self._job.tools.settings.roots)
+        while batch := await asyncio.to_thread(lambda: list(islice(entries, _BATCH))):
+            fresh = [entry for entry in batch if self._is_first(entry)]
+            self._unreadable += [entry.uri for entry in fresh if entry.refusal and entry.refusal[0] == Reason.UNREADABLE]
+            await self._take_in(fresh)
+            reach("after_list")
+            wake()
+
+    async def tidy(self) -> None:
+        """Move what has moved, remove what is gone, and let duplicates take the place of what went or changed."""
+        gone: list[str] = []
+        async with self._job.tools.sessions() as session:
+            async for page in stored.stored(session, self._source.id):
+                gone += [document_id for document_id, uri in page if is_gone(uri, self._has_seen, self._unreadable)]
+        stay = [document_id for document_id in gone if not await self._move(document_id)]
+        await remove(self._job, stay)
+        async with self._job.tools.sessions.begin() as session:
+            await indexing.hold_fence(session, self._job.collection_id, self._job.fence)
+            await stored.promote_orphans(session, self._job.collection_id)
+
+    def _is_first(self, entry: Entry) -> bool:
+        """Tell whether a place is seen for the first time; a listing may name one twice, and the first counts."""
+        before = len(self._seen)
+        self._seen.add(_short(entry.uri))
+        return len(self._seen) > before
+
+    def _has_seen(self, uri: str) -> bool:
+        return _short(uri) in self._seen
+
+    async def _move(self, document_id: str) -> bool:
+        if document_id not in self._arrivals:
+            return False
+        async with self._job.tools.sessions.begin() as session:
+            await indexing.hold_fence(session, self._job.collection_id, self._job.fence)
+            return await stored.move(session, document_id, self._arrivals[document_id])
+
+    async def _take_in(self, entries: list[Entry]) -> None:
+        async with self._job.tools.sessions() as session:
+            known = await stored.known(session, self._job.collection_id, [entry.uri for entry in entries])
+        limit = self._job.tools.settings.max_file_bytes
+
+        def compared() -> list[Difference]:
+            found = (compare(entry, known.get(entry.uri), self._source.id, limit, entry_sha256) for entry in entries)
+            return [difference for difference in found if difference is not None]
+
+        differences = await asyncio.to_thread(compared)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                await self._commit(differences)
+            except IntegrityError:
+                # An upload brought the same content a moment ago: now it is there to be seen.
+                if not tries_left:
+                    raise
+            else:
+                return
+
+    async def _commit(self, differences: list[Difference]) -> None:
+        named = [(each.known.id if each.known else new_id(), each) for each in differences]
+        changing = [each.known.id for each in differences if each.known and each.change is not Change.TOUCHED]
+        async with self._job.tools.sessions.begin() as session:
+            await indexing.hold_fence(session, self._job.collection_id, self._job.fence)
+            digests = {each.sha256 for each in differences if each.sha256}
+            live = await stored.live_contents(session, self._job.collection_id, digests, changing)
+            duplicates = twins(named, live)
+            rows = [self._row(key, each, duplicates.get(key)) for key, each in named if each.change is not Change.TOUCHED]
+            await stored.put_documents(session, rows, changing)
+            for key, each in named:
+                if each.change is Change.TOUCHED:
+                    await stored.touch(session, key, _place(each.entry))
+        self._arrivals |= {duplicates[key]: key for key, each in named if each.change is Change.NEW and key in duplicates}
+
+    def _row(self, document_id: str, difference: Difference, twin: str | None) -> dict[str, Any]:
+        return {
+            "id": document_id,
+            "collection_id": self._job.collection_id,
+            "source_id": self._source.id,
+            "uri": difference.entry.uri,
+            "path": difference.entry.path,
+            "name": difference.entry.name,
+            **_place(difference.entry),
+            "state": DocumentState.SKIPPED if twin else difference.state,
+            "reason": Reason.DUPLICATE if twin else difference.reason,
+            "error_message": difference.message,
+            "is_retryable": difference.reason == Reason.UNREADABLE,
+            "duplicate_of": twin,
+            "content_sha256": difference.sha256,
+        }
 
 
 async def remove(job: Job, document_ids: list[str]) -> None:
@@ -46,73 +138,9 @@ async def remove(job: Job, document_ids: list[str]) -> None:
             await indexing.remove_documents(session, job.collection_id, part)
 
 
-async def _take_in(job: Job, source: Source, batch: list[Entry], known: dict[str, indexing.Known]) -> None:
-    compared = await asyncio.to_thread(lambda: list(_compared(job, batch, known)))
-    async with job.tools.sessions.begin() as session:
-        await indexing.hold_fence(session, job.collection_id, job.fence)
-        digests = [values["content_sha256"] for _, values in compared if values.get("content_sha256")]
-        live = await indexing.live_contents(session, job.collection_id, digests)
-        rows, touched = [], []
-        for entry, values in compared:
-            stored = known.get(entry.uri)
-            if "content_sha256" not in values and stored is not None and "state" not in values:
-                touched.append((stored.id, entry.size_bytes, entry.modify_time))
-                continue
-            rows.append(_row(job, source, entry, stored, values, live))
-        await indexing.put_documents(session, rows)
-        await indexing.touch(session, touched)
+def _place(entry: Entry) -> dict[str, Any]:
+    return {"size_bytes": entry.size_bytes, "source_modify_time": entry.modify_time, "source_metadata": entry.content}
 
 
-def _compared(job: Job, batch: list[Entry], known: dict[str, indexing.Known]) -> Iterator[tuple[Entry, dict[str, Any]]]:
-    """Yield what is not as it was, with its new digest or its refusal; only times changed where the values are empty."""
-    for entry in batch:
-        stored = known.get(entry.uri)
-        if stored is not None and stored.state == DocumentState.DELETED:
-            continue
-        refusal = entry.refusal
-        if refusal is None and entry.size_bytes > job.tools.settings.max_file_bytes:
-            refusal = (Reason.TOO_LARGE, f"it has {entry.size_bytes} bytes; at most {job.tools.settings.max_file_bytes} are read")
-        if refusal is not None:
-            if stored is None or stored.reason != refusal[0]:
-                yield entry, {"state": DocumentState.SKIPPED, "reason": refusal[0], "error_message": refusal[1]}
-            continue
-        if stored is not None and (stored.size_bytes, stored.modify_time) == (entry.size_bytes, entry.modify_time):
-            continue
-        try:
-            digest = entry_sha256(entry)
-        except OSError as error:
-            yield (
-                entry,
-                {"state": DocumentState.FAILED, "reason": Reason.UNREADABLE, "error_message": f"it cannot be read: {error.strerror}"},
-            )
-            continue
-        yield entry, {} if stored is not None and stored.content_sha256 == digest else {"content_sha256": digest}
-
-
-def _row(
-    job: Job, source: Source, entry: Entry, stored: indexing.Known | None, values: dict[str, Any], live: dict[str, str]
-) -> dict[str, Any]:
-    row = {
-        "id": stored.id if stored else new_id(),
-        "collection_id": job.collection_id,
-        "source_id": source.id,
-        "uri": entry.uri,
-        "path": entry.path,
-        "name": entry.name,
-        "size_bytes": entry.size_bytes,
-        "source_modify_time": entry.modify_time,
-        "source_metadata": entry.content,
-        "state": DocumentState.PENDING,
-        "reason": None,
-        "error_message": "",
-        "duplicate_of": None,
-        "content_sha256": "",
-        **values,
-    }
-    digest = row["content_sha256"]
-    if digest:
-        # The first in the batch is live from here on for those that follow.
-        twin = live.setdefault(digest, row["id"])
-        if twin != row["id"]:
-            row |= {"state": DocumentState.SKIPPED, "reason": Reason.DUPLICATE, "duplicate_of": twin}
-    return row
+def _short(uri: str) -> bytes:
+    return hashlib.blake2b(uri.encode(), digest_size=16).digest()

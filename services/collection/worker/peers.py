@@ -1,6 +1,7 @@
 """What the worker asks of embedding, search and operation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import grpc
 from tokenizers import Tokenizer
@@ -63,9 +64,9 @@ class Index:
         await self._search.CreateIndex(index_messages.CreateIndexRequest(index_name=self._name, dimension=dimension))
         await self._search.FenceIndex(index_messages.FenceIndexRequest(index_name=self._name, fence=self._fence))
 
-    async def upsert(self, chunks: Sequence[index_messages.Chunk]) -> None:
-        for start in range(0, len(chunks), _UPSERT_CHUNKS):
-            part = chunks[start : start + _UPSERT_CHUNKS]
+    async def upsert(self, chunks: Iterable[index_messages.Chunk]) -> None:
+        remaining = iter(chunks)
+        while part := list(islice(remaining, _UPSERT_CHUNKS)):
             await self._search.UpsertChunks(index_messages.UpsertChunksRequest(index_name=self._name, fence=self._fence, chunks=part))
 
     async def delete(self, document_ids: Sequence[str], keep_from_version: int = 0) -> None:

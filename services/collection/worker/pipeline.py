@@ -5,141 +5,127 @@ so doing it twice leaves one result.
 """
 
 import asyncio
-import hashlib
-import logging
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from libs.rpc.timestamps import timestamp
-from semantik.search.v1 import index_internal_service_pb2 as index_messages
-from services.collection.chunking import recursive
-from services.collection.chunking.settings import ChunkSettings
+import grpc
+
 from services.collection.store import indexing
+from services.collection.store import vectors as kept
 from services.collection.tables import Document, Reason
-from services.collection.worker.connectors.directory import line_text
-from services.collection.worker.extraction.formats import Extracted, UnreadableError
+from services.collection.worker.embedding import embed
+from services.collection.worker.extraction.formats import UnreadableError
 from services.collection.worker.failpoints import reach
 from services.collection.worker.job import Job
+from services.collection.worker.points import indexed, point
+from services.collection.worker.reading import Passages, Reader
 
-log = logging.getLogger(__name__)
 _PAGE = 100
 _READERS = 2
 _QUEUE = 32
-_EMBED_TEXTS = 256
-
-
-@dataclass(frozen=True)
-class _Read:
-    document: Document
-    extracted: Extracted
-    chunks: list[recursive.Chunk]
-
-
-@dataclass(frozen=True)
-class _Refused:
-    document: Document
-    error: UnreadableError
+_REFUSED = UnreadableError(Reason.INTERNAL, "its content was refused by a service")
+TakeIn = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class _Embedded:
-    reads: list[_Read]
-    vectors: list[bytes]
+    group: list[Passages]
+    vectors: dict[str, bytes]
 
 
 class Pipeline:
-    def __init__(self, job: Job) -> None:
+    """``take_in`` lists documents while others are indexed; it is given a function to call when there are new ones."""
+
+    def __init__(self, job: Job, take_in: TakeIn | None = None) -> None:
         self._job = job
-        self._settings = ChunkSettings(job.generation.chunk_strategy, job.generation.chunk_size, job.generation.chunk_overlap)
+        self._take_in = take_in
         self._to_read: asyncio.Queue[Document | None] = asyncio.Queue(_QUEUE)
-        self._to_embed: asyncio.Queue[_Read | None] = asyncio.Queue(_QUEUE)
+        self._to_embed: asyncio.Queue[Passages | None] = asyncio.Queue(_QUEUE)
         self._to_write: asyncio.Queue[_Embedded | None] = asyncio.Queue(2)
+        self._news = asyncio.Event()
+        self._all_listed = take_in is None
+        # Documents between feed and commit.
+        self._in_hand: set[tuple[str, int]] = set()
+        self._empty_handed = asyncio.Event()
+        self._empty_handed.set()
+        # Until something is committed, what is in hand is noted: it may be what kills this worker.
+        self._noting = asyncio.Lock()
+        self._has_committed = False
 
     async def run(self) -> None:
         """Index every waiting document of the collection; returns once each has an end."""
-        self._tokenizer = await self._job.tools.embedder.tokenizer(self._job.generation.digest)
+        reader = Reader(self._job, await self._job.tools.embedder.tokenizer(self._job.generation.digest))
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._list())
             group.create_task(self._feed())
-            readers = [group.create_task(self._read()) for _ in range(_READERS)]
+            readers = [group.create_task(self._read(reader)) for _ in range(_READERS)]
             group.create_task(self._close_after(readers))
             group.create_task(self._embed())
             group.create_task(self._write())
 
+    async def _list(self) -> None:
+        if self._take_in is not None:
+            await self._take_in(self._news.set)
+            self._all_listed = True
+            self._news.set()
+
     async def _feed(self) -> None:
-        after = ""
         while True:
-            async with self._job.tools.sessions() as session:
-                page = await indexing.open_documents(session, self._job.collection_id, after, _PAGE)
-            if not page:
-                break
-            after = page[-1].id
-            for document in page:
-                await self._to_read.put(document)
+            self._news.clear()
+            is_last = self._all_listed
+            if not await self._feed_open(suspect=False):
+                if is_last:
+                    break
+                await self._news.wait()
+        # What was open when a worker died goes alone: if it kills again, nothing else is to blame.
+        await self._empty_handed.wait()
+        await self._feed_open(suspect=True)
         for _ in range(_READERS):
             await self._to_read.put(None)
 
-    async def _read(self) -> None:
+    async def _feed_open(self, *, suspect: bool) -> int:
+        fed, after = 0, ""
+        while True:
+            async with self._job.tools.sessions() as session:
+                page = await indexing.open_documents(session, self._job.collection_id, after, _PAGE, suspect=suspect)
+            if not page:
+                return fed
+            after = page[-1].id
+            for document in page:
+                if (document.id, document.content_version) in self._in_hand:
+                    continue
+                fed += 1
+                self._in_hand.add((document.id, document.content_version))
+                self._empty_handed.clear()
+                await self._to_read.put(document)
+                if suspect:
+                    await self._empty_handed.wait()
+
+    def _put_down(self, documents: Sequence[Document]) -> None:
+        self._in_hand.difference_update((document.id, document.content_version) for document in documents)
+        if not self._in_hand:
+            self._empty_handed.set()
+
+    async def _read(self, reader: Reader) -> None:
         while (document := await self._to_read.get()) is not None:
+            await self._note(document)
             try:
-                extracted = await self._extract(document)
-                reach("extract")
+                read = await reader.read(document)
             except UnreadableError as error:
                 await self._refuse(document, error)
-                continue
-            headings = recursive.markdown_headings(extracted.text) if extracted.mime_type == "text/markdown" else extracted.headings
-            marks = recursive.Landmarks(extracted.pages, headings)
-            chunks = await asyncio.to_thread(recursive.chunks, extracted.text, self._tokenizer, self._settings, marks)
-            if chunks:
-                await self._to_embed.put(_Read(document, extracted, chunks))
             else:
-                await self._refuse(document, UnreadableError(Reason.EMPTY, "it holds no words", skip=True))
+                reach("after_extract")
+                await self._to_embed.put(read)
 
     async def _close_after(self, readers: list[asyncio.Task[None]]) -> None:
         await asyncio.wait(readers)
         await self._to_embed.put(None)
 
-    async def _extract(self, document: Document) -> Extracted:
-        content = document.source_metadata
-        try:
-            if "offset" in content:
-                return Extracted(await asyncio.to_thread(line_text, content), "text/plain")
-            if "file" in content:
-                return await self._job.tools.extraction.extract(Path(content["file"]), document.name, document.mime_type)
-            async with self._downloaded(document) as path:
-                return await self._job.tools.extraction.extract(path, document.name, document.mime_type)
-        except (OSError, ValueError) as error:
-            raise UnreadableError(Reason.UNREADABLE, f"it cannot be read: {type(error).__name__}") from error
-
-    @asynccontextmanager
-    async def _downloaded(self, document: Document) -> AsyncIterator[Path]:
-        """Put an upload where the reading child can open it."""
-        async with self._job.tools.sessions() as session:
-            artifact = await indexing.original(session, document)
-        if artifact is None or artifact.object_key is None:
-            raise UnreadableError(Reason.UNREADABLE, "its content was not kept")
-        with tempfile.NamedTemporaryFile(prefix="semantik-read-") as file:
-            async for part in self._job.tools.objects.stream(artifact.object_key):
-                file.write(part)
-            file.flush()
-            yield Path(file.name)
-
-    async def _refuse(self, document: Document, error: UnreadableError) -> None:
-        if document.content_version > 1:
-            await self._job.index.delete([document.id])
-        async with self._job.tools.sessions.begin() as session:
-            await indexing.hold_fence(session, self._job.collection_id, self._job.fence)
-            await indexing.commit_refused(
-                session, document, skip=error.skip, reason=error.reason, message=str(error), retryable=error.reason == Reason.UNREADABLE
-            )
-
     async def _embed(self) -> None:
         """Gather documents up to a batch of tokens, or until no other is ready, and embed them together."""
         ended = False
         while not ended:
-            group: list[_Read] = []
+            group: list[Passages] = []
             tokens = 0
             while tokens < self._job.tools.settings.batch_tokens:
                 if group and self._to_embed.empty():
@@ -149,86 +135,79 @@ class Pipeline:
                     ended = True
                     break
                 group.append(read)
-                tokens += sum(chunk.token_count for chunk in read.chunks)
+                tokens += read.token_count
             if group:
-                texts = [chunk.text for read in group for chunk in read.chunks]
-                vectors: list[bytes] = []
-                for start in range(0, len(texts), _EMBED_TEXTS):
-                    vectors += await self._job.tools.embedder.embed(self._job.generation, texts[start : start + _EMBED_TEXTS])
-                reach("embed")
-                await self._to_write.put(_Embedded(group, vectors))
+                await self._each_alone_if_refused(group, self._embed_group)
         await self._to_write.put(None)
+
+    async def _embed_group(self, group: list[Passages]) -> None:
+        await self._to_write.put(_Embedded(group, await embed(self._job, group)))
 
     async def _write(self) -> None:
         while (embedded := await self._to_write.get()) is not None:
-            vectors = iter(embedded.vectors)
-            points = [_point(read, chunk, next(vectors)) for read in embedded.reads for chunk in read.chunks]
-            await self._job.index.upsert(points)
-            reach("after_upsert")
-            for read in embedded.reads:
-                if read.document.content_version > 1:
-                    await self._job.index.delete([read.document.id], read.document.content_version)
-            reach("delete_old")
-            overtaken = await self._commit(embedded.reads)
-            reach("commit")
-            # Deleted while it was being indexed: what was written a moment ago goes again.
-            if overtaken:
-                await self._job.index.delete(overtaken)
+            vectors = embedded.vectors
 
-    async def _commit(self, reads: list[_Read]) -> list[str]:
+            async def write(group: list[Passages], vectors: dict[str, bytes] = vectors) -> None:
+                await self._write_group(group, vectors)
+
+            await self._each_alone_if_refused(embedded.group, write)
+
+    async def _each_alone_if_refused(self, group: list[Passages], work: Callable[[list[Passages]], Awaitable[None]]) -> None:
+        """Do something with a group; if a service refuses the content, with each alone, so that one costs no other."""
+        try:
+            await work(group)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            if len(group) == 1:
+                await self._refuse(group[0].document, _REFUSED)
+                return
+            for read in group:
+                await self._each_alone_if_refused([read], work)
+
+    async def _write_group(self, group: list[Passages], vectors: dict[str, bytes]) -> None:
+        points = (point(read, chunk, vectors[digest]) for read in group for chunk, digest in zip(read.chunks, read.digests, strict=True))
+        await self._job.index.upsert(points)
+        reach("after_upsert")
+        for read in group:
+            if read.document.content_version > 1:
+                await self._job.index.delete([read.document.id], read.document.content_version)
+        reach("after_delete_old")
+        overtaken = await self._commit(group)
+        reach("after_commit")
+        # Deleted while it was being indexed: what was written a moment ago goes again.
+        if overtaken:
+            await self._job.index.delete(overtaken)
+        self._put_down([read.document for read in group])
+
+    async def _commit(self, group: list[Passages]) -> list[str]:
         """Commit documents under the fence; returns those that were deleted or changed meanwhile."""
         overtaken: list[str] = []
-        async with self._job.tools.sessions.begin() as session:
+        async with self._noting, self._job.tools.sessions.begin() as session:
             await indexing.hold_fence(session, self._job.collection_id, self._job.fence)
-            for read in reads:
-                held = await indexing.commit_indexed(session, self._job.generation, _indexed(self._job, read))
+            if not self._has_committed:
+                await indexing.unmark_processing(session, self._job.collection_id)
+            for read in group:
+                held = await indexing.commit_indexed(session, self._job.generation, indexed(self._job, read))
                 overtaken += [] if held else [read.document.id]
+            await kept.forget(session, self._job.generation, {digest for read in group for digest in read.digests})
+            self._has_committed = True
         return overtaken
 
+    async def _refuse(self, document: Document, error: UnreadableError) -> None:
+        if document.content_version > 1:
+            await self._job.index.delete([document.id])
+        async with self._job.tools.sessions.begin() as session:
+            await indexing.hold_fence(session, self._job.collection_id, self._job.fence)
+            await indexing.commit_refused(
+                session, document, skip=error.skip, reason=error.reason, message=str(error), retryable=error.reason == Reason.UNREADABLE
+            )
+        self._put_down([document])
 
-def _indexed(job: Job, read: _Read) -> indexing.Indexed:
-    chunks = [
-        {
-            "collection_id": read.document.collection_id,
-            "document_id": read.document.id,
-            "content_version": read.document.content_version,
-            "chunking_id": job.generation.chunking_id,
-            "ordinal": chunk.ordinal,
-            "text": chunk.text,
-            "start_offset": chunk.start,
-            "end_offset": chunk.end,
-            "token_count": chunk.token_count,
-            "text_sha256": _sha256(chunk.text),
-            "page": chunk.page,
-            "section": chunk.section,
-        }
-        for chunk in read.chunks
-    ]
-    tokens = sum(chunk.token_count for chunk in read.chunks)
-    return indexing.Indexed(read.document, read.extracted.text, read.extracted.mime_type, read.extracted.is_truncated, chunks, tokens)
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _point(read: _Read, chunk: recursive.Chunk, vector: bytes) -> index_messages.Chunk:
-    document = read.document
-    return index_messages.Chunk(
-        document_id=document.id,
-        source_id=document.source_id,
-        content_version=document.content_version,
-        ordinal=chunk.ordinal,
-        text=chunk.text,
-        start_offset=chunk.start,
-        end_offset=chunk.end,
-        path=document.path,
-        name=document.name,
-        mime_type=read.extracted.mime_type,
-        language=document.language,
-        size_bytes=document.size_bytes,
-        modify_time=timestamp(document.source_modify_time),
-        page=chunk.page,
-        section=chunk.section,
-        vector=vector,
-    )
+    async def _note(self, document: Document) -> None:
+        if self._has_committed:
+            return
+        async with self._noting:
+            if not self._has_committed:
+                async with self._job.tools.sessions.begin() as session:
+                    await indexing.mark_processing(session, document)

@@ -9,6 +9,8 @@ from services.collection.store import indexing
 from services.collection.worker.job import Job
 
 _WINDOW_SECONDS = 10.0
+# Counting may take this part of the time, however many rows there are.
+_SHARE = 0.1
 
 
 class Progress:
@@ -19,8 +21,19 @@ class Progress:
         self._samples: deque[tuple[float, int, int]] = deque()
         self.phase: operation_pb2.Progress.Phase.ValueType = operation_pb2.Progress.PHASE_LISTING
         self.removed = 0
+        self._last = operation_pb2.Progress()
+        self._next = 0.0
+
+    async def sample(self) -> operation_pb2.Progress:
+        """Return the progress as of now or a moment ago, so that asking often costs little however many rows there are."""
+        began = time.monotonic()
+        if began >= self._next:
+            self._last = await self.measure()
+            self._next = began + (time.monotonic() - began) / _SHARE
+        return self._last
 
     async def measure(self) -> operation_pb2.Progress:
+        """Return the progress as of now."""
         job = self._job
         async with job.tools.sessions() as session:
             counted = await indexing.progress(session, job.collection_id, job.source_id, job.generation.generation, job.since)

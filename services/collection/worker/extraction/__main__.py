@@ -23,10 +23,14 @@ def _answer(request: dict[str, object]) -> dict[str, object]:
 
 
 def main() -> None:
-    limit = int(sys.argv[1]) * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    memory, seconds = int(sys.argv[1]) * 1024 * 1024, int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for line in sys.stdin.buffer:
+        # The kernel ends a child that spins, also when nobody is left to kill it.
+        spent = resource.getrusage(resource.RUSAGE_SELF)
+        used = int(spent.ru_utime + spent.ru_stime)
+        resource.setrlimit(resource.RLIMIT_CPU, (used + seconds + 1, resource.RLIM_INFINITY))
         sys.stdout.buffer.write(json.dumps(_answer(json.loads(line))).encode() + b"\n")
         sys.stdout.buffer.flush()
 

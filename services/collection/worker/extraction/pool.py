@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -49,8 +50,9 @@ class ExtractionPool:
             self._rest(reader)
         if "reason" in answer:
             raise UnreadableError(str(answer["reason"]), str(answer["message"]), skip=bool(answer["skip"]))
-        headings = [(int(offset), str(title)) for offset, title in answer["headings"]]
-        return Extracted(answer["text"], answer["mime_type"], answer["pages"], headings, answer["is_truncated"])
+        answer["headings"] = [(int(offset), str(title)) for offset, title in answer["headings"]]
+        answer["blocks"] = [(int(start), int(end)) for start, end in answer["blocks"]]
+        return Extracted(**answer)
 
     async def _take(self) -> _Reader:
         while self._resting:
@@ -60,7 +62,7 @@ class ExtractionPool:
             if reader.process.returncode is None:
                 return reader
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "services.collection.worker.extraction", str(self._memory_mib),
+            sys.executable, "-P", "-m", "services.collection.worker.extraction", str(self._memory_mib), str(math.ceil(self._seconds)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

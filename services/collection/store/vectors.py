@@ -1,0 +1,38 @@
+"""Vectors between the model and the commit: what a worker that dies has embedded is not embedded again."""
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import ARRAY, ColumnElement, String, any_, delete, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.collection.tables import CachedEmbedding, Generation
+
+
+async def cached(session: AsyncSession, generation: Generation, digests: Collection[str]) -> dict[str, bytes]:
+    """Return the vectors kept of these texts, by the texts' digests."""
+    statement = select(CachedEmbedding.text_sha256, CachedEmbedding.vector).where(*_of(generation, digests))
+    return dict((await session.execute(statement)).tuples().all())
+
+
+async def keep(session: AsyncSession, generation: Generation, vectors: Mapping[str, bytes]) -> None:
+    moment = func.clock_timestamp()
+    rows = [
+        {"digest": generation.digest, "precision": generation.precision, "text_sha256": digest, "vector": vector}
+        for digest, vector in sorted(vectors.items())
+    ]
+    await session.execute(insert(CachedEmbedding).values(last_used_time=moment).on_conflict_do_nothing(), rows)
+
+
+async def forget(session: AsyncSession, generation: Generation, digests: Collection[str]) -> None:
+    """Drop vectors that are in an index now."""
+    await session.execute(delete(CachedEmbedding).where(*_of(generation, digests)))
+
+
+def _of(generation: Generation, digests: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        CachedEmbedding.digest == generation.digest,
+        CachedEmbedding.precision == generation.precision,
+        # One parameter, however many there are.
+        CachedEmbedding.text_sha256 == any_(literal(list(digests), ARRAY(String))),
+    )
