@@ -1,0 +1,154 @@
+"""Text comes out of every kind of file, and no file costs more than itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pypdfium2
+import pypdfium2.raw
+import pytest
+
+from services.collection.worker.extraction import structure
+from services.collection.worker.extraction.formats import UnreadableError, extract
+from services.collection.worker.extraction.pool import ExtractionPool
+
+
+def _file(directory: Path, name: str, content: bytes | str) -> Path:
+    file = directory / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return file
+
+
+_GERMAN = "Ein schöner Käse für Frau Müller, größer als üblich."
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text", "mime_type"),
+    [
+        ("a.txt", "plain words\r\nhere", "plain words\nhere", "text/plain"),
+        ("a.txt", b"\xef\xbb\xbfmarked", "marked", "text/plain"),
+        ("a.txt", _GERMAN.encode("cp1252"), _GERMAN, "text/plain"),
+        ("a.txt", "wide words".encode("utf-16"), "wide words", "text/plain"),
+        ("a.txt", b"bell\x07 and\x1b escape", "bell  and  escape", "text/plain"),
+        ("a.py", "x = 1", "x = 1", "text/x-python"),
+        ("a.md", "# T\n\nwords", "# T\n\nwords", "text/markdown"),
+        ("a.html", "<p>The <b>blue</b>\nwhale<p>swims", "The blue whale\n\nswims", "text/html"),
+        ("a", "<!DOCTYPE html><title>x</title><body>found by content", "found by content", "text/html"),
+        ("a.html", "<script>evil()</script><style>p{}</style>shown", "shown", "text/html"),
+    ],
+)  # fmt: skip
+def test_text_is_read(tmp_path: Path, name: str, content: bytes | str, text: str, mime_type: str) -> None:
+    """By what the file holds first, by what it is called second."""
+    found = extract(_file(tmp_path, name, content), name, "", 1000)
+    assert (found.text, found.mime_type) == (text, mime_type)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason", "skip"),
+    [
+        ("a.txt", b"", "EMPTY", True),
+        ("a.txt", b" \n\t ", "EMPTY", True),
+        ("a.html", b"<html><body></body></html>", "EMPTY", True),
+        ("a.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "UNSUPPORTED_TYPE", True),
+        ("a.docx", b"PK\x03\x04\x14\x00\x00\x00", "UNSUPPORTED_TYPE", True),
+        ("a.pdf", b"no pdf at all", "CORRUPT", False),
+        ("a.pdf", b"%PDF-1.7 and then nothing", "CORRUPT", False),
+    ],
+)
+def test_what_holds_no_text_is_refused_with_a_reason(tmp_path: Path, name: str, content: bytes, reason: str, skip: bool) -> None:
+    """Nothing to read is skipped; something broken has failed."""
+    with pytest.raises(UnreadableError) as refused:
+        extract(_file(tmp_path, name, content), name, "", 1000)
+    assert (refused.value.reason, refused.value.skip) == (reason, skip)
+
+
+def test_a_long_text_is_cut_and_says_so(tmp_path: Path) -> None:
+    """The limit is in characters."""
+    found = extract(_file(tmp_path, "a.txt", "é" * 20), "a.txt", "", 10)
+    assert (found.text, found.is_truncated) == ("é" * 10, True)
+
+
+def test_html_headings_know_where_they_stand(tmp_path: Path) -> None:
+    """Sections follow from them."""
+    found = extract(_file(tmp_path, "a.html", "<h1>First <i>one</i></h1><p>words</p><h2></h2><h2>Second</h2>more"), "a.html", "", 1000)
+    assert found.text == "First one\n\nwords\n\nSecond\n\nmore"
+    assert found.headings == [(0, "First one"), (found.text.index("Second"), "Second")]
+
+
+def test_pdf_pages_know_where_they_begin(tmp_path: Path) -> None:
+    """Page numbers follow from them."""
+    document = pypdfium2.PdfDocument.new()
+    for text in ("First page", "Second page"):
+        page = document.new_page(200, 200)
+        font = pypdfium2.raw.FPDFText_LoadStandardFont(document, b"Helvetica")
+        shape = pypdfium2.raw.FPDFPageObj_CreateTextObj(document, font, 12)
+        encoded = (text + "\x00").encode("utf-16-le")
+        buffer = (pypdfium2.raw.FPDF_WCHAR * (len(encoded) // 2)).from_buffer_copy(encoded)
+        pypdfium2.raw.FPDFText_SetText(shape, buffer)
+        pypdfium2.raw.FPDFPageObj_Transform(shape, 1, 0, 0, 1, 20, 100)
+        pypdfium2.raw.FPDFPage_InsertObject(page, shape)
+        page.gen_content()
+    document.save(str(tmp_path / "a.pdf"))
+    found = extract(tmp_path / "a.pdf", "a.pdf", "", 1000)
+    assert [found.text[start:].split("\n")[0] for start in found.pages] == ["First page", "Second page"]
+
+
+def test_markdown_headings_are_found_outside_of_listings() -> None:
+    """Both spellings; a comment in a listing is none."""
+    text = "# One #\n\n```sh\n# no heading\n```\n\nTwo\n===\n\n####### seven\n#no\n   ## Three"
+    found = structure.markdown(text)
+    assert [title for _, title in found.headings] == ["One", "Two", "Three"]
+    assert [text[start:][:3] for start in found.breaks] == ["# O", "Two", "   "]
+    assert [text[start:end] for start, end in found.blocks] == ["```sh\n# no heading\n```"]
+
+
+@pytest.mark.parametrize("line", ["# " * 500_000, "# a" + " " * 1_000_000 + "x", "\n" * 1_000_000, "#" * 1_000_000])
+def test_no_line_takes_the_structure_long(line: str) -> None:
+    """Each is read once: a square of a million would never end."""
+    structure.markdown(line)
+    structure.code(line)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[ExtractionPool]:
+    async with ExtractionPool(2, 3.0, 512, 100_000) as opened:
+        yield opened
+
+
+async def test_children_read_files_side_by_side(pool: ExtractionPool, tmp_path: Path) -> None:
+    """What a child answers is what the reader found."""
+    files = [_file(tmp_path, f"{number}.md", f"# Title {number}\n\nwords") for number in range(8)]
+    found = await asyncio.gather(*(pool.extract(file, file.name, "") for file in files))
+    assert [each.headings for each in found] == [[(0, f"Title {number}")] for number in range(8)]
+    assert len(pool._resting) == 2
+
+
+async def test_a_file_that_hangs_or_swells_costs_only_itself(pool: ExtractionPool, tmp_path: Path) -> None:
+    """The child is killed, the next file gets a new one."""
+    hangs = _file(tmp_path, "deep.html", "<div>" * 400_000 + "x")
+    swells = tmp_path / "large.txt"
+    with swells.open("wb") as file:
+        file.write(b"words ")
+        file.truncate(600 * 1024 * 1024)
+    fine = _file(tmp_path, "fine.txt", "words")
+    results = await asyncio.gather(*(pool.extract(file, file.name, "") for file in (hangs, swells, fine)), return_exceptions=True)
+    assert [getattr(each, "reason", None) or each.text for each in results] == ["TOO_COSTLY", "TOO_COSTLY", "words"]  # type: ignore[union-attr]
+
+
+async def test_a_child_has_none_of_our_secrets(pool: ExtractionPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parser that is taken over finds no credentials in its environment."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://secret")
+    file = _file(tmp_path, "a.txt", "words")
+    await pool.extract(file, file.name, "")
+    [reader] = pool._resting
+    assert b"secret" not in Path(f"/proc/{reader.process.pid}/environ").read_bytes()
+
+
+async def test_a_pipe_that_took_a_files_place_is_refused(pool: ExtractionPool, tmp_path: Path) -> None:
+    """Nothing waits for a writer that never comes."""
+    import os
+
+    os.mkfifo(tmp_path / "a.txt")
+    with pytest.raises(UnreadableError) as refused:
+        await pool.extract(tmp_path / "a.txt", "a.txt", "")
+    assert refused.value.reason == "UNSAFE_PATH"
