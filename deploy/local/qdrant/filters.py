@@ -1,7 +1,4 @@
-"""Qdrant's filter messages as the engine's filters.
-
-Matches of booleans are refused: the engine's binding takes `True` for the number 1 and would match nothing.
-"""
+"""Qdrant's filter messages as the engine's filters."""
 
 from datetime import UTC
 from typing import Any
@@ -69,6 +66,12 @@ def _field(message: Any) -> Any:
 
 def _match(message: Any) -> Any:
     kind = message.WhichOneof("match_value")
+    if kind == "boolean":
+        # The engine's binding takes a plain bool for a number, which matches nothing; NumPy's bool it takes for what it is.
+        import numpy as np  # noqa: PLC0415 - only who filters by booleans pays for it
+
+        value: Any = np.bool_(message.boolean)
+        return edge.MatchValue(value)
     if kind in _MATCHES:
         return _MATCHES[kind](getattr(message, kind))
     if kind in _LISTS:

@@ -7,6 +7,7 @@ import grpc
 import qdrant_edge as edge
 
 from deploy.local.qdrant.filters import engine_filter, optional_filter
+from deploy.local.qdrant.payload_indexes import payload_schema
 from deploy.local.qdrant.protocol import messages as q
 from deploy.local.qdrant.queries import engine_query, with_payload, with_vectors
 from deploy.local.qdrant.shards import Shards
@@ -17,7 +18,6 @@ from deploy.local.qdrant.values import (
     payload,
     payload_message,
     point_id,
-    unsupported,
     vectors,
     vectors_message,
 )
@@ -25,19 +25,6 @@ from deploy.local.qdrant.values import (
 _SCROLL_LIMIT = 10
 _WRITE = ("collection_name", "wait", "ordering", "timeout")
 _READ = ("collection_name", "with_payload", "with_vectors", "timeout", "read_consistency")
-_PLAIN_SCHEMAS = {
-    q.FieldType.FieldTypeKeyword: edge.PayloadSchemaType.Keyword,
-    q.FieldType.FieldTypeInteger: edge.PayloadSchemaType.Integer,
-    q.FieldType.FieldTypeFloat: edge.PayloadSchemaType.Float,
-    q.FieldType.FieldTypeDatetime: edge.PayloadSchemaType.Datetime,
-    q.FieldType.FieldTypeUuid: edge.PayloadSchemaType.Uuid,
-}
-_TOKENIZERS = {
-    q.TokenizerType.Prefix: edge.TokenizerType.Prefix,
-    q.TokenizerType.Whitespace: edge.TokenizerType.Whitespace,
-    q.TokenizerType.Word: edge.TokenizerType.Word,
-    q.TokenizerType.Multilingual: edge.TokenizerType.Multilingual,
-}
 
 
 class Points(q.PointsServicer):  # type: ignore[misc]
@@ -47,9 +34,8 @@ class Points(q.PointsServicer):  # type: ignore[misc]
 
     async def Upsert(self, request: Any, context: Any) -> Any:
         only(request, *_WRITE, "points", "update_filter")
-        sizes = {name: each["size"] for name, each in self._shards.config(request.collection_name)["vectors"].items()}
+        sizes = {name: each["size"] for name, each in self._shards.folders.config(request.collection_name)["vectors"].items()}
         points = []
-
         for point in request.points:
             named = vectors(point.vectors)
             for name, values in named.items():
@@ -58,7 +44,7 @@ class Points(q.PointsServicer):  # type: ignore[misc]
                     raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, message)
             points.append(edge.Point(id=point_id(point.id), vector=dict[str, Any](named), payload=payload(point.payload)))
         condition = engine_filter(request.update_filter) if request.HasField("update_filter") else None
-        return await self._update(request.collection_name, edge.UpdateOperation.upsert_points(points, condition))
+        return await self._update(request.collection_name, edge.UpdateOperation.upsert_points(points, condition), grows=True)
 
     async def Delete(self, request: Any, context: Any) -> Any:
         only(request, *_WRITE, "points")
@@ -80,16 +66,24 @@ class Points(q.PointsServicer):  # type: ignore[misc]
 
     async def CreateFieldIndex(self, request: Any, context: Any) -> Any:
         only(request, *_WRITE, "field_name", "field_type", "field_index_params")
-        schema = _text_schema(request) if request.field_type == q.FieldType.FieldTypeText else _PLAIN_SCHEMAS.get(request.field_type)
-        if schema is None:
-            raise unsupported(f"a payload index of type {request.field_type}")
-        return await self._update(request.collection_name, edge.UpdateOperation.create_field_index(request.field_name, schema))
+        operation = edge.UpdateOperation.create_field_index(request.field_name, payload_schema(request))
+        return await self._update(request.collection_name, operation, grows=True)
 
     async def Query(self, request: Any, context: Any) -> Any:
         started = time.monotonic()
         query = engine_query(request)
         found = await self._shards.read(request.collection_name, lambda shard: shard.query(query))
         return q.QueryResponse(result=[_scored(point) for point in found], time=time.monotonic() - started)
+
+    async def QueryBatch(self, request: Any, context: Any) -> Any:
+        started = time.monotonic()
+        only(request, "collection_name", "query_points", "timeout", "read_consistency")
+        if any(each.collection_name != request.collection_name for each in request.query_points):
+            raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "Wrong input: a batch of queries has one collection")
+        batch = edge.QueryBatchRequest([engine_query(each) for each in request.query_points])
+        found = await self._shards.read(request.collection_name, lambda shard: shard.query_batch(batch))
+        results = [q.BatchResult(result=[_scored(point) for point in points]) for points in found]
+        return q.QueryBatchResponse(result=results, time=time.monotonic() - started)
 
     async def Get(self, request: Any, context: Any) -> Any:
         started = time.monotonic()
@@ -121,39 +115,12 @@ class Points(q.PointsServicer):  # type: ignore[misc]
         found = await self._shards.read(request.collection_name, lambda shard: shard.count(count))
         return q.CountResponse(result=q.CountResult(count=found), time=time.monotonic() - started)
 
-    async def _update(self, name: str, operation: Any) -> Any:
+    async def _update(self, name: str, operation: Any, *, grows: bool = False) -> Any:
         started = time.monotonic()
-        await self._shards.write(name, operation)
+        await self._shards.write(name, operation, grows=grows)
         self._sequence += 1
         result = q.UpdateResult(operation_id=self._sequence, status=q.UpdateStatus.Completed)
         return q.PointsOperationResponse(result=result, time=time.monotonic() - started)
-
-
-def _text_schema(request: Any) -> Any:
-    params = request.field_index_params.text_index_params
-    only(
-        params,
-        "tokenizer",
-        "lowercase",
-        "min_token_len",
-        "max_token_len",
-        "phrase_matching",
-        "ascii_folding",
-        "scoring",
-        "on_disk",
-        "stemmer",
-    )
-    given = {
-        name: getattr(params, name)
-        for name in ("lowercase", "min_token_len", "max_token_len", "phrase_matching", "ascii_folding")
-        if params.HasField(name)
-    }
-    if params.tokenizer in _TOKENIZERS:
-        given["tokenizer"] = _TOKENIZERS[params.tokenizer]
-    if params.HasField("stemmer"):
-        language = params.stemmer.snowball.language
-        given["stemmer"] = edge.SnowballParams(getattr(edge.SnowballLanguage, language.capitalize()))
-    return edge.TextIndexParams(scoring=params.HasField("scoring"), **given)
 
 
 def _scored(point: Any) -> Any:

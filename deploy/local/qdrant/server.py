@@ -11,7 +11,9 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from deploy.local.qdrant.building import Builder
 from deploy.local.qdrant.collections import Collections
+from deploy.local.qdrant.folders import Folders
 from deploy.local.qdrant.points import Points
 from deploy.local.qdrant.protocol import messages as q
 from deploy.local.qdrant.shards import Shards
@@ -20,6 +22,7 @@ from deploy.local.qdrant.values import RefusedError
 log = logging.getLogger(__name__)
 _MESSAGE_BYTES = 64 * 1024 * 1024
 _VERSION = "1.20.0"
+_DRAIN_SECONDS = 3.0
 _OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES))
 
 
@@ -48,6 +51,10 @@ class Door(grpc.aio.ServerInterceptor):
                 return await handler.unary_unary(request, context)
             except RefusedError as error:
                 await context.abort(error.code, str(error))
+            except NotImplementedError:
+                await context.abort(
+                    grpc.StatusCode.UNIMPLEMENTED, f"the embedded engine does not offer {details.method}; use a Qdrant server"
+                )
             except Exception as error:
                 log.exception("%s failed", details.method)
                 await context.abort(grpc.StatusCode.INTERNAL, f"Service internal error: {error}")
@@ -55,9 +62,9 @@ class Door(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(call, handler.request_deserializer, handler.response_serializer)
 
 
-async def serve(address: str, api_key: str, directory: Path) -> None:
+async def serve(address: str, api_key: str, directory: Path, index_from_points: int) -> None:
     """Serve until SIGTERM or SIGINT; everything is flushed then."""
-    shards = Shards(directory)
+    shards = Shards(Folders(directory))
     server = grpc.aio.server(interceptors=[Door(api_key)], options=_OPTIONS)
     q.add_CollectionsServicer_to_server(Collections(shards), server)
     q.add_PointsServicer_to_server(Points(shards), server)
@@ -71,9 +78,15 @@ async def serve(address: str, api_key: str, directory: Path) -> None:
     await server.start()
     await state.set("", health_pb2.HealthCheckResponse.SERVING)
     log.info("listening on port %d", port)
-    idle = asyncio.create_task(shards.close_idle())
-    await stop.wait()
+    beside = [asyncio.create_task(shards.tend()), asyncio.create_task(Builder(shards, index_from_points).run())]
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopped, *beside], return_when=asyncio.FIRST_COMPLETED)
     await state.enter_graceful_shutdown()
-    await server.stop(5)
-    idle.cancel()
+    await server.stop(_DRAIN_SECONDS)
+    for task in beside:
+        task.cancel()
+    ends = await asyncio.gather(*beside, return_exceptions=True)
     await shards.close()
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end

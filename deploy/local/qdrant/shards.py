@@ -1,133 +1,196 @@
-"""The collections on disk: one engine shard each, opened on use and closed when idle."""
+"""The engine's shards: one for each collection, opened on use, flushed while written to, closed when idle."""
 
 import asyncio
-import json
-import logging
-import re
 import shutil
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
 import qdrant_edge as edge
 
+from deploy.local.qdrant.folders import Folders
 from deploy.local.qdrant.values import RefusedError
 
-log = logging.getLogger(__name__)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_CONFIG = "collection.json"
 _IDLE_SECONDS = 300.0
+_FLUSH_SECONDS = 5.0
+_WRONG = ("Vector dimension error", "Not existing vector name", "Validation failed", "Wrong input")
 _T = TypeVar("_T")
 
 
 @dataclass
-class _Open:
+class Open:
+    """An open shard.
+
+    ``journal`` holds the writes since a copy of its files was taken, None while there is no copy; ``indexing_tried`` is how
+    many points lacked an HNSW index after the last attempt to make one.
+    """
+
     shard: Any
     users: int = 0
     last_used: float = field(default_factory=time.monotonic)
+    is_dirty: bool = False
+    journal: list[Any] | None = None
+    indexing_tried: int = 0
+    unused: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextmanager
+    def used(self) -> Iterator[Any]:
+        """Hold the shard open; the engine's complaints about a request become INVALID_ARGUMENT."""
+        self.users += 1
+        try:
+            yield self.shard
+        except Exception as error:
+            # The engine raises bare exceptions with a text.
+            if type(error) is Exception and str(error).startswith(_WRONG):
+                raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Wrong input: {error}") from error
+            raise
+        finally:
+            self.users -= 1
+            self.last_used = time.monotonic()
+            self.unused.set()
+
+    async def close(self) -> None:
+        """Close it, once the last reader is done; the caller has made sure that no new one comes."""
+        while self.users:
+            self.unused.clear()
+            await self.unused.wait()
+        await asyncio.to_thread(self.shard.close)
+        self.closed.set()
 
 
 class Shards:
-    """Every collection is a folder below ``directory``. Reads run side by side, writes of one collection one by one."""
+    """Reads run beside everything; writes of one collection run one by one, and end even if their caller is gone.
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._open: dict[str, _Open] = {}
+    The engine holds the interpreter's lock throughout a call, so calls never overlap inside it; the locks here keep the
+    order of writes, and keep opening, copying and closing apart from them.
+    """
+
+    def __init__(self, folders: Folders) -> None:
+        self.folders = folders
+        self.grown = asyncio.Event()
+        self._open: dict[str, Open] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        directory.mkdir(parents=True, exist_ok=True)
-        for leftover in directory.glob(".*"):
-            shutil.rmtree(leftover)
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    def names(self) -> list[str]:
-        return sorted(path.name for path in self._directory.iterdir() if (path / _CONFIG).exists())
+    def locked(self, name: str) -> asyncio.Lock:
+        """Return the lock under which a collection is opened, written, copied, switched and closed."""
+        return self._locks.setdefault(name, asyncio.Lock())
 
-    def exists(self, name: str) -> bool:
-        return bool(_NAME.fullmatch(name)) and (self._directory / name / _CONFIG).exists()
-
-    def config(self, name: str) -> dict[str, Any]:
-        """Return what the collection was created with; raises NOT_FOUND."""
-        if not self.exists(name):
-            raise RefusedError(grpc.StatusCode.NOT_FOUND, f"Not found: Collection `{name}` doesn't exist!")
-        config: dict[str, Any] = json.loads((self._directory / name / _CONFIG).read_text())
-        return config
+    def opened(self) -> dict[str, Open]:
+        """Return the shards that are open now."""
+        return dict(self._open)
 
     async def create(self, name: str, engine: Any, config: dict[str, Any]) -> None:
-        """Make a collection, whole or not at all; raises ALREADY_EXISTS."""
-        if not _NAME.fullmatch(name):
-            raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"not a collection name: {name!r}")
-        async with self._lock(name):
-            if self.exists(name):
-                raise RefusedError(grpc.StatusCode.ALREADY_EXISTS, f"Collection `{name}` already exists!")
-            await asyncio.to_thread(self._make, name, engine, config)
+        """Make a collection; raises ALREADY_EXISTS."""
 
-    def _make(self, name: str, engine: Any, config: dict[str, Any]) -> None:
-        fresh = self._directory / f".new-{uuid.uuid4().hex}"
-        fresh.mkdir()
-        shard = edge.EdgeShard.create(str(fresh), engine)
-        shard.flush()
-        shard.close()
-        (fresh / _CONFIG).write_text(json.dumps(config))
-        fresh.rename(self._directory / name)
+        async def work() -> None:
+            async with self.locked(name):
+                await asyncio.to_thread(self.folders.make, name, engine, config)
+
+        await self._finish(work())
 
     async def delete(self, name: str) -> bool:
         """Drop a collection; False if there is none."""
-        async with self._lock(name):
-            if not self.exists(name):
-                return False
-            gone = self._directory / f".gone-{uuid.uuid4().hex}"
-            (self._directory / name).rename(gone)
-            held = self._open.pop(name, None)
-            if held is not None:
-                await asyncio.to_thread(held.shard.close)
-            await asyncio.to_thread(shutil.rmtree, gone)
-            return True
+
+        async def work() -> bool:
+            async with self.locked(name):
+                if not self.folders.exists(name):
+                    return False
+                gone = self.folders.forget(name)
+                held = self._open.pop(name, None)
+                if held is not None:
+                    await held.close()
+                # What is left is removed at the next start.
+                await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+                return True
+
+        return await self._finish(work())
 
     async def read(self, name: str, work: Callable[[Any], _T]) -> _T:
-        """Run ``work`` on the collection's shard, beside other reads."""
-        async with self._use(name) as shard:
+        """Run ``work`` on the collection's shard; raises NOT_FOUND, INVALID_ARGUMENT."""
+        while (held := self._open.get(name)) is None:
+            await self._finish(self._load_locked(name))
+        with held.used() as shard:
             return await asyncio.to_thread(work, shard)
 
-    async def write(self, name: str, operation: Any) -> None:
-        """Apply an update; it is in the write-ahead log when this returns."""
-        async with self._use(name) as shard, self._lock(name):
-            await asyncio.to_thread(shard.update, operation)
+    async def write(self, name: str, operation: Any, *, grows: bool = False) -> None:
+        """Apply an update; it is in the write-ahead log when this returns.
 
-    @asynccontextmanager
-    async def _use(self, name: str) -> AsyncIterator[Any]:
-        self.config(name)
+        Raises NOT_FOUND, INVALID_ARGUMENT, and RESOURCE_EXHAUSTED where it would grow a full disk.
+        """
+
+        async def work() -> None:
+            async with self.locked(name):
+                held = await self._load(name)
+                with held.used() as shard:
+                    await asyncio.to_thread(shard.update, operation)
+                held.is_dirty = True
+                if held.journal is not None:
+                    held.journal.append(operation)
+
+        if grows:
+            self.folders.check_space()
+        await self._finish(work())
+        self.grown.set()
+
+    async def _load_locked(self, name: str) -> None:
+        async with self.locked(name):
+            await self._load(name)
+
+    async def _load(self, name: str) -> Open:
+        path = self.folders.shard(name)
         if name not in self._open:
-            async with self._lock(name):
-                if name not in self._open:
-                    self.config(name)
-                    self._open[name] = _Open(await asyncio.to_thread(edge.EdgeShard.load, str(self._directory / name)))
-        held = self._open[name]
-        held.users += 1
-        try:
-            yield held.shard
-        finally:
-            held.users -= 1
-            held.last_used = time.monotonic()
+            self._open[name] = Open(await asyncio.to_thread(edge.EdgeShard.load, str(path)))
+            self.grown.set()
+        return self._open[name]
 
-    def _lock(self, name: str) -> asyncio.Lock:
-        return self._locks.setdefault(name, asyncio.Lock())
+    def replace(self, name: str, shard: Any) -> Open:
+        """Serve a collection from another shard from now on; the caller holds the lock."""
+        self._open[name] = Open(shard, is_dirty=True)
+        self.grown.set()
+        return self._open[name]
 
-    async def close_idle(self) -> None:
-        """Close what nobody used for a while, for ever: an open shard costs eight threads."""
+    async def tend(self) -> None:
+        """Flush what was written and close what nobody used for a while, for ever.
+
+        Without flushes the log of writes grows, and all of it is replayed when the shard is opened after a crash.
+        """
         while True:
-            await asyncio.sleep(_IDLE_SECONDS / 10)
-            for name, held in list(self._open.items()):
-                if held.users == 0 and time.monotonic() - held.last_used > _IDLE_SECONDS:
-                    del self._open[name]
-                    await asyncio.to_thread(held.shard.close)
+            await asyncio.sleep(_FLUSH_SECONDS)
+            for name, seen in self.opened().items():
+                async with self.locked(name):
+                    if self._open.get(name) is seen:
+                        await self._tend(name, seen)
+
+    async def _tend(self, name: str, held: Open) -> None:
+        if held.is_dirty:
+            held.is_dirty = False
+            await asyncio.to_thread(held.shard.flush)
+        elif held.users == 0 and held.journal is None and time.monotonic() - held.last_used > _IDLE_SECONDS:
+            del self._open[name]
+            await held.close()
 
     async def close(self) -> None:
         """Flush and close everything."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for name in list(self._open):
-            held = self._open.pop(name)
-            await asyncio.to_thread(held.shard.flush)
-            await asyncio.to_thread(held.shard.close)
+            async with self.locked(name):
+                held = self._open.pop(name)
+                await asyncio.to_thread(held.shard.flush)
+                await held.close()
+
+    async def _finish(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Await ``work``; it goes on to its end when the caller is cancelled."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, also where nobody waits for it any more

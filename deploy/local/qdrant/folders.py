@@ -1,0 +1,113 @@
+"""The collections' folders: `NAME/collection.json` says how the collection was made and which `shard-N` folder holds it."""
+
+import json
+import os
+import re
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import grpc
+import qdrant_edge as edge
+
+from deploy.local.qdrant.values import RefusedError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_CONFIG = "collection.json"
+_BLOCK = 1 << 20
+# The engine maps files into memory and dies where a page finds no room, so writes stop well before.
+_LEAST_FREE_BYTES = 64 << 20
+
+
+class Folders:
+    """Knows every collection below ``directory``; this process is the only one that changes it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        for leftover in directory.glob(".*"):
+            shutil.rmtree(leftover)
+        self._configs: dict[str, dict[str, Any]] = {
+            path.parent.name: json.loads(path.read_text()) for path in directory.glob(f"*/{_CONFIG}")
+        }
+        for name in self._configs:
+            for shard in (directory / name).glob("shard-*"):
+                if shard != self.shard(name):
+                    shutil.rmtree(shard)
+
+    def names(self) -> list[str]:
+        return sorted(self._configs)
+
+    def exists(self, name: str) -> bool:
+        return name in self._configs
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Return what the collection was created with; raises NOT_FOUND."""
+        if name not in self._configs:
+            raise RefusedError(grpc.StatusCode.NOT_FOUND, f"Not found: Collection `{name}` doesn't exist!")
+        return self._configs[name]
+
+    def shard(self, name: str) -> Path:
+        return self._directory / name / f"shard-{self.config(name)['shard']}"
+
+    def make(self, name: str, engine: Any, config: dict[str, Any]) -> None:
+        """Make a collection, whole or not at all; raises ALREADY_EXISTS."""
+        if not _NAME.fullmatch(name):
+            raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Wrong input: not a collection name: {name!r}")
+        if self.exists(name):
+            raise RefusedError(grpc.StatusCode.ALREADY_EXISTS, f"Wrong input: Collection `{name}` already exists!")
+        self.check_space()
+        fresh = self._directory / f".new-{uuid.uuid4().hex}"
+        (fresh / "shard-0").mkdir(parents=True)
+        shard = edge.EdgeShard.create(str(fresh / "shard-0"), engine)
+        shard.flush()
+        shard.close()
+        config = {**config, "shard": 0}
+        (fresh / _CONFIG).write_text(json.dumps(config))
+        fresh.rename(self._directory / name)
+        self._configs[name] = config
+
+    def forget(self, name: str) -> Path:
+        """Take a collection away at once; return the folder that is left to be removed."""
+        gone = self._directory / f".gone-{uuid.uuid4().hex}"
+        (self._directory / name).rename(gone)
+        del self._configs[name]
+        return gone
+
+    def copy_shard(self, name: str) -> Path:
+        """Copy the shard's files to the folder of the next one, holes as holes; nobody may write meanwhile."""
+        source, target = self.shard(name), self._directory / name / f"shard-{self.config(name)['shard'] + 1}"
+        shutil.copytree(source, target, copy_function=_copy_sparse)
+        return target
+
+    def switch(self, name: str) -> Path:
+        """Make the next shard the collection's own, in one step; return the folder that is left to be removed."""
+        config, before = self.config(name), self.shard(name)
+        following = {**config, "shard": config["shard"] + 1}
+        draft = self._directory / name / f"{_CONFIG}.new"
+        draft.write_text(json.dumps(following))
+        draft.replace(self._directory / name / _CONFIG)
+        self._configs[name] = following
+        return before
+
+    def check_space(self) -> None:
+        """Raise RESOURCE_EXHAUSTED while the disk is nearly full."""
+        if shutil.disk_usage(self._directory).free < _LEAST_FREE_BYTES:
+            raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "No space left on device: free some and try again")
+
+
+def _copy_sparse(source: str, target: str) -> None:
+    with Path(source).open("rb") as reader, Path(target).open("wb") as writer:
+        size = os.fstat(reader.fileno()).st_size
+        writer.truncate(size)
+        position = 0
+        while position < size:
+            try:
+                position = os.lseek(reader.fileno(), position, os.SEEK_DATA)
+            except OSError:  # nothing but a hole is left
+                return
+            end = os.lseek(reader.fileno(), position, os.SEEK_HOLE)
+            while position < end:
+                block = os.pread(reader.fileno(), min(_BLOCK, end - position), position)
+                position += os.pwrite(writer.fileno(), block, position)

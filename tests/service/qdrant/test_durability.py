@@ -1,0 +1,99 @@
+"""What was acknowledged survives SIGKILL, and an index is built while everything goes on."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import grpc
+from qdrant_client import AsyncQdrantClient
+from qdrant_client import models as q
+
+from tests.service.qdrant.conftest import SIZE, Engine
+
+
+def _points(start: int, count: int) -> list[q.PointStruct]:
+    numbers = random.Random(start)  # noqa: S311 - no secret, only spread
+    return [
+        q.PointStruct(id=identifier, vector={"dense": [numbers.gauss(0, 1) for _ in range(SIZE)]}, payload={"number": identifier})
+        for identifier in range(start, start + count)
+    ]
+
+
+async def _ids(client: AsyncQdrantClient, name: str) -> set[int]:
+    records, _ = await client.scroll(name, limit=100_000, with_payload=False)
+    return {int(record.id) for record in records}
+
+
+async def _indexed(client: AsyncQdrantClient, name: str) -> int:
+    return (await client.get_collection(name)).indexed_vectors_count or 0
+
+
+async def test_acknowledged_writes_survive_a_kill(tmp_path: Path) -> None:
+    """Three times in mid-write: every acknowledged point is there, the indexes answer, and the next write is taken."""
+    engine = Engine(tmp_path)
+    await engine.start()
+    client = engine.client()
+    await client.create_collection("kept", {"dense": q.VectorParams(size=SIZE, distance=q.Distance.COSINE)})
+    await client.create_payload_index("kept", "number", q.PayloadSchemaType.INTEGER, wait=True)
+    acknowledged: set[int] = set()
+    killing = asyncio.Event()
+
+    async def write(start: int) -> None:
+        for first in range(start, start + 10_000, 10):
+            try:
+                await client.upsert("kept", _points(first, 10), wait=True)
+            except grpc.aio.AioRpcError:
+                return
+            acknowledged.update(range(first, first + 10))
+            if first - start >= 100:
+                killing.set()
+
+    for round_number in range(1, 4):
+        killing.clear()
+        writing = asyncio.create_task(write(round_number * 100_000))
+        await killing.wait()
+        await engine.kill()
+        await writing
+        await client.close()
+        client = engine.client()
+        assert acknowledged <= await _ids(client, "kept")
+        newest = q.FieldCondition(key="number", range=q.Range(gte=round_number * 100_000))
+        assert (await client.count("kept", count_filter=q.Filter(must=[newest]))).count >= 100
+    await client.close()
+    await engine.stop()
+
+
+async def test_an_index_is_built_beside_reads_and_writes(engine: Engine, client: AsyncQdrantClient, name: str) -> None:
+    """No search fails, what is written and deleted meanwhile is kept, and the index survives a restart."""
+    await client.upsert(name, _points(0, 1000), wait=True)
+    written, searches = 1000, 0
+    deleted: set[int] = set()
+    async with asyncio.timeout(30):
+        while await _indexed(client, name) < 1000:
+            await client.upsert(name, _points(written, 10), wait=True)
+            await client.delete(name, q.PointIdsList(points=[searches]), wait=True)
+            deleted.add(searches)
+            written += 10
+            found = await client.query_points(name, query=[1.0, 0, 0, 0], using="dense", limit=10)
+            assert len(found.points) == 10
+            searches += 1
+    expected = set(range(written)) - deleted
+    assert await _ids(client, name) == expected
+    exact = await client.query_points(name, query=[1.0, 0, 0, 0], using="dense", limit=10, search_params=q.SearchParams(exact=True))
+    quick = await client.query_points(name, query=[1.0, 0, 0, 0], using="dense", limit=10, search_params=q.SearchParams(hnsw_ef=128))
+    assert len({point.id for point in exact.points} & {point.id for point in quick.points}) >= 9
+    await engine.kill()
+    assert await _ids(client, name) == expected
+    assert await _indexed(client, name) >= 900
+    assert not (engine.data / name / "shard-0").exists()
+
+
+async def test_a_collection_dropped_while_its_index_is_built_is_gone(engine: Engine, client: AsyncQdrantClient, name: str) -> None:
+    """With all its folders, and the name can be used again."""
+    await client.upsert(name, _points(0, 2000), wait=True)
+    assert await client.delete_collection(name)
+    assert not await client.collection_exists(name)
+    assert not (engine.data / name).exists()
+    await client.create_collection(name, {"dense": q.VectorParams(size=SIZE, distance=q.Distance.COSINE)})
+    await client.upsert(name, _points(0, 5), wait=True)
+    assert await _ids(client, name) == set(range(5))
