@@ -1,5 +1,6 @@
 """The whole mesh, started once for all the tests that ask for it; every test has users and collections of its own."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -48,8 +49,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def mesh(tmp_path_factory: pytest.TempPathFactory, library: Path) -> AsyncIterator[Mesh]:
     directory = tmp_path_factory.mktemp("mesh")
     async with running(Options(data_dir=directory, port=None, allowed_roots=(library,))) as started:
-        await started.start()
-        await started.wait_ready()
+        async with asyncio.timeout(90):
+            await started.start()
+            await started.wait_ready()
         async with Client(started.gateway.removeprefix("http://")) as first:
             # The first user administers; no test depends on who that is.
             await first.accounts.register("administrator", "administrator@example.org", PASSWORD)
