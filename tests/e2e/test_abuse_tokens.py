@@ -1,0 +1,203 @@
+"""Whoever has no token, or not a good one, gets nowhere: through the gateway, past it, and on both faces."""
+
+import base64
+import hmac
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from google.protobuf.descriptor import MethodDescriptor
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from deploy.local.supervisor import Mesh
+from libs.rpc.mesh import new_key
+from semantik.auth.v1.user_service_pb2 import GetMeRequest
+from tests.conftest import Person
+from tests.e2e.faces import INTERNAL, PUBLIC, Refusal, empty, method, on_both, over_grpc
+
+GUARDED = [each for each in PUBLIC if each.containing_service.name != "AuthService"]
+WHO = ("auth.v1.UserService.GetMe", "collection.v1.CollectionService.ListCollections")
+
+
+def _name(of: MethodDescriptor) -> str:
+    return f"{of.containing_service.name}.{of.name}"
+
+
+@pytest.mark.parametrize("of", GUARDED, ids=_name)
+async def test_no_token_is_unauthenticated_everywhere(gateway: grpc.aio.Channel, http: httpx.AsyncClient, of: MethodDescriptor) -> None:
+    """Every public RPC but those that hand out tokens asks who calls before it looks at the request."""
+    assert (await on_both(gateway, http, of, empty(of))).why == ("UNAUTHENTICATED", "CREDENTIALS_MISSING")
+
+
+@pytest.mark.parametrize("of", INTERNAL, ids=_name)
+async def test_an_internal_rpc_is_for_the_mesh_only(
+    gateway: grpc.aio.Channel, http: httpx.AsyncClient, port_of: Callable[[str], int], ada: Person, of: MethodDescriptor
+) -> None:
+    """Through the gateway it does not exist; past the gateway a user's token is no mesh token."""
+    path = f"/{of.containing_service.full_name}/{of.name}"
+    bearer = f"Bearer {ada.token}"
+    assert (await over_grpc(gateway, of, empty(of), authorization=bearer)).code == "UNIMPLEMENTED"
+    assert (await http.post(path, json={}, headers=ada.headers)).status_code == httpx.codes.NOT_FOUND
+    service = of.containing_service.full_name.split(".")[1]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port_of(service)}") as direct:
+        refused = await over_grpc(direct, of, empty(of), authorization=bearer)
+    assert refused.why == ("UNAUTHENTICATED", "TOKEN_INVALID")
+
+
+def _claims(user_id: str, **changes: Any) -> dict[str, Any]:
+    now = time.time()
+    good = {"iss": "semantik", "aud": "semantik", "sub": user_id, "sid": "s", "role": "ADMIN", "iat": now, "exp": now + 600}
+    return good | changes
+
+
+def _signed(key: ECKey, claims: dict[str, Any], **header: Any) -> str:
+    return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": str(key.kid)} | header, claims, key, algorithms=["ES256"])
+
+
+def _coded(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).decode().rstrip("=")
+
+
+def _unsigned(header: dict[str, Any], claims: dict[str, Any]) -> str:
+    return f"{_coded(json.dumps(header).encode())}.{_coded(json.dumps(claims).encode())}."
+
+
+def _hashed(header: dict[str, Any], claims: dict[str, Any], secret: bytes) -> str:
+    text = _unsigned(header, claims)
+    return text + _coded(hmac.digest(secret, text.removesuffix(".").encode(), "sha256"))
+
+
+def _forgeries(user_id: str, key_file: Path) -> dict[str, str]:
+    """Return tokens none of which may open anything, though all but a few differ from a good one in one point."""
+    pem = key_file.read_bytes()
+    ours, foreign = ECKey.import_key(pem), ECKey.import_key(new_key())
+    ours.ensure_kid()
+    foreign.ensure_kid()
+    public = load_pem_private_key(pem, None).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    good = _claims(user_id)
+    genuine = _signed(ours, good)
+    head, body, signature = genuine.split(".")
+    return {
+        "nothing": "",
+        "malformed": "abc.def",
+        "not base64": "a.b.c!",
+        "huge": "x" * 5000,
+        "expired": _signed(ours, _claims(user_id, exp=time.time() - 60)),
+        "from the future": _signed(ours, _claims(user_id, iat=time.time() + 3600, exp=time.time() + 7200)),
+        "without an end": _signed(ours, {name: value for name, value in good.items() if name != "exp"}),
+        "for somebody else": _signed(ours, _claims(user_id, aud="another")),
+        "from somebody else": _signed(ours, _claims(user_id, iss="another")),
+        "of an unknown role": _signed(ours, _claims(user_id, role="ROOT")),
+        "alg none": _unsigned({"alg": "none", "typ": "at+jwt", "kid": str(ours.kid)}, good),
+        "HS256 with the public key": _hashed({"alg": "HS256", "typ": "at+jwt", "kid": str(ours.kid)}, good, public),
+        "a foreign key under our id": _signed(foreign, good, kid=str(ours.kid)),
+        "a foreign key": _signed(foreign, good),
+        "a jwk header": _signed(foreign, good, jwk=foreign.as_dict(private=False)),
+        "a jku header": _signed(ours, good, jku="http://127.0.0.1:1/keys"),
+        "another type": _signed(ours, good, typ="mesh+jwt"),
+        "a body exchanged": ".".join([head, _unsigned({}, _claims(SOMEBODY)).split(".")[1], signature]),
+        "no signature": f"{head}.{body}.",
+    }
+
+
+SOMEBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+async def test_a_forged_token_is_unauthenticated(mesh: Mesh, gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person) -> None:
+    """Whatever is wrong with a token, the answer is the same word for word; the pattern itself is good."""
+    key_file = mesh.home.keys / "signing" / "current.pem"
+    ours = ECKey.import_key(key_file.read_bytes())
+    ours.ensure_kid()
+    me = method(WHO[0])
+    assert (await on_both(gateway, http, me, GetMeRequest(), authorization=f"Bearer {_signed(ours, _claims(ada.user.id))}")).code == "OK"
+    expected = Refusal("UNAUTHENTICATED", "TOKEN_INVALID", "the access token is not valid")
+    for name, token in _forgeries(ada.user.id, key_file).items():
+        for of in map(method, WHO):
+            refused = await on_both(gateway, http, of, empty(of), authorization=f"Bearer {token}" if token else "Bearer x")
+            assert refused == expected, name
+    for scheme in (f"Basic {ada.token}", ada.token, "Bearer"):
+        assert await on_both(gateway, http, me, GetMeRequest(), authorization=scheme) == expected, scheme
+
+
+async def test_a_mesh_token_is_no_access_token(gateway: grpc.aio.Channel, http: httpx.AsyncClient, mesh_key: bytes) -> None:
+    """What services show each other opens no public RPC."""
+    key = ECKey.import_key(mesh_key)
+    key.ensure_kid()
+    token = _signed(key, _claims(SOMEBODY, aud="auth", iss="search"), typ="mesh+jwt")
+    refused = await on_both(gateway, http, method(WHO[0]), GetMeRequest(), authorization=f"Bearer {token}")
+    assert refused.why == ("UNAUTHENTICATED", "TOKEN_INVALID")
+
+
+async def test_nobody_is_somebody_else_by_saying_so(
+    gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, stranger: Person
+) -> None:
+    """Headers and fields that name a user, a role or an address are not believed."""
+    answer = await http.get(
+        "/v1/users/me",
+        headers={
+            **ada.headers,
+            "x-user-id": stranger.user.id,
+            "x-principal": stranger.user.id,
+            "x-role": "ADMIN",
+            "x-client-address": "10.9.8.7",
+            "x-forwarded-for": "10.9.8.7",
+        },
+    )
+    assert answer.json()["user"]["id"] == ada.user.id
+    of = method("collection.v1.CollectionService.CreateCollection")
+    body = {"name": "mine", "ownerId": stranger.user.id}
+    refused = await http.post("/v1/collections", json=body, headers=ada.headers)
+    assert refused.status_code == httpx.codes.BAD_REQUEST
+    # gRPC keeps unknown fields apart; the owner is the caller whatever they say.
+    request = empty(of)
+    request.MergeFromString(b"\x0a\x04mine\xa2\x06\x24" + stranger.user.id.encode())
+    assert (await over_grpc(gateway, of, request, **_bearer(ada), x_user_id=stranger.user.id)).code == "OK"
+    assert [each.owner_id async for each in ada.client.collections.list()] == [ada.user.id]
+    assert [each async for each in stranger.client.collections.list()] == []
+
+
+async def test_the_address_kept_is_the_one_the_gateway_saw(http: httpx.AsyncClient, ada: Person) -> None:
+    """No header of the client gets into what is kept about its session."""
+    body = {"username": ada.user.username, "password": "correct horse battery staple"}
+    spoofed = {"x-client-address": "10.9.8.7", "x-forwarded-for": "10.9.8.7", "x-real-ip": "10.9.8.7", "forwarded": "for=10.9.8.7"}
+    assert (await http.post("/v1/auth:login", json=body, headers=spoofed)).status_code == httpx.codes.OK
+    sessions = (await http.get("/v1/users/me/sessions", headers=ada.headers)).json()["sessions"]
+    assert {each["address"] for each in sessions} == {"127.0.0.1"}
+
+
+def _bearer(person: Person) -> dict[str, str]:
+    return {"authorization": f"Bearer {person.token}"}
+
+
+@pytest.mark.parametrize("path", ["/semantik.auth.v1.UserService/Nothing", "/semantik.nothing.v1.NothingService/Do"])
+async def test_what_does_not_exist_is_unimplemented(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, path: str) -> None:
+    """Unknown services and methods answer alike, with a token as without; JSON says 404."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await gateway.unary_unary(path)(b"", metadata=tuple(_bearer(ada).items()))  # type: ignore[arg-type]
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert (await http.post(path, json={}, headers=ada.headers)).status_code == httpx.codes.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "status"),
+    [
+        ("TRACE", "/v1/users/me", None, 405),
+        ("GET", "/v1/users/me?nonsense=1", None, 400),
+        ("POST", "/v1/collections", {"name": "a", "nonsense": 1}, 400),
+        ("GET", "/v1/nothing", None, 404),
+    ],
+)
+async def test_json_that_is_not_of_the_contract_is_refused(
+    http: httpx.AsyncClient, ada: Person, verb: str, path: str, body: dict[str, Any] | None, status: int
+) -> None:
+    """Fields, parameters, routes and verbs that nobody defined are refused, not ignored."""
+    answer = await http.request(verb, path, json=body, headers=ada.headers)
+    assert answer.status_code == status
+    assert [each async for each in ada.client.collections.list()] == []
