@@ -48,7 +48,7 @@ class Watched:
 async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     """An embedding service of its own, with a collector and a metrics port."""
     collector, server = Collector(), grpc.aio.server()
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
     otlp = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     (tmp_path / "mesh.pem").write_bytes(new_key())
