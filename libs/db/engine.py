@@ -14,6 +14,8 @@ from libs.rpc.errors import Failure, unavailable
 from libs.rpc.settings import Environment, MeshSettings
 
 Sessions = async_sessionmaker[AsyncSession]
+# A process that freezes in a transaction loses its locks before its leases run out, or nobody could take over from it.
+_OPTIONS = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
 
 
 class DatabaseSettings(MeshSettings):
@@ -39,7 +41,7 @@ async def database(settings: DatabaseSettings, application: str) -> AsyncIterato
         max_overflow=0,
         pool_timeout=2.0,
         pool_pre_ping=True,
-        connect_args={"application_name": application, "connect_timeout": 3, "options": "-c statement_timeout=30000 -c timezone=UTC"},
+        connect_args={"application_name": application, "connect_timeout": 3, "options": _OPTIONS},
     )
     try:
         yield engine
