@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from structlog.contextvars import bind_contextvars, merge_contextvars
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -23,9 +24,10 @@ def start(service: str, style: str = "json", level: str = "INFO") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # Tracebacks without the values of variables: those hold people's texts and credentials.
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if style == "console"
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), structlog.processors.JSONRenderer()]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -79,4 +79,5 @@ def is_transient(error: BaseException) -> bool:
         return all(is_transient(each) for each in error.exceptions)
     if isinstance(error, grpc.aio.AioRpcError):
         return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
-    return isinstance(error, Exception) and db.translate(error) is not None
+    failure = db.translate(error) if isinstance(error, Exception) else None
+    return failure is not None and failure.code is grpc.StatusCode.UNAVAILABLE
