@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
+from grpc import StatusCode
+from psycopg.errors import UntranslatableCharacter
 from pydantic import model_validator
 from sqlalchemy import make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from libs.rpc.errors import Failure, unavailable
 from libs.rpc.settings import Environment, MeshSettings
+from semantik.error.v1.error_reason_pb2 import ErrorReason
 
 Sessions = async_sessionmaker[AsyncSession]
 # A process that freezes in a transaction loses its locks before its leases run out, or nobody could take over from it.
@@ -60,9 +63,16 @@ async def ping(engine: AsyncEngine) -> None:
 
 
 def translate(error: Exception) -> Failure | None:
-    """Return UNAVAILABLE for a Postgres that is lost, full or out of connections, None for any other error."""
+    """Return UNAVAILABLE for a Postgres that is lost, full or out of connections, None for a fault of ours.
+
+    A NUL, which Postgres cannot store and JSON cannot avoid, is the caller's: INVALID_ARGUMENT.
+    """
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
         return unavailable("postgres")
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return unavailable("postgres")
+    if isinstance(error, DataError) and (isinstance(error.orig, UntranslatableCharacter) or "NUL" in str(error.orig)):
+        return Failure(
+            StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, "texts must not contain NUL", {"rule": "string.no_nul"}
+        )
     return None
