@@ -9,8 +9,10 @@ from pathlib import Path
 
 import grpc
 import httpx
+import psycopg
 import pytest
 
+from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Mesh, Options, running
 from libs.rpc import channels
 from libs.rpc.mesh import MeshIdentity
@@ -95,6 +97,14 @@ async def peer(port_of: Callable[[str], int], mesh_key: bytes) -> AsyncIterator[
     yield channel
     for each in opened.values():
         await each.close()
+
+
+@pytest.fixture(scope="session")
+async def rows(mesh: Mesh) -> AsyncIterator[psycopg.AsyncConnection]:
+    """The mesh's database, past every service: to let time pass at once, and to see what was kept."""
+    dsn = Postgres(mesh.home.postgres).dsn(database="semantik")
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -159,8 +159,8 @@ async def test_nobody_is_somebody_else_by_saying_so(
     request = empty(of)
     request.MergeFromString(b"\x0a\x04mine\xa2\x06\x24" + stranger.user.id.encode())
     assert (await over_grpc(gateway, of, request, **_bearer(ada), x_user_id=stranger.user.id)).code == "OK"
-    assert [each.owner_id async for each in ada.client.collections.list()] == [ada.user.id]
-    assert [each async for each in stranger.client.collections.list()] == []
+    assert [each.owner_id async for each in ada.client.collections.list(owned_only=True)] == [ada.user.id]
+    assert [each async for each in stranger.client.collections.list(owned_only=True)] == []
 
 
 async def test_the_address_kept_is_the_one_the_gateway_saw(http: httpx.AsyncClient, ada: Person) -> None:
@@ -200,4 +200,4 @@ async def test_json_that_is_not_of_the_contract_is_refused(
     """Fields, parameters, routes and verbs that nobody defined are refused, not ignored."""
     answer = await http.request(verb, path, json=body, headers=ada.headers)
     assert answer.status_code == status
-    assert [each async for each in ada.client.collections.list()] == []
+    assert [each async for each in ada.client.collections.list(owned_only=True)] == []

@@ -1,14 +1,11 @@
-"""Stubs of auth, and its rows where time has to pass at once."""
+"""Stubs of auth."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 import grpc
-import psycopg
 import pytest
 
-from deploy.local.postgres import Postgres
-from deploy.local.supervisor import Mesh
 from semantik.auth.v1.auth_internal_service_pb2_grpc import AuthInternalServiceStub
 from semantik.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from semantik.auth.v1.user_service_pb2_grpc import UserServiceStub
@@ -39,11 +36,3 @@ def users(channel: grpc.aio.Channel) -> "UserServiceAsyncStub":
 @pytest.fixture(scope="session")
 def internal(peer: Callable[[str], grpc.aio.Channel]) -> "AuthInternalServiceAsyncStub":
     return AuthInternalServiceStub(peer("auth"))
-
-
-@pytest.fixture(scope="session")
-async def rows(mesh: Mesh) -> AsyncIterator[psycopg.AsyncConnection]:
-    """The mesh's database, past every service."""
-    dsn = Postgres(mesh.home.postgres).dsn(database="semantik")
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        yield connection

@@ -1,4 +1,4 @@
-"""Stubs of operation, work on a queue that no real worker reads, and its rows where time has to pass at once."""
+"""Stubs of operation, work on a queue that no real worker reads."""
 
 import itertools
 import uuid
@@ -6,11 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import psycopg
 import pytest
 
-from deploy.local.postgres import Postgres
-from deploy.local.supervisor import Mesh
 from semantik.auth.v1 import principal_pb2, user_pb2
 from semantik.operation.v1 import operation_internal_service_pb2 as messages
 from semantik.operation.v1 import operation_pb2
@@ -35,14 +32,6 @@ async def public(address: str) -> AsyncIterator["OperationServiceAsyncStub"]:
 @pytest.fixture(scope="session")
 def internal(peer: Callable[[str], grpc.aio.Channel]) -> "OperationInternalServiceAsyncStub":
     return OperationInternalServiceStub(peer("operation"))
-
-
-@pytest.fixture(scope="session")
-async def rows(mesh: Mesh) -> AsyncIterator[psycopg.AsyncConnection]:
-    """The mesh's database, past every service."""
-    dsn = Postgres(mesh.home.postgres).dsn(database="semantik")
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -1,0 +1,189 @@
+"""Input that breaks a rule of the contract is refused with its field, on both faces, and never breaks a service."""
+
+import base64
+from dataclasses import dataclass
+
+import grpc
+import httpx
+import pytest
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+
+from semantik.collection.v1.collection_pb2 import Collection
+from semantik.collection.v1.collection_service_pb2 import CreateCollectionRequest, ListCollectionsRequest, UpdateCollectionRequest
+from semantik.collection.v1.document_service_pb2 import UploadDocumentRequest
+from semantik.collection.v1.source_service_pb2 import AddSourceRequest
+from semantik.search.v1.search_service_pb2 import SearchRequest
+from tests.conftest import Person
+from tests.e2e.faces import PUBLIC, SOME_ID, empty, method, on_both, over_grpc, over_http
+
+CREATE = "collection.v1.CollectionService.CreateCollection"
+UPDATE = "collection.v1.CollectionService.UpdateCollection"
+LIST = "collection.v1.CollectionService.ListCollections"
+ADD = "collection.v1.SourceService.AddSource"
+UPLOAD = "collection.v1.DocumentService.UploadDocument"
+SEARCH = "search.v1.SearchService.Search"
+INVALID = ("INVALID_ARGUMENT", "INVALID_REQUEST")
+HIDDEN = ("\x00", "\x07", "\n", "\x7f", "\x85", "\u200b", "\u200d", "\u202e", "\u2066", "\u2028", "\ufeff")
+LISTS = [each for each in PUBLIC if "page_token" in each.input_type.fields_by_name]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One request that breaks one rule."""
+
+    name: str
+    rpc: str
+    request: Message
+    field: str
+
+
+def _search(**fields: object) -> SearchRequest:
+    given = {"collection_ids": [SOME_ID], "query": "whales"} | fields
+    return SearchRequest(**given)  # type: ignore[arg-type]
+
+
+def _upload(name: str) -> UploadDocumentRequest:
+    return UploadDocumentRequest(collection_id=SOME_ID, name=name, content=HttpBody(data=b"text"))
+
+
+_PATHS = (
+    "../secret.txt",
+    "a/../../secret.txt",
+    "a/./b.txt",
+    "/etc/passwd",
+    "a//b.txt",
+    "a/",
+    "..",
+    "a\\b.txt",
+    "%2e%2e/secret.txt",
+    "a%2Fb.txt",
+    "a%00.txt",
+    "x" * 201,
+    "x" * 300,
+    "a/" * 600 + "b",
+    "CON",
+    "a/nul.txt",
+    "com1.md",
+)
+_BAD = [
+    *(Bad(f"collection named with {mark!r}", CREATE, CreateCollectionRequest(name=f"a{mark}b"), "name") for mark in HIDDEN),
+    *(Bad(f"collection named {name!r}", CREATE, CreateCollectionRequest(name=name), "name") for name in ("", " ", "\u3000", "x" * 201)),
+    *(
+        Bad(f"collection renamed with {mark!r}", UPDATE, UpdateCollectionRequest(collection_id=SOME_ID, name=f"a{mark}b"), "name")
+        for mark in HIDDEN
+    ),
+    *(Bad(f"upload named with {mark!r}", UPLOAD, _upload(f"a{mark}b.txt"), "name") for mark in HIDDEN),
+    *(Bad(f"upload named {name[:20]!r}", UPLOAD, _upload(name), "name") for name in _PATHS),
+    *(
+        Bad(f"source at {path[:20]!r}", ADD, AddSourceRequest(collection_id=SOME_ID, path=path), "path")
+        for path in ("", "relative", "/a\x00b", "/a\nb", "/" + "x" * 4096, "http://127.0.0.1/", "file:///etc/passwd")
+    ),
+    *(Bad(f"query {query[:4]!r}", SEARCH, _search(query=query), "query") for query in ("", "  ", "\t\n", "\u200b\u3000", "x" * 8193)),
+    *(Bad(f"limit {limit}", SEARCH, _search(limit=limit), "limit") for limit in (0, -1, 101, 10**9)),
+    Bad("no collections", SEARCH, _search(collection_ids=[]), "collection_ids"),
+    Bad("eleven collections", SEARCH, _search(collection_ids=[SOME_ID[:-2] + str(each) for each in range(10, 21)]), "collection_ids"),
+    Bad("one collection twice", SEARCH, _search(collection_ids=[SOME_ID, SOME_ID]), "collection_ids"),
+    Bad("a collection of no id", SEARCH, _search(collection_ids=["papers"]), "collection_ids"),
+]
+
+
+@pytest.mark.parametrize("bad", _BAD, ids=[each.name for each in _BAD])
+async def test_bad_input_names_its_field(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, bad: Bad) -> None:
+    """The same words over gRPC and over JSON."""
+    refused = await on_both(gateway, http, method(bad.rpc), bad.request, authorization=f"Bearer {ada.token}")
+    assert (*refused.why, refused.message.partition(":")[0]) == (*INVALID, bad.field)
+
+
+@pytest.mark.parametrize("of", LISTS, ids=[each.name for each in LISTS])
+async def test_a_page_has_a_size_and_a_token_of_ours(
+    gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, of: MethodDescriptor
+) -> None:
+    """Every list refuses sizes out of range and tokens that it did not make."""
+    bearer = f"Bearer {ada.token}"
+    for size in (0, -1, 1001, 10**6):
+        request = empty(of)
+        request.page_size = size  # type: ignore[attr-defined]
+        assert (await on_both(gateway, http, of, request, authorization=bearer)).why == INVALID
+    for token in ("x", "\u00e9", "AAAA" * 20, base64.urlsafe_b64encode(b"\x00" * 16 + b'["2020-01-01T00:00:00+00:00","a"]').decode()):
+        request = empty(of)
+        request.page_token = token  # type: ignore[attr-defined]
+        refused = await on_both(gateway, http, of, request, authorization=bearer)
+        assert refused.why == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID"), token
+
+
+async def test_a_page_token_is_good_for_its_request_and_user_only(
+    gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, stranger: Person
+) -> None:
+    """Another filter, another list or another user cannot use it; another page size can."""
+    for person in (ada, stranger):
+        for name in ("one", "two", "three"):
+            await person.client.collections.create(name)
+    first = await http.get("/v1/collections", params={"page_size": 1}, headers=ada.headers)
+    token = first.json()["nextPageToken"]
+    bearer = f"Bearer {ada.token}"
+    of = method(LIST)
+    good = ListCollectionsRequest(page_size=2, page_token=token)
+    assert (await on_both(gateway, http, of, good, authorization=bearer)).code == "OK"
+    refusals = [
+        await on_both(gateway, http, of, ListCollectionsRequest(page_token=token, owned_only=True), authorization=bearer),
+        await on_both(gateway, http, of, ListCollectionsRequest(page_token=token, name="one"), authorization=bearer),
+        await on_both(gateway, http, of, ListCollectionsRequest(page_token=token[:-2]), authorization=bearer),
+        await on_both(gateway, http, of, good, authorization=f"Bearer {stranger.token}"),
+    ]
+    for each in LISTS:
+        if each.name != of.name:
+            request = empty(each)
+            request.page_token = token  # type: ignore[attr-defined]
+            refusals.append(await on_both(gateway, http, each, request, authorization=bearer))
+    assert {each.why for each in refusals} == {("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")}
+
+
+async def test_what_is_too_large_is_refused(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person) -> None:
+    """A gRPC message over 8 MiB, and a JSON body over its limit."""
+    bearer = f"Bearer {ada.token}"
+    huge = _search(query="x" * 9_000_000)
+    assert (await over_grpc(gateway, method(SEARCH), huge, authorization=bearer)).code == "RESOURCE_EXHAUSTED"
+    answer = await http.post("/v1/search", json={"query": "x" * 9_000_000}, headers=ada.headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+
+
+def _strings(of: MethodDescriptor) -> list[FieldDescriptor]:
+    return [field for field in of.input_type.fields if field.type == FieldDescriptor.TYPE_STRING]
+
+
+def _filled(of: MethodDescriptor, collection: Collection, number: int) -> Message:
+    """Return a request that is good, as far as that can be told from the names of its fields."""
+    request = empty(of)
+    texts = {
+        "collection_id": collection.id,
+        "name": f"a name {number}",
+        "username": "somebody.new",
+        "email": "somebody@example.org",
+        "password": "correct horse battery staple",
+        "query": "whales",
+    }
+    for field in _strings(of):
+        if field.name in texts and not field.is_repeated:
+            setattr(request, field.name, texts[field.name])
+        if field.name in ("texts", "collection_ids"):
+            getattr(request, field.name).append(collection.id)
+    return request
+
+
+@pytest.mark.parametrize("of", PUBLIC, ids=[each.name for each in PUBLIC])
+async def test_a_nul_breaks_nothing(
+    gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, collection: Collection, of: MethodDescriptor
+) -> None:
+    """In whatever text of whatever request it comes, no service answers with a fault of its own."""
+    for number, field in enumerate(_strings(of)):
+        request = _filled(of, collection, number)
+        if field.is_repeated:
+            getattr(request, field.name).append("a\x00b")
+        else:
+            setattr(request, field.name, "a\x00b")
+        codes = {(await over_grpc(gateway, of, request, authorization=f"Bearer {ada.token}")).code}
+        if not field.name.endswith("_id") or field.name == "request_id":  # an id stands in the path
+            codes.add((await over_http(http, of, request, authorization=f"Bearer {ada.token}")).code)
+        assert codes <= {"OK", "INVALID_ARGUMENT", "UNAUTHENTICATED", "NOT_FOUND", "ALREADY_EXISTS"}, field.name
