@@ -13,6 +13,7 @@ from libs.rpc.server import Served, Server
 from semantik.search.v1 import index_internal_service_pb2_grpc, search_service_pb2_grpc
 from services.search.authority import COLLECTION_IDEMPOTENT, Authority
 from services.search.index import Indexes
+from services.search.retrieval import Retrieval
 from services.search.searcher import EMBEDDING_IDEMPOTENT, Searcher
 from services.search.servicer.internal import IndexInternalServicer
 from services.search.servicer.search import SearchServicer
@@ -48,7 +49,7 @@ async def main(settings: Settings) -> None:
             Served(
                 "semantik.search.v1.SearchService",
                 search_service_pb2_grpc.add_SearchServiceServicer_to_server,
-                SearchServicer(Searcher(client, authority, embedding)),
+                SearchServicer(Searcher(Retrieval(client), authority, embedding)),
                 Access.MEMBER,
             ),
             Served(

@@ -1,47 +1,37 @@
-"""Turns a search into Qdrant's queries: dense, BM25, or both fused."""
+"""Turns a search into Qdrant's queries: dense, BM25, or both."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from qdrant_client import models as q
 
 from semantik.search.v1 import search_service_pb2 as messages
-from services.search.index import DENSE, HIDDEN, TEXT
+from services.search.points import DENSE, HIDDEN, TEXT
 
 # What each side brings to the fusion; more changes little, less loses hits (see DECISIONS.md).
 PREFETCH = 100
-_PAYLOAD = [
+PAYLOAD = [
     "document_id", "source_id", "path", "name", "mime_type", "ordinal", "text", "start_offset", "end_offset", "page", "section",
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class IndexQuery:
-    """What ``AsyncQdrantClient.query_points`` takes."""
-
-    query: q.Query | list[float]
-    using: str | None
-    prefetch: list[q.Prefetch] | None
-    query_filter: q.Filter
-    limit: int
-
-    @property
-    def with_payload(self) -> list[str]:
-        return _PAYLOAD
+def fused(text: str, vector: Sequence[float] | None, chosen: q.Filter, limit: int) -> q.QueryRequest:
+    """Return the one query for one index: both sides fused where there are both, with the payload of a hit."""
+    sides = apart(text, vector, chosen, max(PREFETCH, limit))
+    if len(sides) == 1:
+        return sides[0].model_copy(update={"limit": limit, "with_payload": PAYLOAD})
+    prefetch = [q.Prefetch(query=side.query, using=side.using, filter=chosen, limit=side.limit) for side in sides]
+    fusion = q.FusionQuery(fusion=q.Fusion.DBSF)
+    return q.QueryRequest(prefetch=prefetch, query=fusion, filter=chosen, limit=limit, with_payload=PAYLOAD)
 
 
-def index_query(mode: "messages.SearchMode.ValueType", text: str, vector: list[float] | None, chosen: q.Filter, limit: int) -> IndexQuery:
-    """Return the query for one index; ``vector`` is the embedded text, None for a keyword search."""
-    words = q.TextQuery(text=text)
-    if mode == messages.SEARCH_MODE_KEYWORD or vector is None:
-        return IndexQuery(words, TEXT, None, chosen, limit)
-    if mode == messages.SEARCH_MODE_SEMANTIC:
-        return IndexQuery(vector, DENSE, None, chosen, limit)
-    depth = max(PREFETCH, limit)
-    prefetch = [
-        q.Prefetch(query=vector, using=DENSE, filter=chosen, limit=depth),
-        q.Prefetch(query=words, using=TEXT, filter=chosen, limit=depth),
-    ]
-    return IndexQuery(q.FusionQuery(fusion=q.Fusion.DBSF), None, prefetch, chosen, limit)
+def apart(text: str, vector: Sequence[float] | None, chosen: q.Filter, limit: int) -> list[q.QueryRequest]:
+    """Return a query for each side: by meaning if there is a vector, by words if there are words; ids and scores only."""
+    sides = []
+    if vector is not None:
+        sides.append(q.QueryRequest(query=list(vector), using=DENSE, filter=chosen, limit=limit))
+    if text:
+        sides.append(q.QueryRequest(query=q.TextQuery(text=text), using=TEXT, filter=chosen, limit=limit))
+    return sides
 
 
 def index_filter(message: messages.SearchFilter) -> q.Filter:

@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 
 import grpc
 import numpy as np
-from grpc import StatusCode
-from qdrant_client import AsyncQdrantClient
-from qdrant_client import models as q
 
 from libs.rpc.request import Principal
 from libs.rpc.timestamps import duration
@@ -20,7 +17,8 @@ from semantik.embedding.v1.embedding_internal_service_pb2_grpc import EmbeddingI
 from semantik.search.v1 import search_service_pb2 as messages
 from services.search.authority import Authority
 from services.search.highlights import highlights
-from services.search.queries import index_filter, index_query
+from services.search.queries import index_filter
+from services.search.retrieval import Found, Retrieval, Side
 
 EMBEDDING_IDEMPOTENT = ("semantik.embedding.v1.EmbeddingInternalService",)
 DEFAULT_LIMIT = 10
@@ -43,8 +41,8 @@ class _Stopwatch:
 
 
 class Searcher:
-    def __init__(self, client: AsyncQdrantClient, authority: Authority, embedding: grpc.aio.Channel) -> None:
-        self._client = client
+    def __init__(self, retrieval: Retrieval, authority: Authority, embedding: grpc.aio.Channel) -> None:
+        self._retrieval = retrieval
         self._authority = authority
         self._embedding = EmbeddingInternalServiceStub(embedding)
 
@@ -57,21 +55,15 @@ class Searcher:
         authorize = watch.lap()
         vectors = {} if mode == messages.SEARCH_MODE_KEYWORD else await self._embed(request.query, collections)
         embed = watch.lap()
-        chosen = index_filter(request.filter)
-        found = await asyncio.gather(
-            *(self._query(each, mode, request.query, vectors.get(_model(each)), chosen, limit) for each in collections)
-        )
-        hits = [
-            _hit(collection.collection_id, point, request.query)
-            for collection, points in zip(collections, found, strict=True)
-            for point in points
-        ]
-        hits.sort(key=lambda hit: -hit.score)
+        text = "" if mode == messages.SEARCH_MODE_SEMANTIC else request.query
+        sides = [Side(each.index_name, _model(each), text, vectors.get(_model(each))) for each in collections]
+        found = await self._retrieval.best(sides, index_filter(request.filter), limit)
+        hits = [_hit(collections[each.side].collection_id, each, request.query) for each in found]
         query = watch.lap()
         timings = messages.Timings(
             authorize=duration(authorize), embed=duration(embed), query=duration(query), total=duration(watch.total())
         )
-        return messages.SearchResponse(hits=hits[:limit], timings=timings)
+        return messages.SearchResponse(hits=hits, timings=timings)
 
     async def _embed(self, query: str, collections: Sequence[AuthorizedCollection]) -> dict[_Model, list[float]]:
         """Embed the query once for each model and precision among the collections."""
@@ -93,40 +85,13 @@ class Searcher:
         vector: list[float] = np.frombuffer(answer.vectors, "<f4").tolist()
         return vector
 
-    async def _query(
-        self,
-        collection: AuthorizedCollection,
-        mode: "messages.SearchMode.ValueType",
-        text: str,
-        vector: list[float] | None,
-        chosen: q.Filter,
-        limit: int,
-    ) -> list[q.ScoredPoint]:
-        query = index_query(mode, text, vector, chosen, limit)
-        try:
-            answer = await self._client.query_points(
-                collection.index_name,
-                query=query.query,
-                using=query.using,
-                prefetch=query.prefetch,
-                query_filter=query.query_filter,
-                limit=query.limit,
-                with_payload=query.with_payload,
-            )
-        except grpc.aio.AioRpcError as error:
-            # The worker makes an index with the first document: until then there is nothing to find.
-            if error.code() is StatusCode.NOT_FOUND:
-                return []
-            raise
-        return answer.points
-
 
 def _model(collection: AuthorizedCollection) -> _Model:
     return collection.model, collection.digest, collection.precision
 
 
-def _hit(collection_id: str, point: q.ScoredPoint, query: str) -> messages.Hit:
-    payload = point.payload or {}
+def _hit(collection_id: str, found: Found, query: str) -> messages.Hit:
+    payload = found.payload
     return messages.Hit(
         collection_id=collection_id,
         document_id=payload["document_id"],
@@ -138,7 +103,7 @@ def _hit(collection_id: str, point: q.ScoredPoint, query: str) -> messages.Hit:
         text=payload["text"],
         start_offset=payload["start_offset"],
         end_offset=payload["end_offset"],
-        score=point.score,
+        score=found.score,
         highlights=highlights(query, payload["text"]),
         page=payload.get("page", 0),
         section=payload.get("section", ""),

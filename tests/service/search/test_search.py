@@ -1,0 +1,160 @@
+"""Search as people use it: by meaning, by words, by both; over one collection or several; never what one may not read."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from semantik.client.errors import SemantikError
+from semantik.collection.v1.collection_pb2 import Collection
+from semantik.search.v1 import index_internal_service_pb2 as index_messages
+from semantik.search.v1.search_service_pb2 import SearchResponse
+from tests.conftest import Person
+from tests.service.search.conftest import SOURCE, Fill, Place
+
+if TYPE_CHECKING:
+    from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceAsyncStub
+
+_WHALES = [
+    "The blue whale is the largest animal that has ever lived.",
+    "Whales breathe air through blowholes and nurse their calves.",
+    "Orcas hunt in family groups called pods.",
+]
+_BREAD = [
+    "Sourdough rises slowly overnight in a warm kitchen.",
+    "A baker kneads the dough until it is smooth and elastic.",
+    "Rye flour makes a dense and dark loaf.",
+]
+
+
+def _texts(response: SearchResponse) -> list[str]:
+    return [hit.text for hit in response.hits]
+
+
+async def _refused(call: Awaitable[object]) -> tuple[str, str]:
+    with pytest.raises(SemantikError) as refusal:
+        await call
+    return refusal.value.code, refusal.value.reason
+
+
+@pytest.mark.parametrize(
+    ("mode", "query", "first"),
+    [
+        ("semantic", "giant sea creature", _WHALES[0]),
+        ("keyword", "PODS", _WHALES[2]),
+        ("hybrid", "how do whales get oxygen", _WHALES[1]),
+    ],
+)
+async def test_each_mode_finds_in_its_way(ada: Person, collection: Collection, fill: Fill, mode: str, query: str, first: str) -> None:
+    """By meaning without a common word, by words alone, by both."""
+    await fill(ada, collection, _WHALES + _BREAD)
+    found = await ada.client.search(query, [collection.id], mode=mode, limit=3)
+    assert _texts(found)[0] == first
+    assert len(found.hits) == (1 if mode == "keyword" else 3)
+    assert [hit.score for hit in found.hits] == sorted((hit.score for hit in found.hits), reverse=True)
+    assert 0 < found.timings.query.ToNanoseconds() <= found.timings.total.ToNanoseconds()
+    assert (found.timings.embed.ToMicroseconds() > 500) == (mode != "keyword")
+
+
+async def test_a_hit_says_where_it_is_from(ada: Person, collection: Collection, fill: Fill) -> None:
+    """Document, source, path, place and the words that matched, in characters."""
+    fields = {"path": "sea/näive.md", "name": "näive.md", "mime_type": "text/markdown", "page": 3, "section": "Größe"}
+    [document] = await fill(ada, collection, ["Für Äpfel: die größte Äpfel-Sorte, 🍎 apple."], **fields)
+    [hit] = (await ada.client.search("äpfel APPLE a", [collection.id])).hits
+    assert (hit.collection_id, hit.document_id, hit.source_id) == (collection.id, document, SOURCE)
+    assert {name: getattr(hit, name) for name in fields} == fields
+    assert (hit.ordinal, hit.start_offset, hit.end_offset) == (0, 10, 10 + len(hit.text))
+    assert [hit.text[mark.start : mark.end] for mark in hit.highlights] == ["Äpfel", "Äpfel", "apple"]
+
+
+@pytest.mark.parametrize("mode", ["semantic", "keyword", "hybrid"])
+async def test_a_filter_narrows(ada: Person, collection: Collection, fill: Fill, mode: str) -> None:
+    """By document, source and type; all that are given must fit."""
+    source = str(uuid.uuid4())
+    texts = [f"whale number {number}" for number in range(3)]
+    plain = await fill(ada, collection, texts, mime_type="text/plain")
+    marked = await fill(ada, collection, texts, mime_type="text/markdown", source_id=source)
+    cases: list[tuple[dict[str, list[str]], list[str]]] = [
+        ({"document_ids": [plain[0], marked[1]]}, [plain[0], marked[1]]),
+        ({"source_ids": [source]}, marked),
+        ({"mime_types": ["text/plain", "text/html"]}, plain),
+        ({"mime_types": ["text/markdown"], "document_ids": [plain[2], marked[2]]}, [marked[2]]),
+        ({"mime_types": ["text/html"]}, []),
+    ]
+    for chosen, expected in cases:
+        found = await ada.client.search("whale", [collection.id], mode=mode, **chosen)  # type: ignore[arg-type]
+        assert {hit.document_id for hit in found.hits} == set(expected)
+
+
+@pytest.mark.parametrize("mode", ["semantic", "keyword", "hybrid"])
+async def test_what_is_hidden_is_not_found(
+    ada: Person, collection: Collection, fill: Fill, place: Place, index: "IndexInternalServiceAsyncStub", mode: str
+) -> None:
+    """From the moment the call returns."""
+    documents = await fill(ada, collection, [f"{text} whale" for text in _WHALES])
+    name = (await place(ada, collection)).index_name
+    await index.HideDocuments(index_messages.HideDocumentsRequest(index_name=name, document_ids=documents[:1]))
+    found = await ada.client.search("whale", [collection.id], mode=mode)
+    assert {hit.document_id for hit in found.hits} == set(documents[1:])
+
+
+async def test_several_collections_rank_together(ada: Person, collection: Collection, fill: Fill) -> None:
+    """What fits best comes first wherever it is; the best of a collection without an answer is not lifted up."""
+    kitchen = await ada.client.collections.create("kitchen")
+    empty = await ada.client.collections.create("empty")
+    await fill(ada, collection, _WHALES)
+    await fill(ada, kitchen, _BREAD)
+    ids = [kitchen.id, empty.id, collection.id]
+    for mode in ("semantic", "hybrid"):
+        found = await ada.client.search("whale animal breathing air", ids, mode=mode, limit=4)
+        assert set(_texts(found)[:2]) == set(_WHALES[:2])
+        assert [hit.collection_id for hit in found.hits[:2]] == [collection.id] * 2
+        assert len(found.hits) == 4
+    words = await ada.client.search("dough pods", ids, mode="keyword")
+    assert {(hit.collection_id, hit.text) for hit in words.hits} == {(kitchen.id, _BREAD[1]), (collection.id, _WHALES[2])}
+
+
+async def test_a_collection_without_documents_has_no_hits(ada: Person, collection: Collection) -> None:
+    """Its index is made with the first document; until then there is nothing, and no error."""
+    for mode in ("semantic", "keyword", "hybrid"):
+        assert not (await ada.client.search("anything", [collection.id], mode=mode)).hits
+
+
+@pytest.mark.parametrize("query", ["?!", "🍎", "the", "x" * 8192, "a" + "\n" * 50 + "b", "'; DROP TABLE", "AND OR NOT (", "*"])
+async def test_any_text_is_a_query(ada: Person, collection: Collection, fill: Fill, query: str) -> None:
+    """Signs, stop words and very long ones find what they find."""
+    await fill(ada, collection, _WHALES)
+    for mode in ("semantic", "keyword", "hybrid"):
+        assert len((await ada.client.search(query, [collection.id], mode=mode)).hits) <= 3
+
+
+async def test_the_limit_holds(ada: Person, collection: Collection, fill: Fill) -> None:
+    """Also past what one side brings to the fusion."""
+    texts = [f"whale number {number} of the pod" for number in range(60)]
+    await fill(ada, collection, texts)
+    for limit in (1, 10, 60, 100):
+        assert len((await ada.client.search("whale", [collection.id], limit=limit)).hits) == min(limit, 60)
+
+
+@pytest.mark.parametrize("mode", ["semantic", "keyword", "hybrid"])
+async def test_what_one_may_not_read_does_not_exist(ada: Person, stranger: Person, collection: Collection, fill: Fill, mode: str) -> None:
+    """Alone or among one's own, it answers as an id that never was; a public one can be read."""
+    await fill(ada, collection, _WHALES)
+    own = await stranger.client.collections.create("own")
+    never = str(uuid.uuid4())
+    for ids in ([collection.id], [own.id, collection.id], [never], [own.id, never]):
+        assert await _refused(stranger.client.search("whale", ids, mode=mode)) == ("NOT_FOUND", "COLLECTION_NOT_FOUND")
+    shared = await ada.client.collections.create("shared", is_public=True)
+    await fill(ada, shared, _WHALES)
+    assert (await stranger.client.search("whale", [shared.id, own.id], mode=mode)).hits
+
+
+async def test_searches_side_by_side_do_not_mix(ada: Person, collection: Collection, fill: Fill) -> None:
+    """Each answer belongs to its question."""
+    words = ["lemon", "granite", "violin", "harbour", "falcon", "thunder"]
+    await fill(ada, collection, [f"only the {word} is here" for word in words])
+    asked = words * 5
+    found = await asyncio.gather(*(ada.client.search(word, [collection.id], mode="keyword") for word in asked))
+    assert [_texts(each) for each in found] == [[f"only the {word} is here"] for word in asked]
