@@ -4,11 +4,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.db.tables import Timestamped, metadata, new_id, one_of
+
+_REFUSED_SQL = "action = 'login' AND outcome = 'refused'"
 
 
 class Base(Timestamped):
@@ -68,7 +70,11 @@ class Revocation(Base):
 
 class AuditEntry(Base):
     __tablename__ = "auth_audit_log"
-    __table_args__ = (Index(None, "actor", "id"),)
+    __table_args__ = (
+        Index(None, "actor", "id"),
+        Index("ix_auth_audit_log_refused_actor", "actor", "create_time", postgresql_where=text(_REFUSED_SQL)),
+        Index("ix_auth_audit_log_refused_address", "address", "create_time", postgresql_where=text(_REFUSED_SQL)),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     actor: Mapped[str]

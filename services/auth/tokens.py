@@ -33,6 +33,7 @@ class Tokens:
     def __init__(self, keys: SigningKeys, mesh: MeshIdentity, access_seconds: int) -> None:
         self._keys = keys
         self._refresh_key = mesh.derive("refresh tokens")
+        self._name_key = mesh.derive("unknown names")
         self._access = timedelta(seconds=access_seconds)
 
     def access(self, user_id: str, role: str, session_id: str) -> AccessToken:
@@ -57,6 +58,10 @@ class Tokens:
 
     def next_refresh(self, token: str) -> str:
         return _PREFIX + hmac.digest(self._refresh_key, token.encode(), "sha256").hex()
+
+    def pseudonym(self, name: str) -> str:
+        """Return what stands for a name nobody has: people type passwords where names belong, so none is written down."""
+        return "unknown:" + hmac.digest(self._name_key, name.encode(), "sha256").hex()[:32]
 
 
 def token_hash(token: str) -> str:

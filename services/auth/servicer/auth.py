@@ -21,7 +21,7 @@ from services.auth.keys import SigningKeys
 from services.auth.passwords import Passwords
 from services.auth.servicer.shapes import user_message
 from services.auth.settings import Settings
-from services.auth.store import sessions, users
+from services.auth.store import attempts, sessions, users
 from services.auth.tables import AuditEntry, User
 from services.auth.tokens import Tokens, token_hash
 
@@ -65,17 +65,25 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
 
     async def Login(self, request: messages.LoginRequest, context: Context) -> messages.LoginResponse:
         name = request.username.casefold()
-        async with self._sessions() as session:
+        async with self._sessions.begin() as session:
             found = await users.by_login(session, name)
+            attempt = _entry(found.id if found else self._tokens.pseudonym(name), "login", "refused")
+            wait = await attempts.reserve(session, attempt)
+        if wait is not None:
+            raise Failure(
+                StatusCode.RESOURCE_EXHAUSTED,
+                ErrorReason.ERROR_REASON_TOO_MANY_ATTEMPTS,
+                "too many wrong passwords; try again later",
+                retry_after=wait,
+            )
         fits = await self._passwords.matches(found.password_hash if found else None, request.password)
         async with self._sessions.begin() as session:
             user = await users.by_id(session, found.id) if found and fits else None
             if user and user.is_active:
                 await users.signed_in(session, user)
                 issued = await self._start_session(session, user)
-                await _audit(session, user.id, "login", "ok")
+                await attempts.succeeded(session, attempt)
                 return messages.LoginResponse(user=user_message(user), tokens=issued)
-            await _audit(session, found.id if found else "", "login", "refused")
         raise Failure(
             StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_CREDENTIALS_WRONG, "username and password do not belong together"
         )
@@ -162,8 +170,13 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
 
 
 async def _audit(session: AsyncSession, actor: str, action: str, outcome: str, **details: str) -> None:
+    await sessions.audit(session, _entry(actor, action, outcome, **details))
+
+
+def _entry(actor: str, action: str, outcome: str, **details: str) -> AuditEntry:
     request = requests.current()
-    entry = AuditEntry(
+    return AuditEntry(
+        id=new_id(),
         actor=actor,
         action=action,
         outcome=outcome,
@@ -172,4 +185,3 @@ async def _audit(session: AsyncSession, actor: str, action: str, outcome: str, *
         correlation_id=request.correlation_id,
         details=details,
     )
-    await sessions.audit(session, entry)
