@@ -146,9 +146,11 @@ async def test_what_one_may_not_read_does_not_exist(ada: Person, stranger: Perso
     never = str(uuid.uuid4())
     for ids in ([collection.id], [own.id, collection.id], [never], [own.id, never]):
         assert await _refused(stranger.client.search("whale", ids, mode=mode)) == ("NOT_FOUND", "COLLECTION_NOT_FOUND")
-    shared = await ada.client.collections.create("shared", is_public=True)
-    await fill(ada, shared, _WHALES)
-    assert (await stranger.client.search("whale", [shared.id, own.id], mode=mode)).hits
+    await ada.client.collections.update(collection.id, is_public=True)
+    try:
+        assert (await stranger.client.search("whale", [collection.id, own.id], mode=mode)).hits
+    finally:  # a public one is in everybody's list
+        await ada.client.collections.update(collection.id, is_public=False)
 
 
 async def test_searches_side_by_side_do_not_mix(ada: Person, collection: Collection, fill: Fill) -> None:
