@@ -24,7 +24,6 @@ class Known:
     source_id: str
     state: str
     reason: str | None
-    is_retryable: bool
     size_bytes: int
     modify_time: datetime | None
     content_sha256: str
@@ -38,7 +37,6 @@ async def known(session: AsyncSession, collection_id: str, uris: Sequence[str]) 
         Document.source_id,
         Document.state,
         Document.reason,
-        Document.is_retryable,
         Document.size_bytes,
         Document.source_modify_time,
         Document.content_sha256,

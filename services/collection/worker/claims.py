@@ -18,7 +18,7 @@ from services.collection.worker import work
 from services.collection.worker.connectors.directory import UnreadableSourceError
 from services.collection.worker.failpoints import reach
 from services.collection.worker.job import Job, Tools
-from services.collection.worker.lease import Lease, is_transient
+from services.collection.worker.lease import Lease, is_lost, is_transient
 from services.collection.worker.peers import Index
 from services.collection.worker.progress import Progress
 
@@ -69,9 +69,10 @@ class Worker:
         lease = Lease(self._operation, claim, self._tools.settings.report_seconds)
         try:
             await self._attempt(claim, lease)
-        except indexing.FencedError:
-            log.warning("operation %s: a newer claim has taken over", operation.id)
-        except Exception:
+        except Exception as error:
+            if is_lost(error):
+                log.warning("operation %s: a newer claim has taken over, the lease is lost", operation.id)
+                return
             # The lease runs out, and the next claim counts this one as an attempt.
             log.exception("operation %s failed", operation.id)
 
@@ -144,15 +145,10 @@ class Worker:
                 if claim.operation.kind != operation_pb2.Operation.KIND_DELETE:
                     await job.index.open(job.generation.dimension)
                 await work.do(claim.operation.kind, job, progress)
-            except UnreadableSourceError as error:
-                return Failure(StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_SOURCE_UNREADABLE, str(error)).proto()
-            except BaseExceptionGroup as group:
-                fenced, _ = group.split(indexing.FencedError)
-                if fenced:
-                    raise indexing.FencedError from group
-                if not is_transient(group):
-                    raise
             except Exception as error:
+                if unreadable := _found(UnreadableSourceError, error):
+                    code, reason = StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_SOURCE_UNREADABLE
+                    return Failure(code, reason, str(unreadable)).proto()
                 if not is_transient(error):
                     raise
             else:
@@ -171,7 +167,7 @@ class Worker:
                 await indexing.hold_fence(session, job.collection_id, job.fence)
                 await indexing.unmark_processing(session, job.collection_id)
         except Exception as error:
-            if not (is_transient(error) or isinstance(error, indexing.FencedError)):
+            if not (is_transient(error) or is_lost(error)):
                 raise
 
     async def _settle(self, job: Job, *, synced: bool, error: str) -> None:
@@ -196,6 +192,13 @@ class Worker:
         )
         await self._operation.FinishOperation(request, timeout=_SECONDS)
         log.info("%s ended %s", claim.operation.id, operation_pb2.Operation.State.Name(state))
+
+
+def _found(kind: type[Exception], error: BaseException) -> BaseException | None:
+    """Return the first error of a kind, also from within a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for each in error.exceptions if (found := _found(kind, each))), None)
+    return error if isinstance(error, kind) else None
 
 
 async def _first(*events: asyncio.Event, task: asyncio.Task[object] | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the caller's budget

@@ -46,7 +46,8 @@ def compare(entry: Entry, known: Known | None, source_id: str, max_bytes: int, d
     refusal = _refusal(entry, max_bytes)
     sha256 = ""
     if refusal is None:
-        fails = known is not None and known.state == DocumentState.FAILED and known.is_retryable
+        # What could not be read may be readable now; what failed otherwise waits for a person or another content.
+        fails = known is not None and known.state == DocumentState.FAILED and known.reason == Reason.UNREADABLE
         if known is not None and known.content_sha256 and not fails and _looks_same(entry, known):
             return None
         try:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import grpc
 
 from libs.db import engine as db
+from libs.rpc.errors import reason_of
 from semantik.operation.v1 import operation_internal_service_pb2 as messages
 from semantik.operation.v1 import operation_pb2
+from services.collection.store import indexing
 from services.collection.worker.failpoints import reach
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _REPORT_SECONDS = 3.0
+_LOST = ("LEASE_LOST", "FENCED")
 Measure = Callable[[], Awaitable[operation_pb2.Progress]]
 
 
@@ -81,3 +84,12 @@ def is_transient(error: BaseException) -> bool:
         return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
     failure = db.translate(error) if isinstance(error, Exception) else None
     return failure is not None and failure.code is grpc.StatusCode.UNAVAILABLE
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether somebody refused us because a newer claim has taken over."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(is_lost(each) for each in error.exceptions)
+    if isinstance(error, grpc.aio.AioRpcError):
+        return reason_of(error) in _LOST
+    return isinstance(error, indexing.FencedError)

@@ -37,9 +37,12 @@ class Doomed:
                 self._more.notify_all()
 
     async def says(self, words: str) -> None:
-        """Wait until it has logged something."""
-        async with asyncio.timeout(30), self._more:
-            await self._more.wait_for(lambda: any(words in line for line in self.output))
+        """Wait until it has logged these words."""
+        try:
+            async with asyncio.timeout(30), self._more:
+                await self._more.wait_for(lambda: any(words in line for line in self.output))
+        except TimeoutError:
+            raise AssertionError("".join(self.output)) from None
 
     async def ends(self) -> int:
         """Wait for its end; returns the exit status."""

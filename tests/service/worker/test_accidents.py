@@ -1,6 +1,7 @@
 """A worker dies, hangs or is stopped anywhere; another takes over, and the result is that of a clean run."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -19,9 +20,8 @@ _SMALL = {"BATCH_TOKENS": "512", "REPORT_SECONDS": "0.1", "POLL_SECONDS": "0.5"}
 
 
 def _write(shelf: Path) -> None:
-    for number in range(_DOCUMENTS):
-        words = " ".join(f"word{number * 7 + each}" for each in range(60))
-        (shelf / f"{number:03}.txt").write_text(f"Document {number}.\n\n{words}\n\nIt ends here.")
+    texts = [f"Document {number}. " + " ".join(f"word{number * 7 + each}" for each in range(60)) for number in range(_DOCUMENTS)]
+    (shelf / "all.jsonl").write_text("".join(json.dumps({"_id": f"{number:03}", "text": text}) + "\n" for number, text in enumerate(texts)))
 
 
 async def _collections(ada: Person, count: int) -> list[Collection]:
@@ -64,7 +64,7 @@ async def test_every_accident_ends_as_a_clean_run_does(
     await frozen.says("lost")
 
     found = [await points(ada, collection.id) for collection in collections]
-    assert {(path, version) for path, version, _ in found[0]} == {(f"{number:03}.txt", 1) for number in range(_DOCUMENTS)}
+    assert {(path, version) for path, version, _ in found[0]} == {(f"all.jsonl#{number:03}", 1) for number in range(_DOCUMENTS)}
     assert found == [found[0]] * len(collections)
     for collection in collections:
         kept = await ada.client.collections.get(collection.id)

@@ -31,9 +31,9 @@ def _unreadable(_: Entry) -> str:
     raise OSError(13, "Permission denied")
 
 
-_KNOWN = Known("1", "s", DocumentState.INDEXED, None, False, 5, _NOON, _entry().sha256)
+_KNOWN = Known("1", "s", DocumentState.INDEXED, None, 5, _NOON, _entry().sha256)
 _REFUSED = replace(_KNOWN, state=DocumentState.SKIPPED, reason=Reason.UNSAFE_PATH, content_sha256="")
-_FAILED = replace(_KNOWN, state=DocumentState.FAILED, reason=Reason.UNREADABLE, is_retryable=True)
+_FAILED = replace(_KNOWN, state=DocumentState.FAILED, reason=Reason.UNREADABLE)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,13 @@ _FAILED = replace(_KNOWN, state=DocumentState.FAILED, reason=Reason.UNREADABLE, 
         (_entry(refusal=("UNSAFE_PATH", "a link")), _REFUSED, None),
         (_entry(), _REFUSED, (Change.CHANGED, DocumentState.PENDING, None)),
         (_entry(), _FAILED, (Change.CHANGED, DocumentState.PENDING, None)),
+        (_entry(), replace(_FAILED, reason=Reason.POISON), None),
         (_entry(), replace(_KNOWN, state=DocumentState.DELETED), None),
         (_entry("other"), replace(_KNOWN, source_id="another"), None),
     ],
     ids=[
         "new", "same", "touched", "changed", "grown too large at first sight", "grown too large", "refused", "still refused",
-        "no longer refused", "failed but may work now", "deleted by a person", "of another source",
+        "no longer refused", "failed but may work now", "poison", "deleted by a person", "of another source",
     ],
 )  # fmt: skip
 def test_an_entry_is_compared(entry: Entry, known: Known | None, expected: tuple[Change, DocumentState, Reason | None] | None) -> None:
@@ -77,7 +78,7 @@ def test_an_unchanged_entry_is_not_read() -> None:
 
 def _stored(difference: Difference) -> Known:
     entry = difference.entry
-    return Known("1", "s", difference.state, difference.reason, False, entry.size_bytes, entry.modify_time, difference.sha256)
+    return Known("1", "s", difference.state, difference.reason, entry.size_bytes, entry.modify_time, difference.sha256)
 
 
 @given(
