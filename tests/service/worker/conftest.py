@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import grpc
+import psycopg
 import pytest
 
 from deploy.local.child import Child
@@ -87,6 +88,16 @@ async def doomed(mesh_worker: Child, tmp_path: Path) -> AsyncIterator[Callable[.
     yield start
     for each in started:
         await each.end()
+
+
+@pytest.fixture
+def expire_leases(rows: psycopg.AsyncConnection) -> Callable[[], Awaitable[None]]:
+    """Let the time of every lease be over, as if the seconds had passed."""
+
+    async def expire() -> None:
+        await rows.execute("UPDATE operation.operations SET lease_until = clock_timestamp() WHERE lease_until IS NOT NULL")
+
+    return expire
 
 
 @pytest.fixture(scope="session")

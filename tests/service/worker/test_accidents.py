@@ -37,7 +37,12 @@ async def _is_running(ada: Person, operations: list[Operation]) -> None:
 
 
 async def test_every_accident_ends_as_a_clean_run_does(
-    ada: Person, shelf: Path, mesh_worker: Child, doomed: Callable[..., Awaitable[Doomed]], points: Points
+    ada: Person,
+    shelf: Path,
+    mesh_worker: Child,
+    doomed: Callable[..., Awaitable[Doomed]],
+    points: Points,
+    expire_leases: Callable[[], Awaitable[None]],
 ) -> None:
     """Killed at each point, frozen and thawed, asked to stop: the same documents, points and counts, and one end."""
     _write(shelf)
@@ -56,6 +61,7 @@ async def test_every_accident_ends_as_a_clean_run_does(
     ends = await asyncio.gather(*(each.ends() for each in dying))
     assert ends == [-signal.SIGKILL] * len(_POINTS)
 
+    await expire_leases()
     os.kill(mesh_worker.pid, signal.SIGCONT)
     ended = await asyncio.gather(*(ada.client.operations.wait(operation.id) for operation in operations))
     assert [each.state for each in ended] == [Operation.STATE_SUCCEEDED] * len(collections)

@@ -112,7 +112,13 @@ async def test_a_bad_file_costs_only_itself(ada: Person, collection: Collection,
 
 
 async def test_a_document_that_kills_its_worker_is_poison(
-    ada: Person, collection: Collection, shelf: Path, mesh_worker: Child, doomed: Callable[..., Awaitable[Doomed]]
+    ada: Person,
+    collection: Collection,
+    shelf: Path,
+    mesh_worker: Child,
+    doomed: Callable[..., Awaitable[Doomed]],
+    rows: psycopg.AsyncConnection,
+    expire_leases: Callable[[], Awaitable[None]],
 ) -> None:
     """Open at two deaths, it is not tried again by itself; the rest is indexed."""
     for name in ("a", "b"):
@@ -120,11 +126,10 @@ async def test_a_document_that_kills_its_worker_is_poison(
     _, operation = await ada.client.sources.add(collection.id, str(shelf))
     first = await doomed("after_extract:kill")
     assert await first.ends() == -signal.SIGKILL
-    # As after a second death that a document alone in hand could not have survived.
-    database = mesh_worker.spec.environment["DATABASE_URL"].replace("+psycopg", "")
-    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
-        query = "UPDATE collection.documents SET state = 'PROCESSING', deaths = 1 WHERE collection_id = %s AND path = 'a.txt'"
-        await connection.execute(query, (collection.id,))
+    # As after the second death, of a worker that had nothing else in hand.
+    query = "UPDATE collection.documents SET state = 'PROCESSING', deaths = 1 WHERE collection_id = %s AND path = 'a.txt'"
+    await rows.execute(query, (collection.id,))
+    await expire_leases()
     os.kill(mesh_worker.pid, signal.SIGCONT)
     assert (await asyncio.wait_for(ada.client.operations.wait(operation.id), 60)).state == Operation.STATE_SUCCEEDED
     found = await _states(ada, collection)
