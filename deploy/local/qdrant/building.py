@@ -18,6 +18,7 @@ import qdrant_edge as edge
 
 from deploy.local import launch
 from deploy.local.qdrant.shards import Open, Shards
+from deploy.local.qdrant.values import RefusedError
 
 log = logging.getLogger(__name__)
 _FEW_WRITES = 16
@@ -39,6 +40,8 @@ class Builder:
             for name, held in self._shards.opened().items():
                 try:
                     await self._consider(name, held)
+                except RefusedError as error:
+                    log.warning("cannot build the index of %s: %s", name, error)
                 except Exception:
                     if not held.closed.is_set():
                         log.exception("cannot build the index of %s", name)

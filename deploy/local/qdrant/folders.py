@@ -16,6 +16,7 @@ from deploy.local.qdrant.values import RefusedError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _CONFIG = "collection.json"
 _BLOCK = 1 << 20
+_SECTOR = 512  # what st_blocks counts, everywhere
 # The engine maps files into memory and dies where a page finds no room, so writes stop well before.
 _LEAST_FREE_BYTES = 64 << 20
 
@@ -76,8 +77,13 @@ class Folders:
         return gone
 
     def copy_shard(self, name: str) -> Path:
-        """Copy the shard's files to the folder of the next one, holes as holes; nobody may write meanwhile."""
+        """Copy the shard's files to the folder of the next one, holes as holes; nobody may write meanwhile.
+
+        Raises RESOURCE_EXHAUSTED where the copy and an index of it would not fit.
+        """
         source, target = self.shard(name), self._directory / name / f"shard-{self.config(name)['shard'] + 1}"
+        self.check_space(2 * sum(path.stat().st_blocks * _SECTOR for path in source.rglob("*")))
+        shutil.rmtree(target, ignore_errors=True)  # of an attempt that failed
         shutil.copytree(source, target, copy_function=_copy_sparse)
         return target
 
@@ -91,9 +97,9 @@ class Folders:
         self._configs[name] = following
         return before
 
-    def check_space(self) -> None:
-        """Raise RESOURCE_EXHAUSTED while the disk is nearly full."""
-        if shutil.disk_usage(self._directory).free < _LEAST_FREE_BYTES:
+    def check_space(self, needed: int = 0) -> None:
+        """Raise RESOURCE_EXHAUSTED while the disk is nearly full, or would be with ``needed`` bytes more."""
+        if shutil.disk_usage(self._directory).free < _LEAST_FREE_BYTES + needed:
             raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "No space left on device: free some and try again")
 
 
