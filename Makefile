@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke bench-retrieval bench-embed run down lock
+.PHONY: help setup generate format lint types check test smoke bench-retrieval bench-embed bench-soak bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -61,8 +61,14 @@ bench-retrieval: ## measure search quality on a judged set (BEIR layout)
 bench-embed: ## measure the embedder beside others, installed in .venv-bench where they can be
 	if [ ! -x .venv-bench/bin/python ]; then \
 		$(PYTHON) -m venv .venv-bench && .venv-bench/bin/pip --quiet --disable-pip-version-check install torch==2.13.0 \
-			sentence-transformers==5.7.0 || rm -rf .venv-bench; fi
+			sentence-transformers==5.7.0 fastembed==0.9.1 || rm -rf .venv-bench; fi
 	$(BIN)/python -P -m tests.bench.embed --peer .venv-bench/bin/python
+
+bench-soak: ## send 100,000 texts through the embedding service; its memory, and its rest
+	$(BIN)/python -P -m tests.bench.soak
+
+bench-gpu: ## compare the embedder on an NVIDIA card (extra `gpu`) with the processor
+	$(BIN)/python -P -m tests.bench.gpu
 
 run: setup ## start the mesh with a demo collection; Ctrl-C stops it
 	$(BIN)/python -P -m deploy.local.demo

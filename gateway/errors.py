@@ -9,8 +9,8 @@ from semantik.error.v1.error_reason_pb2 import ErrorReason
 # HTTP status -> code and reason of the same meaning.
 _MEANINGS = {
     400: (Code.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST),
-    404: (Code.NOT_FOUND, ErrorReason.ERROR_REASON_INVALID_REQUEST),
-    405: (Code.UNIMPLEMENTED, ErrorReason.ERROR_REASON_INVALID_REQUEST),
+    404: (Code.NOT_FOUND, ErrorReason.ERROR_REASON_ROUTE_NOT_FOUND),
+    405: (Code.UNIMPLEMENTED, ErrorReason.ERROR_REASON_ROUTE_NOT_FOUND),
     408: (Code.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED),
     411: (Code.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST),
     413: (Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_MESSAGE_TOO_LARGE),

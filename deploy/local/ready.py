@@ -30,21 +30,25 @@ def grpc_health(port: int, headers: tuple[tuple[str, str], ...] = ()) -> Ready:
     return ready
 
 
-def http_ok(port: int, path: str) -> Ready:
-    """Ready once ``GET path`` answers 200."""
+def envoy_ready(admin: Path, port: int) -> Ready:
+    """Ready once this Envoy is live, by its own socket, and ``/readyz`` answers 200: on the port alone, another one might."""
 
     async def ready() -> bool:
         try:
             async with asyncio.timeout(_SECONDS):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
-                status = await reader.readline()
-                writer.close()
+                live = await _is_ok(*await asyncio.open_unix_connection(str(admin)), "/ready")
+                return live and await _is_ok(*await asyncio.open_connection("127.0.0.1", port), "/readyz")
         except (OSError, TimeoutError):
             return False
-        return b" 200 " in status
 
     return ready
+
+
+async def _is_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> bool:
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
+    status = await reader.readline()
+    writer.close()
+    return b" 200 " in status
 
 
 def redis_pong(socket: Path, password: str) -> Ready:

@@ -20,6 +20,7 @@ from deploy.local.redis import Redis
 DEFAULT_PORT = 8080
 _TICK_SECONDS = 0.5
 _MEASURE_SECONDS = 5.0
+_READY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,14 @@ class Mesh:
             self._run(spec)
 
     async def wait_ready(self) -> None:
-        """Wait until every process is ready."""
-        for child in self.children:
-            await child.wait_ready(None)
+        """Wait until every process is ready; raises MeshError that names those that are not after two minutes."""
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                for child in self.children:
+                    await child.wait_ready(None)
+        except TimeoutError:
+            late = "\n".join(f"  {child.spec.name}: {child.log}" for child in self.children if child.state != "ready")
+            raise MeshError(f"not ready after {_READY_SECONDS:.0f} s, so everything is stopped again; see the logs of\n{late}") from None
         if self.start_seconds is None:
             self.start_seconds = round(time.monotonic() - self._started, 2)
 
@@ -149,7 +155,7 @@ class Mesh:
         descriptor.write_bytes(contract.descriptor_set())
         endpoints = {name: plan.endpoints(name) for name in contract.CLUSTERS}
         gateway = render.Gateway(
-            endpoints, descriptor, plan.ports["gateway"], admin=str(self.home.run / "envoy.sock"), cors_origins=self.options.cors_origins
+            endpoints, descriptor, plan.ports["gateway"], admin=str(self.home.envoy), cors_origins=self.options.cors_origins
         )
         (self.home.run / "envoy.yaml").write_text(gateway.render())
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from libs.rpc.errors import Failure, unavailable
 from libs.rpc.settings import Environment, MeshSettings
+from libs.rpc.validation import NO_NUL
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -73,6 +74,6 @@ def translate(error: Exception) -> Failure | None:
         return unavailable("postgres")
     if isinstance(error, DataError) and (isinstance(error.orig, UntranslatableCharacter) or "NUL" in str(error.orig)):
         return Failure(
-            StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, "texts must not contain NUL", {"rule": "string.no_nul"}
+            StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, "texts must not contain NUL", {"rule": NO_NUL}
         )
     return None

@@ -2,7 +2,6 @@
 
 import asyncio
 import enum
-import inspect
 import logging
 import time
 import uuid
@@ -10,14 +9,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import grpc
-import protovalidate
-from google.protobuf.message import Message
 from grpc import StatusCode
 
 from libs.rpc import request as requests
-from libs.rpc.errors import Failure, from_peer, invalid
+from libs.rpc.errors import Failure, from_peer
 from libs.rpc.identity import Verifier, token_invalid
 from libs.rpc.mesh import MeshIdentity
+from libs.rpc.validation import Incoming, readable
 from libs.telemetry import logs, metrics, traces
 from semantik.auth.v1 import user_pb2
 from semantik.error.v1.error_reason_pb2 import ErrorReason
@@ -61,7 +59,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         service = details.method.rpartition("/")[0].removeprefix("/")
         if handler is None or service not in self._access:
             return handler
-        codec = handler.request_deserializer, handler.response_serializer
+        codec = readable(handler.request_deserializer), handler.response_serializer
         access = self._access[service]
         shape = ("stream" if handler.request_streaming else "unary") + "_" + ("stream" if handler.response_streaming else "unary")
         behavior = getattr(handler, shape)
@@ -71,24 +69,26 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     def _single(self, method: str, access: Access, behavior: Callable[..., Any]) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> Any:
+            incoming = Incoming(request)
             with _observed(method, context) as outcome:
                 try:
                     await self._identify(access, context)
-                    return await behavior(_checked(request), context)
+                    return await behavior(incoming.checked(), context)
                 except Exception as error:  # noqa: BLE001 - the last line before the wire
-                    await self._abort(error, context, outcome)
+                    await self._abort(error, incoming, context, outcome)
 
         return call
 
     def _streaming(self, method: str, access: Access, behavior: Callable[..., Any]) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            incoming = Incoming(request)
             with _observed(method, context) as outcome:
                 try:
                     await self._identify(access, context)
-                    async for response in behavior(_checked(request), context):
+                    async for response in behavior(incoming.checked(), context):
                         yield response
                 except Exception as error:  # noqa: BLE001 - the last line before the wire
-                    await self._abort(error, context, outcome)
+                    await self._abort(error, incoming, context, outcome)
 
         return call
 
@@ -115,12 +115,13 @@ class Boundary(grpc.aio.ServerInterceptor):
             raise role_required("USER")
         requests.amend(principal=principal)
 
-    async def _abort(self, error: Exception, context: Context, outcome: "_Outcome") -> None:
+    async def _abort(self, error: Exception, incoming: Incoming, context: Context, outcome: "_Outcome") -> None:
         failure = self._failure(error)
         if failure is None:
             outcome.code = StatusCode.INTERNAL
             log.error("unhandled error in %s", requests.current().method, exc_info=error)
             failure = Failure(StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, "internal error")
+        failure = incoming.named(failure)
         outcome.code = failure.code
         outcome.reason = failure.reason_name
         await failure.abort(context)
@@ -191,27 +192,3 @@ class _observed:  # noqa: N801 - used as a function
 
 def _metadata(context: Context) -> dict[str, str]:
     return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-
-
-def _checked(request: Any) -> Any:
-    """Validate a message, or every message of a stream as it comes."""
-    if inspect.isasyncgen(request) or hasattr(request, "__aiter__"):
-        return _each_checked(request)
-    check(request)
-    return request
-
-
-async def _each_checked(messages: AsyncIterator[Message]) -> AsyncIterator[Message]:
-    async for message in messages:
-        check(message)
-        yield message
-
-
-def check(message: Message) -> None:
-    """Raise INVALID_ARGUMENT for the first rule of the contract that ``message`` breaks."""
-    violations = protovalidate.collect_violations(message, fail_fast=True)
-    if violations:
-        first = violations[0].proto
-        elements = first.field.elements if first.field else ()
-        path = ".".join(element.field_name for element in elements)
-        raise invalid(path, first.message, first.rule_id)

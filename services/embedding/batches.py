@@ -1,6 +1,6 @@
 """Cuts work into batches of texts of like length, so that little is computed for padding."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,19 +25,19 @@ def batches(texts: list[Tokenized], budget: int) -> list[list[int]]:
     return made
 
 
-def arrays(texts: Iterable[Tokenized]) -> dict[str, npt.NDArray[np.int64]]:
-    """Return the model's inputs for one batch: ids and mask [texts, longest], int64, padded with 0."""
-    ids = [text.ids for text in texts]
-    shape = (len(ids), max(len(each) for each in ids))
-    padded, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for row, each in enumerate(ids):
-        padded[row, : len(each)] = each
-        mask[row, : len(each)] = 1
-    return {"input_ids": padded, "attention_mask": mask}
+def arrays(texts: Sequence[Tokenized]) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the inputs of one batch: ids, mask and types [texts, longest], int64, padded with 0."""
+    shape = (len(texts), max(len(text.ids) for text in texts))
+    ids, mask, types = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for row, text in enumerate(texts):
+        ids[row, : len(text.ids)] = text.ids
+        mask[row, : len(text.ids)] = 1
+        if text.types is not None:
+            types[row, : len(text.ids)] = text.types
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
-def padding_waste(texts: list[Tokenized], made: list[list[int]]) -> float:
-    """Return the share of computed tokens that were padding."""
-    useful = sum(len(text.ids) for text in texts)
-    computed = sum(len(batch) * max(len(texts[position].ids) for position in batch) for batch in made)
-    return 1 - useful / computed if computed else 0.0
+def padding(texts: list[Tokenized], batch: list[int]) -> tuple[int, int]:
+    """Return how many tokens of a batch are read, and how much padding is computed beside them."""
+    read = sum(len(texts[position].ids) for position in batch)
+    return read, len(batch) * max(len(texts[position].ids) for position in batch) - read

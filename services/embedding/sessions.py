@@ -1,110 +1,124 @@
-"""ONNX Runtime sessions: built on first use, kept on disk by digest, one for each model and precision."""
+"""The models in memory: opened on first use, within a budget, what was used longest ago leaves first."""
 
-import hashlib
-import json
 import logging
-import subprocess
-import sys
-import tempfile
 import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import onnxruntime as ort
+import psutil
 from grpc import StatusCode
 
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.embedding.models import ModelDamagedError, ModelFiles
+from services.embedding import usage
+from services.embedding.graphs import graph
+from services.embedding.models import ModelFiles
+from services.embedding.session import CUDA, Session, usable
 
 log = logging.getLogger(__name__)
-_BUILD_SECONDS = 600
+_Key = tuple[str, str]
 
 
-class Session:
-    """One graph, one intra-op thread: the lanes bring the parallelism."""
+@dataclass
+class Loaded:
+    """A session with what is told of it; times are Unix seconds."""
 
-    def __init__(self, path: Path, dimension: int) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self._dimension = dimension
-        self.providers = self._session.get_providers()
+    files: ModelFiles
+    precision: str
+    session: Session
+    memory_bytes: int
+    load_seconds: float
+    load_time: float
+    last_use_time: float
+    token_count: int = 0
 
-    def run(self, inputs: dict[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-        """Return embeddings [batch, dimension] of length 1; raises INTERNAL for anything that is none."""
-        result: Any = self._session.run(["embedding"], inputs)[0]
-        vectors = np.asarray(result, dtype=np.float32)
-        lengths = np.linalg.norm(vectors, axis=1)
-        if vectors.shape != (len(inputs["input_ids"]), self._dimension) or not np.all(np.abs(lengths - 1) < 0.01):
-            raise Failure(StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, "the model gave something that is no embedding")
-        return vectors
+    def used(self, tokens: int) -> None:
+        self.last_use_time = time.time()
+        self.token_count += tokens
 
 
 class Sessions:
-    """Opens sessions; graphs lie in ``<model_dir>/.graphs/<digest>/``, each beside the digest of its own bytes."""
+    """Opens and keeps sessions. ``keeps`` says of a model and precision that it is never unloaded."""
 
-    def __init__(self, model_dir: Path) -> None:
-        self._graphs = model_dir / ".graphs"
-        self._open: dict[tuple[str, str], Session] = {}
+    def __init__(self, model_dir: Path, providers: Sequence[str], budget_bytes: int, keeps: Callable[[ModelFiles, str], bool]) -> None:
+        self._model_dir = model_dir
+        self._keeps = keeps
         self._lock = threading.Lock()
+        self._open: dict[_Key, Loaded] = {}
+        self.budget_bytes = budget_bytes
+        self.providers = usable(providers)
+        # INT8 is made for processors, FLOAT16 for graphics cards; neither has kernels for the other's.
+        self.precisions = ("FLOAT16", "FLOAT32") if CUDA in self.providers else ("INT8", "FLOAT32")
 
-    def is_open(self, files: ModelFiles) -> bool:
-        return any(digest == files.digest for digest, _ in self._open)
+    def find(self, files: ModelFiles, precision: str) -> Loaded | None:
+        """Return a session if it is open, without waiting."""
+        found = self._open.get((files.id, precision))
+        # Files that changed are another model.
+        return found if found is not None and found.files is files else None
 
-    def get(self, files: ModelFiles, precision: str) -> Session:
+    def of(self, files: ModelFiles) -> list[Loaded]:
+        """Return the open sessions of a model."""
+        return [each for each in list(self._open.values()) if each.files is files]
+
+    @property
+    def memory_bytes(self) -> int:
+        return sum(each.memory_bytes for each in list(self._open.values()))
+
+    def get(self, files: ModelFiles, precision: str) -> Loaded:
         """Return the session, built and loaded where it is not yet; blocks meanwhile.
 
-        Raises ModelDamagedError, and PRECISION_UNSUPPORTED for FLOAT16, which no CPU provider has.
+        Raises ModelDamagedError, PRECISION_UNSUPPORTED, and MODEL_TOO_LARGE where the budget does not suffice.
         """
-        if precision not in ("INT8", "FLOAT32"):
+        if precision not in self.precisions:
             raise Failure(
                 StatusCode.FAILED_PRECONDITION,
                 ErrorReason.ERROR_REASON_PRECISION_UNSUPPORTED,
-                f"this processor cannot compute in {precision}; use INT8 or FLOAT32",
+                f"{self.providers[0]} cannot compute in {precision}; use {' or '.join(self.precisions)}",
                 {"precision": precision},
             )
         with self._lock:
-            key = (files.digest, precision)
-            if key not in self._open:
-                self._open[key] = Session(self._graph(files, precision), files.dimension)
-                log.info("loaded %s in %s", files.id, precision)
-            return self._open[key]
+            found = self.find(files, precision)
+            if found is None:
+                if stale := self._open.get((files.id, precision)):
+                    self._close(stale)
+                found = self._open[files.id, precision] = self._load(files, precision)
+            return found
 
-    def _graph(self, files: ModelFiles, precision: str) -> Path:
-        directory = self._graphs / files.digest
-        graph, manifest = directory / f"{precision.lower()}.onnx", directory / f"{precision.lower()}.json"
-        if not manifest.exists():
-            directory.mkdir(parents=True, exist_ok=True)
-            _build(files, precision, graph, manifest)
-        expected = json.loads(manifest.read_text())["sha256"]
-        if not graph.exists() or _sha256(graph) != expected:
-            raise ModelDamagedError(f"{files.id}: {graph.name} is truncated or altered; delete {directory} to build it anew")
-        return graph
+    def unload(self, files: ModelFiles) -> None:
+        """Forget a model's sessions; their memory is given back when what they compute has ended."""
+        with self._lock:
+            for each in self.of(files):
+                self._close(each)
 
+    def _load(self, files: ModelFiles, precision: str) -> Loaded:
+        started = time.monotonic()
+        path = graph(self._model_dir, files, precision, padded=CUDA in self.providers)
+        self._make_room(files, path.stat().st_size)
+        before = psutil.Process().memory_info().rss
+        session = Session(path, files.dimension, self.providers)
+        # The graph itself is in there at least, whatever else this process let go of meanwhile.
+        memory = max(psutil.Process().memory_info().rss - before, path.stat().st_size)
+        seconds = time.monotonic() - started
+        log.info("loaded %s in %s on %s: %d MiB in %.1f s", files.id, precision, session.provider, memory >> 20, seconds)
+        usage.loaded(files.id, precision, session.provider, memory, seconds)
+        return Loaded(files, precision, session, memory, seconds, time.time(), time.time())
 
-def _build(files: ModelFiles, precision: str, graph: Path, manifest: Path) -> None:
-    """Build in a process of its own: what building needs never burdens serving."""
-    log.info("building the %s graph of %s", precision, files.id)
-    with tempfile.TemporaryDirectory(dir=graph.parent) as scratch:
-        out = Path(scratch) / graph.name
-        command = [sys.executable, "-P", "-m", "services.embedding.graph", "--id", files.id, "--directory", str(files.directory)]
-        command += ["--precision", precision, "--out", str(out)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_BUILD_SECONDS)  # noqa: S603 - our own module
-        if done.returncode:
-            raise ModelDamagedError(f"{files.id}: its graph cannot be built: {done.stderr.strip().splitlines()[-1:]}")
-        digest = Path(scratch) / manifest.name
-        digest.write_text(json.dumps({"sha256": _sha256(out)}))
-        # Two processes may build at once: each writes equal bytes, and the manifest comes last.
-        out.rename(graph)
-        digest.rename(manifest)
+    def _make_room(self, files: ModelFiles, needed: int) -> None:
+        while self.memory_bytes + needed > self.budget_bytes:
+            idle = [each for each in self._open.values() if not self._keeps(each.files, each.precision)]
+            if not idle:
+                free = self.budget_bytes - self.memory_bytes
+                raise Failure(
+                    StatusCode.FAILED_PRECONDITION,
+                    ErrorReason.ERROR_REASON_MODEL_TOO_LARGE,
+                    f"{files.id} needs {needed >> 20} MiB; {free >> 20} MiB of the budget of {self.budget_bytes >> 20} are free",
+                    {"model": files.id, "budget_bytes": str(self.budget_bytes)},
+                )
+            self._close(min(idle, key=lambda each: each.last_use_time))
 
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def _close(self, loaded: Loaded) -> None:
+        del self._open[loaded.files.id, loaded.precision]
+        log.info("unloaded %s in %s: %d MiB", loaded.files.id, loaded.precision, loaded.memory_bytes >> 20)
+        usage.unloaded(loaded.files.id, loaded.precision, loaded.session.provider)

@@ -7,15 +7,41 @@ from pydantic import Field
 
 from libs.rpc.settings import MeshSettings
 
+_ANY = "CUDAExecutionProvider,CPUExecutionProvider"
+_TRUE = ("1", "ON", "YES", "TRUE")
+
 
 class Settings(MeshSettings):
     model_dir: Path
     default_model: str = "all-minilm-l6-v2"
+    # ONNX Runtime's providers in order of preference; those that do not work here are passed over.
+    providers: str = _ANY
+    memory_budget_mib: int = Field(default=2048, ge=64)
     bulk_threads: int = Field(default=0, ge=0)  # 0: one for each core
     batch_tokens: int = Field(default=1024, ge=64)
+    gpu_batch_tokens: int = Field(default=32_768, ge=64)
     bulk_queue_tokens: int = Field(default=400_000, ge=1)
     interactive_queue_tokens: int = Field(default=20_000, ge=1)
+    # What one user may have waiting: one largest request to embed and half of another.
+    user_queue_tokens: int = Field(default=200_000, ge=1)
+    # The hub's library reads these and its other variables itself, in the process that downloads.
+    hf_hub_offline: str = ""
+    transformers_offline: str = ""
 
     @property
     def threads(self) -> int:
         return self.bulk_threads or os.cpu_count() or 1
+
+    @property
+    def provider_order(self) -> list[str]:
+        return [each.strip() for each in self.providers.split(",") if each.strip()]
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether nothing may be downloaded, by the words the hub's library understands."""
+        return any(said.upper() in _TRUE for said in (self.hf_hub_offline, self.transformers_offline))
+
+    @property
+    def hub_environment(self) -> dict[str, str]:
+        """What a download runs with: ours, and plain HTTP without anything told to the hub besides."""
+        return {**os.environ, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}

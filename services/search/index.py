@@ -130,11 +130,12 @@ class Indexes:
 
         await self._alone(name, work)
 
-    async def delete(self, name: str, fence: int, document_ids: Sequence[str], keep_from_version: int) -> None:
-        """Delete chunks of documents: all, or those older than a content version."""
+    async def delete(self, name: str, fence: int, document_ids: Sequence[str], keep_from: int, keep_below: int) -> None:
+        """Delete chunks of documents, but for content versions from ``keep_from`` on and below ``keep_below``; 0 sets no bound."""
         must: list[q.Condition] = [q.FieldCondition(key="document_id", match=q.MatchAny(any=list(document_ids)))]
-        if keep_from_version:
-            must.append(q.FieldCondition(key="content_version", range=q.Range(lt=keep_from_version)))
+        if keep_from or keep_below:
+            versions = q.Range(lt=keep_from or None, gte=keep_below or None)
+            must.append(q.FieldCondition(key="content_version", range=versions))
 
         async def work() -> None:
             await self._checked(name, fence)

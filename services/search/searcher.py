@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import grpc
 import numpy as np
 
+from libs.rpc.errors import reason_of
 from libs.rpc.request import Principal
 from libs.rpc.timestamps import duration
 from semantik.collection.v1.collection_internal_service_pb2 import AuthorizedCollection
@@ -18,7 +19,7 @@ from semantik.search.v1 import search_service_pb2 as messages
 from services.search.authority import Authority
 from services.search.highlights import highlights
 from services.search.queries import index_filter
-from services.search.retrieval import Found, Retrieval, Side
+from services.search.retrieval import Found, Retrieval, Side, model_mismatch
 
 EMBEDDING_IDEMPOTENT = ("semantik.embedding.v1.EmbeddingInternalService",)
 DEFAULT_LIMIT = 10
@@ -81,7 +82,12 @@ class Searcher:
             kind=model_pb2.TEXT_KIND_QUERY,
             truncate=True,
         )
-        answer = await self._embedding.EmbedBatch(request)
+        try:
+            answer = await self._embedding.EmbedBatch(request)
+        except grpc.aio.AioRpcError as error:
+            if reason_of(error) != "MODEL_NOT_FOUND":
+                raise
+            raise model_mismatch(f"the index was built with {collection.model}, which is not installed") from error
         vector: list[float] = np.frombuffer(answer.vectors, "<f4").tolist()
         return vector
 

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,16 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from prometheus_client import REGISTRY
 
-from deploy.local.ports import is_free
-from libs.rpc import channels
-from libs.rpc.mesh import MeshIdentity, new_key
 from semantik.embedding.v1 import embedding_internal_service_pb2 as messages
-from semantik.embedding.v1.embedding_internal_service_pb2_grpc import EmbeddingInternalServiceStub
-from services.embedding.batches import arrays, batches, padding_waste
+from services.embedding.batches import arrays
 from services.embedding.engine import Engine
 from services.embedding.settings import Settings
 from services.embedding.tokens import Tokenized, Tokens
+from tests.bench.peers import Peers
+from tests.bench.service import embedding_service
 
 if TYPE_CHECKING:
     from semantik.embedding.v1.embedding_internal_service_pb2_grpc import EmbeddingInternalServiceAsyncStub
@@ -32,7 +30,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _CRANFIELD = _ROOT.parent / "shared" / "data" / "cranfield" / "corpus.jsonl"
 _TEXTS, _ROUNDS, _THREADS, _CALL_TEXTS = 1000, 5, 2, 256
 _QUERIES = 400
-_MFLOP_A_TOKEN = 23.0  # MiniLM-L6 at these lengths: matrix products of six layers and their attention
+_LAYERS, _WIDTH, _INNER = 6, 384, 1536  # of the default model
 Run = Callable[[], Awaitable[None]]
 
 
@@ -64,21 +62,27 @@ def sgemm_gflops() -> float:
 
 
 class Bench:
-    def __init__(self, engine: Engine, stub: "EmbeddingInternalServiceAsyncStub", texts: list[str], peer: Path | None) -> None:
+    def __init__(self, engine: Engine, stub: "EmbeddingInternalServiceAsyncStub", texts: list[str], peers: Peers) -> None:
         self.engine, self.stub, self.texts = engine, stub, texts
-        self.files = engine.model("")
+        self.files = engine.catalog.get("")
         self.tokenized: list[Tokenized] = Tokens(self.files).tokenize(texts, truncate=True)
         self.tokens = sum(len(text.ids) for text in self.tokenized)
-        self.made = batches(self.tokenized, 1024)
         self.pool = ThreadPoolExecutor(_THREADS)
-        self.peer = peer
+        self.peers = peers
+
+    @property
+    def flop_per_token(self) -> float:
+        """The model's matrix products over these texts: four square ones and two wide ones a layer, and attention's two."""
+        linear = 2 * (4 * _WIDTH * _WIDTH + 2 * _WIDTH * _INNER) * self.tokens
+        attention = 2 * sum(2 * len(text.ids) ** 2 * _WIDTH for text in self.tokenized)
+        return _LAYERS * (linear + attention) / self.tokens
 
     async def ort_int8(self) -> None:
-        """Run the bare session on ideal batches that were tokenised before."""
-        session = await self.engine._session(self.files, "INT8")
+        """Run the bare session on what was tokenised before; its ideal batch is one text (DECISIONS.md says why)."""
+        session = (await self.engine.load(self.files, "INT8")).session
         loop = asyncio.get_running_loop()
-        inputs = [arrays(self.tokenized[position] for position in batch) for batch in self.made]
-        await asyncio.gather(*(loop.run_in_executor(self.pool, session.run, each) for each in inputs))
+        inputs = [arrays([text]) for text in self.tokenized]
+        await asyncio.gather(*(loop.run_in_executor(self.pool, session._computed, each) for each in inputs))
 
     async def engine_int8(self) -> None:
         await self.engine.embed(self.files, "INT8", self.texts, lane=messages.LANE_BULK, is_query=False, truncate=True)
@@ -122,8 +126,7 @@ class Bench:
 
 async def measure(bench: Bench) -> dict[str, object]:
     runs: dict[str, Run] = {"ort_int8": bench.ort_int8, "engine_int8": bench.engine_int8, "service_int8": bench.service_int8}
-    peer = _start_peer(bench)
-    seconds: dict[str, list[float]] = {name: [] for name in [*runs, *(("st_fp32", "st_bf16") if peer else ())]}
+    seconds: dict[str, list[float]] = {name: [] for name in [*runs, *bench.peers.names]}
     for run in runs.values():
         await run()
     gemm = []
@@ -134,11 +137,8 @@ async def measure(bench: Bench) -> dict[str, object]:
                 started = time.perf_counter()
                 await runs[name]()
                 kept.append(time.perf_counter() - started)
-            elif peer is not None:
-                kept.append(await asyncio.to_thread(_ask_peer, peer, name))
-    if peer is not None:
-        peer.kill()
-        peer.wait()
+            else:
+                kept.append(await asyncio.to_thread(bench.peers.seconds, name))
     idle, loaded = await bench.queries(), await bench.loaded_queries()
     rates = {name: round(bench.tokens / statistics.median(kept)) for name, kept in seconds.items()}
     p99, loaded_p99 = np.percentile(idle, 99), np.percentile(loaded, 99)
@@ -146,70 +146,35 @@ async def measure(bench: Bench) -> dict[str, object]:
         "tokens_per_second": rates,
         "service_to_ort": round(rates["service_int8"] / rates["ort_int8"], 3),
         "service_to_st_fp32": round(rates["service_int8"] / rates["st_fp32"], 2) if "st_fp32" in rates else None,
-        "ort_to_4x_sgemm": round(rates["ort_int8"] * _MFLOP_A_TOKEN / 1e3 / (4 * max(gemm)), 3),
-        "padding_waste": round(padding_waste(bench.tokenized, bench.made), 4),
+        "ort_to_4x_sgemm": round(rates["ort_int8"] * bench.flop_per_token / 1e9 / (4 * statistics.median(gemm)), 3),
+        "padding_waste": round(_counted("padding_tokens") / _counted("tokens"), 4),
         "query_p50_ms": round(float(np.percentile(idle, 50)), 2),
         "query_p99_ms": round(float(p99), 2),
         "query_loaded_p99_ratio": round(float(loaded_p99 / p99), 2),
-        "sgemm_gflops": round(max(gemm)),
+        "sgemm_gflops": round(statistics.median(gemm)),
         "mean_tokens": round(bench.tokens / len(bench.texts), 1),
     }
 
 
-def _start_peer(bench: Bench) -> "subprocess.Popen[str] | None":
-    if bench.peer is None or not bench.peer.exists():
-        sys.stderr.write("bench-embed: sentence-transformers is not installed; it is left out\n")
-        return None
-    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-        json.dump(bench.texts, file)
-    script = str(Path(__file__).with_name("embed_peer.py"))
-    command = [str(bench.peer), script, str(bench.files.directory), file.name]
-    peer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert peer.stdout is not None
-    if peer.stdout.readline().strip() != "ready":
-        sys.stderr.write("bench-embed: sentence-transformers does not start; it is left out\n")
-        return None
-    return peer
-
-
-def _ask_peer(peer: "subprocess.Popen[str]", name: str) -> float:
-    assert peer.stdin is not None
-    assert peer.stdout is not None
-    peer.stdin.write(name + "\n")
-    peer.stdin.flush()
-    return float(json.loads(peer.stdout.readline())["seconds"])
+def _counted(name: str) -> float:
+    """Return what the engine's own metrics say of its bulk lane."""
+    labels = {"model": "all-minilm-l6-v2", "precision": "INT8", "lane": "bulk"}
+    return REGISTRY.get_sample_value(f"semantik_embedding_{name}_total", labels) or 0.0
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", type=Path, help="the Python that has sentence-transformers")
+    parser.add_argument("--peer", type=Path, help="the Python that has sentence-transformers and fastembed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="semantik-bench-") as directory:
         home = Path(directory)
-        (home / "mesh.pem").write_bytes(new_key())
-        port = next(number for number in range(20100, 30000) if is_free(number))
-        settings = Settings(model_dir=home, mesh_key_file=home / "mesh.pem", bulk_threads=_THREADS)
-        engine = Engine(settings)
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "LISTEN_ADDRESS": f"127.0.0.1:{port}",
-            "MODEL_DIR": directory,
-            "MESH_KEY_FILE": str(home / "mesh.pem"),
-            "AUTH_ADDRESS": "127.0.0.1:1",
-            "LOG_LEVEL": "ERROR",
-            "BULK_THREADS": str(_THREADS),
-        }
-        service = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "services.embedding", env=environment)
-        try:
-            identity = MeshIdentity.from_file("bench", home / "mesh.pem")
-            async with channels.connect(f"127.0.0.1:{port}", "embedding", identity) as channel:
-                stub = EmbeddingInternalServiceStub(channel)
-                await stub.DescribeModel(messages.DescribeModelRequest(), timeout=60, wait_for_ready=True)
-                texts = real_texts(Tokens(engine.model("")))
-                result = await measure(Bench(engine, stub, texts, options.peer))
-        finally:
-            service.terminate()
-            await service.wait()
+        async with embedding_service(home, _THREADS) as (stub, _):
+            engine = Engine(Settings(model_dir=home, mesh_key_file=home / "mesh.pem", bulk_threads=_THREADS))
+            files = engine.catalog.get("")
+            texts = real_texts(Tokens(files))
+            with await asyncio.to_thread(Peers, options.peer, files, texts, home) as peers:
+                result = await measure(Bench(engine, stub, texts, peers))
+            engine.close()
     sys.stdout.write(json.dumps({"name": "bench-embed", **result}) + "\n")
 
 

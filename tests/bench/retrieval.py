@@ -9,8 +9,14 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from deploy.local.supervisor import Options, running
 from semantik.client import Client
+from semantik.embedding.v1.embedding_internal_service_pb2 import LANE_BULK
+from services.embedding.engine import Engine
+from services.embedding.settings import Settings
 
 _DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "cranfield"
 _DEPTH = 100
@@ -24,15 +30,42 @@ def ndcg(ranked: list[str], grades: dict[str, int], depth: int = 10) -> float:
     return gain / best if best else 0.0
 
 
-async def measure(data: Path) -> dict[str, dict[str, float]]:
-    """Index the corpus on a fresh mesh and ask every judged query in every mode."""
+def judgements(data: Path) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+    """Return the grades of documents by query, and the queries' texts."""
     grades: dict[str, dict[str, int]] = defaultdict(dict)
     for line in (data / "qrels.tsv").read_text().splitlines()[1:]:
         query, document, grade = line.split("\t")
         grades[query][document] = int(grade)
-    queries = {each["_id"]: each["text"] for each in map(json.loads, (data / "queries.jsonl").open())}
+    return grades, {each["_id"]: each["text"] for each in map(json.loads, (data / "queries.jsonl").open())}
+
+
+async def precisions(data: Path, model_dir: Path) -> dict[str, float]:
+    """Return nDCG@10 by precision, whole documents ranked exactly by cosine: what eight bits cost, and how sure that is."""
+    grades, queries = judgements(data)
+    corpus = [json.loads(line) for line in (data / "corpus.jsonl").open()]
+    engine = Engine(Settings(model_dir=model_dir, mesh_key_file=model_dir / "none.pem"))
+    files = engine.catalog.get("")
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    for precision in ("FLOAT32", "INT8"):
+        texts = [f"{each['title']} {each['text']}" for each in corpus]
+        documents = await engine.embed(files, precision, texts, lane=LANE_BULK, is_query=False, truncate=True)
+        asked = await engine.embed(files, precision, [queries[query] for query in grades], lane=LANE_BULK, is_query=True, truncate=True)
+        order = np.argsort(-(asked.vectors @ documents.vectors.T), axis=1)[:, :10]
+        scores = [ndcg([corpus[place]["_id"] for place in places], judged) for places, judged in zip(order, grades.values(), strict=True)]
+        found[precision] = np.array(scores)
+    engine.close()
+    whole, eight = found["FLOAT32"], found["INT8"]
+    error = (eight - whole).std() / math.sqrt(len(whole)) / whole.mean()
+    numbers = {"float32": whole.mean(), "int8": eight.mean(), "int8_to_float32": eight.mean() / whole.mean(), "standard_error": error}
+    return {name: round(float(value), 4) for name, value in numbers.items()}
+
+
+async def measure(data: Path) -> dict[str, dict[str, float]]:
+    """Index the corpus on a fresh mesh and ask every judged query in every mode."""
+    grades, queries = judgements(data)
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="semantik-bench-") as directory:
+        results["exact_ndcg_at_10"] = await precisions(data, Path(directory))
         async with running(Options(data_dir=Path(directory), allowed_roots=(data.resolve(),))) as mesh:
             await mesh.start()
             await mesh.wait_ready()

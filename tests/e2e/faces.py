@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 
 from semantik.auth.v1 import auth_internal_service_pb2, auth_service_pb2, user_service_pb2
 from semantik.collection.v1 import collection_internal_service_pb2, collection_service_pb2, document_service_pb2, source_service_pb2
-from semantik.embedding.v1 import embedding_internal_service_pb2, embedding_service_pb2, model_service_pb2
+from semantik.embedding.v1 import embedding_internal_service_pb2, embedding_service_pb2, model_service_pb2, open_ai_service_pb2
 from semantik.operation.v1 import operation_internal_service_pb2, operation_service_pb2
 from semantik.search.v1 import index_internal_service_pb2, search_service_pb2
 
@@ -31,6 +31,7 @@ _FILES = (
     embedding_service_pb2,
     embedding_internal_service_pb2,
     model_service_pb2,
+    open_ai_service_pb2,
     operation_service_pb2,
     operation_internal_service_pb2,
     search_service_pb2,
@@ -119,6 +120,9 @@ def refusal_of(response: httpx.Response) -> Refusal:
     if response.status_code == httpx.codes.OK:
         return Refusal("OK")
     body = response.json()
+    if "error" in body:  # OpenAI's shape, which knows no code of gRPC
+        name = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}[response.status_code]
+        return Refusal(name, str(body["error"]["code"]).upper(), body["error"]["message"])
     code = next(each for each in grpc.StatusCode if each.value[0] == body["code"])
     reasons = [detail["reason"] for detail in body["details"] if detail["@type"].endswith("google.rpc.ErrorInfo")]
     return Refusal(code.name, reasons[0] if reasons else "", body["message"])

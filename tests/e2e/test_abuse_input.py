@@ -10,14 +10,16 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
+from semantik.auth.v1.auth_service_pb2 import RegisterRequest
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.collection_service_pb2 import CreateCollectionRequest, ListCollectionsRequest, UpdateCollectionRequest
 from semantik.collection.v1.document_service_pb2 import UploadDocumentRequest
 from semantik.collection.v1.source_service_pb2 import AddSourceRequest
 from semantik.search.v1.search_service_pb2 import SearchRequest
 from tests.conftest import Person
-from tests.e2e.faces import PUBLIC, SOME_ID, empty, method, on_both, over_grpc, over_http
+from tests.e2e.faces import PUBLIC, SOME_ID, Refusal, empty, method, on_both, over_grpc, over_http
 
+REGISTER = "auth.v1.AuthService.Register"
 CREATE = "collection.v1.CollectionService.CreateCollection"
 UPDATE = "collection.v1.CollectionService.UpdateCollection"
 LIST = "collection.v1.CollectionService.ListCollections"
@@ -42,6 +44,11 @@ class Bad:
 def _search(**fields: object) -> SearchRequest:
     given = {"collection_ids": [SOME_ID], "query": "whales"} | fields
     return SearchRequest(**given)  # type: ignore[arg-type]
+
+
+def _register(**fields: str) -> RegisterRequest:
+    given = {"username": "somebody.new", "email": "somebody@example.org", "password": "correct horse battery staple"} | fields
+    return RegisterRequest(**given)
 
 
 def _upload(name: str) -> UploadDocumentRequest:
@@ -69,6 +76,11 @@ _PATHS = (
 )
 _BAD = [
     *(Bad(f"collection named with {mark!r}", CREATE, CreateCollectionRequest(name=f"a{mark}b"), "name") for mark in HIDDEN),
+    *(
+        Bad(f"{field} with {mark!r}", REGISTER, _register(**{field: f"a{mark}bc"}), field)
+        for field in ("username", "full_name")
+        for mark in HIDDEN
+    ),
     *(Bad(f"collection named {name!r}", CREATE, CreateCollectionRequest(name=name), "name") for name in ("", " ", "\u3000", "x" * 201)),
     *(
         Bad(f"collection renamed with {mark!r}", UPDATE, UpdateCollectionRequest(collection_id=SOME_ID, name=f"a{mark}b"), "name")
@@ -176,14 +188,32 @@ def _filled(of: MethodDescriptor, collection: Collection, number: int) -> Messag
 async def test_a_nul_breaks_nothing(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, collection: Collection, of: MethodDescriptor
 ) -> None:
-    """In whatever text of whatever request it comes, no service answers with a fault of its own."""
+    """In whatever text of whatever request it comes, no service answers with a fault of its own, and a refusal names the field."""
     for number, field in enumerate(_strings(of)):
         request = _filled(of, collection, number)
         if field.is_repeated:
             getattr(request, field.name).append("a\x00b")
         else:
             setattr(request, field.name, "a\x00b")
-        codes = {(await over_grpc(gateway, of, request, authorization=f"Bearer {ada.token}")).code}
+        answers = {await over_grpc(gateway, of, request, authorization=f"Bearer {ada.token}")}
         if not field.name.endswith("_id") or field.name == "request_id":  # an id stands in the path
-            codes.add((await over_http(http, of, request, authorization=f"Bearer {ada.token}")).code)
-        assert codes <= {"OK", "INVALID_ARGUMENT", "UNAUTHENTICATED", "NOT_FOUND", "ALREADY_EXISTS"}, field.name
+            answers.add(await over_http(http, of, request, authorization=f"Bearer {ada.token}"))
+        codes = {each.code for each in answers}
+        assert codes <= {"OK", "INVALID_ARGUMENT", "UNAUTHENTICATED", "NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION"}, field.name
+        assert {each.message.partition(":")[0] for each in answers if each.why == INVALID} <= set(of.input_type.fields_by_name)
+
+
+async def test_a_nul_that_only_the_database_minds_names_its_field(
+    gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, collection: Collection
+) -> None:
+    """On both faces; also inside the first message of a stream, where JSON has a header, which cannot hold one."""
+    bearer = f"Bearer {ada.token}"
+    for name, bad, field in (
+        (CREATE, CreateCollectionRequest(name="a", description="a\x00b"), "description"),
+        (LIST, ListCollectionsRequest(name="a\x00b"), "name"),
+    ):
+        refused = await on_both(gateway, http, method(name), bad, authorization=bearer)
+        assert refused == Refusal(*INVALID, f"{field}: must not contain NUL")
+    request = UploadDocumentRequest(collection_id=collection.id, name="a.txt", content=HttpBody(data=b"text", content_type="a\x00b"))
+    refused = await over_grpc(gateway, method(UPLOAD), request, authorization=bearer)
+    assert refused == Refusal(*INVALID, "content.content_type: must not contain NUL")

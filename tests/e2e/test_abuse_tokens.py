@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import httpx
+import psycopg
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from google.protobuf.descriptor import MethodDescriptor
@@ -18,11 +19,17 @@ from joserfc.jwk import ECKey
 
 from deploy.local.supervisor import Mesh
 from libs.rpc.mesh import new_key
+from semantik.auth.v1.auth_service_pb2 import LoginRequest, RegisterRequest
+from semantik.auth.v1.auth_service_pb2_grpc import AuthServiceStub
+from semantik.auth.v1.user_pb2 import User
 from semantik.auth.v1.user_service_pb2 import GetMeRequest
-from tests.conftest import Person
-from tests.e2e.faces import INTERNAL, PUBLIC, Refusal, empty, method, on_both, over_grpc
+from semantik.auth.v1.user_service_pb2_grpc import UserServiceStub
+from semantik.collection.v1.collection_service_pb2 import CreateCollectionRequest
+from tests.conftest import PASSWORD, Person
+from tests.e2e.faces import INTERNAL, PUBLIC, Refusal, empty, method, on_both, over_grpc, refusal_of
 
 GUARDED = [each for each in PUBLIC if each.containing_service.name != "AuthService"]
+NO_ROUTE = ("NOT_FOUND", "ROUTE_NOT_FOUND")
 WHO = ("auth.v1.UserService.GetMe", "collection.v1.CollectionService.ListCollections")
 
 
@@ -44,7 +51,7 @@ async def test_an_internal_rpc_is_for_the_mesh_only(
     path = f"/{of.containing_service.full_name}/{of.name}"
     bearer = f"Bearer {ada.token}"
     assert (await over_grpc(gateway, of, empty(of), authorization=bearer)).code == "UNIMPLEMENTED"
-    assert (await http.post(path, json={}, headers=ada.headers)).status_code == httpx.codes.NOT_FOUND
+    assert refusal_of(await http.post(path, json={}, headers=ada.headers)).why == NO_ROUTE
     service = of.containing_service.full_name.split(".")[1]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port_of(service)}") as direct:
         refused = await over_grpc(direct, of, empty(of), authorization=bearer)
@@ -135,41 +142,61 @@ async def test_a_mesh_token_is_no_access_token(gateway: grpc.aio.Channel, http: 
     assert refused.why == ("UNAUTHENTICATED", "TOKEN_INVALID")
 
 
-async def test_nobody_is_somebody_else_by_saying_so(
+CLAIMS = {
+    "x-user-id": SOMEBODY,
+    "x-principal": SOMEBODY,
+    "x-role": "ADMIN",
+    "x-user-role": "ADMIN",
+    "x-client-address": "10.9.8.7",
+    "x-forwarded-for": "10.9.8.7",
+    "x-real-ip": "10.9.8.7",
+    "forwarded": "for=10.9.8.7",
+}
+
+
+async def test_nobody_is_somebody_else_by_a_header(
+    gateway: grpc.aio.Channel, http: httpx.AsyncClient, rows: psycopg.AsyncConnection, ada: Person, stranger: Person
+) -> None:
+    """Headers that name a user or a role are not believed, on either face."""
+    claims = CLAIMS | {"x-user-id": stranger.user.id, "x-principal": stranger.user.id}
+    answer = await http.get("/v1/users/me", headers={**ada.headers, **claims})
+    assert answer.json()["user"]["id"] == ada.user.id
+    metadata = tuple((_bearer(ada) | claims).items())
+    assert (await UserServiceStub(gateway).GetMe(GetMeRequest(), metadata=metadata)).user.id == ada.user.id
+    await rows.execute("UPDATE auth.users SET role = 'GUEST' WHERE id = %s", (stranger.user.id,))
+    await stranger.client.accounts.login(stranger.user.username, PASSWORD)
+    headers = {name.replace("-", "_"): value for name, value in (_bearer(stranger) | claims).items()}
+    for of in (each for each in GUARDED if each.containing_service.name != "UserService"):
+        assert (await on_both(gateway, http, of, empty(of), **headers)).why == ("PERMISSION_DENIED", "ROLE_REQUIRED"), of.full_name
+
+
+async def test_nobody_is_somebody_else_by_a_field(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, stranger: Person
 ) -> None:
-    """Headers and fields that name a user, a role or an address are not believed."""
-    answer = await http.get(
-        "/v1/users/me",
-        headers={
-            **ada.headers,
-            "x-user-id": stranger.user.id,
-            "x-principal": stranger.user.id,
-            "x-role": "ADMIN",
-            "x-client-address": "10.9.8.7",
-            "x-forwarded-for": "10.9.8.7",
-        },
-    )
-    assert answer.json()["user"]["id"] == ada.user.id
-    of = method("collection.v1.CollectionService.CreateCollection")
+    """JSON that names an owner or a role is refused; gRPC keeps unknown fields apart, and the owner is the caller whatever they say."""
     body = {"name": "mine", "ownerId": stranger.user.id}
-    refused = await http.post("/v1/collections", json=body, headers=ada.headers)
-    assert refused.status_code == httpx.codes.BAD_REQUEST
-    # gRPC keeps unknown fields apart; the owner is the caller whatever they say.
-    request = empty(of)
-    request.MergeFromString(b"\x0a\x04mine\xa2\x06\x24" + stranger.user.id.encode())
-    assert (await over_grpc(gateway, of, request, **_bearer(ada), x_user_id=stranger.user.id)).code == "OK"
+    assert (await http.post("/v1/collections", json=body, headers=ada.headers)).status_code == httpx.codes.BAD_REQUEST
+    request = CreateCollectionRequest(name="mine")
+    request.MergeFromString(b"\xa2\x06\x24" + stranger.user.id.encode())
+    of = method("collection.v1.CollectionService.CreateCollection")
+    assert (await over_grpc(gateway, of, request, **_bearer(ada))).code == "OK"
     assert [each.owner_id async for each in ada.client.collections.list(owned_only=True)] == [ada.user.id]
     assert [each async for each in stranger.client.collections.list(owned_only=True)] == []
 
+    account = {"username": "claims.a.role", "email": "claims.a.role@example.org", "password": PASSWORD}
+    answer = await http.post("/v1/auth:register", json=account | {"role": "ROLE_ADMIN"})
+    assert answer.status_code == httpx.codes.BAD_REQUEST
+    registration = RegisterRequest(**account)
+    registration.MergeFromString(b"\x28" + bytes([User.ROLE_ADMIN]) + b"\xa0\x06" + bytes([User.ROLE_ADMIN]))
+    assert (await AuthServiceStub(gateway).Register(registration)).user.role == User.ROLE_POWER_USER
 
-async def test_the_address_kept_is_the_one_the_gateway_saw(http: httpx.AsyncClient, ada: Person) -> None:
-    """No header of the client gets into what is kept about its session."""
-    body = {"username": ada.user.username, "password": "correct horse battery staple"}
-    spoofed = {"x-client-address": "10.9.8.7", "x-forwarded-for": "10.9.8.7", "x-real-ip": "10.9.8.7", "forwarded": "for=10.9.8.7"}
-    assert (await http.post("/v1/auth:login", json=body, headers=spoofed)).status_code == httpx.codes.OK
-    sessions = (await http.get("/v1/users/me/sessions", headers=ada.headers)).json()["sessions"]
-    assert {each["address"] for each in sessions} == {"127.0.0.1"}
+
+async def test_the_address_kept_is_the_one_the_gateway_saw(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person) -> None:
+    """No header of the client gets into what is kept about its session, by either face."""
+    account = {"username": ada.user.username, "password": PASSWORD}
+    assert (await http.post("/v1/auth:login", json=account, headers=CLAIMS)).status_code == httpx.codes.OK
+    await AuthServiceStub(gateway).Login(LoginRequest(**account), metadata=tuple(CLAIMS.items()))
+    assert [each.address for each in await ada.client.accounts.sessions()] == ["127.0.0.1"] * 3
 
 
 def _bearer(person: Person) -> dict[str, str]:
@@ -182,22 +209,22 @@ async def test_what_does_not_exist_is_unimplemented(gateway: grpc.aio.Channel, h
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await gateway.unary_unary(path)(b"", metadata=tuple(_bearer(ada).items()))  # type: ignore[arg-type]
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-    assert (await http.post(path, json={}, headers=ada.headers)).status_code == httpx.codes.NOT_FOUND
+    assert refusal_of(await http.post(path, json={}, headers=ada.headers)).why == NO_ROUTE
 
 
 @pytest.mark.parametrize(
-    ("verb", "path", "body", "status"),
+    ("verb", "path", "body", "status", "why"),
     [
-        ("TRACE", "/v1/users/me", None, 405),
-        ("GET", "/v1/users/me?nonsense=1", None, 400),
-        ("POST", "/v1/collections", {"name": "a", "nonsense": 1}, 400),
-        ("GET", "/v1/nothing", None, 404),
+        ("TRACE", "/v1/users/me", None, 405, ("UNIMPLEMENTED", "ROUTE_NOT_FOUND")),
+        ("GET", "/v1/users/me?nonsense=1", None, 400, ("INVALID_ARGUMENT", "INVALID_REQUEST")),
+        ("POST", "/v1/collections", {"name": "a", "nonsense": 1}, 400, ("INVALID_ARGUMENT", "INVALID_REQUEST")),
+        ("GET", "/v1/nothing", None, 404, NO_ROUTE),
     ],
 )
 async def test_json_that_is_not_of_the_contract_is_refused(
-    http: httpx.AsyncClient, ada: Person, verb: str, path: str, body: dict[str, Any] | None, status: int
+    http: httpx.AsyncClient, ada: Person, verb: str, path: str, body: dict[str, Any] | None, status: int, why: tuple[str, str]
 ) -> None:
     """Fields, parameters, routes and verbs that nobody defined are refused, not ignored."""
     answer = await http.request(verb, path, json=body, headers=ada.headers)
-    assert answer.status_code == status
+    assert (answer.status_code, refusal_of(answer).why) == (status, why)
     assert [each async for each in ada.client.collections.list(owned_only=True)] == []

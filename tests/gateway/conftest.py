@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.child import Child, Spec
 from deploy.local.ports import choose
-from deploy.local.ready import http_ok
+from deploy.local.ready import envoy_ready
 from gateway import contract
 from gateway.render import Gateway
 from tests.gateway.standin import StandIn
@@ -37,7 +37,7 @@ async def gateway_port(standin: StandIn, tmp_path_factory: pytest.TempPathFactor
     gateway = Gateway(endpoints, descriptor, port, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,))
     configuration.write_text(gateway.render())
     command = [envoy(), "-c", str(configuration), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
-    child = Child(Spec("envoy", command, http_ok(port, "/readyz")), directory)
+    child = Child(Spec("envoy", command, envoy_ready(directory / "admin.sock", port)), directory)
     child.start()
     try:
         await child.wait_ready(20)

@@ -1,14 +1,17 @@
 """The configuration follows the contract, and Envoy accepts it."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from deploy.local.ready import envoy_ready
 from gateway import contract
 from gateway.render import Gateway
-from tests.gateway.conftest import validate
+from tests.gateway.conftest import envoy, validate
+from tests.gateway.standin import StandIn
 
 
 def test_every_public_service_is_listed_and_no_internal_one(tmp_path: Path) -> None:
@@ -38,3 +41,23 @@ def test_a_rendered_file_is_accepted_by_envoy(tmp_path: Path) -> None:
     checked = validate(configuration)
     assert checked.returncode == 0, checked.stderr
     assert "Deprecated" not in checked.stderr
+
+
+async def test_a_second_gateway_does_not_share_the_port(gateway_port: int, standin: StandIn, tmp_path: Path) -> None:
+    """It ends, and is never taken for ready because the first one answers."""
+    configuration, descriptor, admin = tmp_path / "envoy.yaml", tmp_path / "contract.pb", tmp_path / "admin.sock"
+    descriptor.write_bytes(contract.descriptor_set())
+    endpoints = {name: [f"127.0.0.1:{standin.port}"] for name in contract.CLUSTERS}
+    configuration.write_text(Gateway(endpoints, descriptor, gateway_port, admin=str(admin)).render())
+    command = (envoy(), "-c", str(configuration), "--disable-hot-restart", "--concurrency", "1")
+    second = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(20):
+            _, errors = await second.communicate()
+    finally:
+        if second.returncode is None:
+            second.kill()
+            await second.wait()
+    assert second.returncode != 0
+    assert b"Address already in use" in errors
+    assert not await envoy_ready(admin, gateway_port)()

@@ -41,12 +41,12 @@ async def test_an_error_of_a_service_keeps_its_details(http: httpx.AsyncClient) 
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "expected"),
     [
-        ("GET", "/v1/nothing", None, 404, "INVALID_REQUEST"),
-        ("GET", "/", None, 404, "INVALID_REQUEST"),
-        ("PUT", "/v1/users/me", None, 404, "INVALID_REQUEST"),
-        ("POST", "/semantik.auth.v1.UserService/GetMe", b"{}", 404, "INVALID_REQUEST"),
-        ("POST", "/semantik.auth.v1.AuthInternalService/ListRevocations", b"{}", 404, "INVALID_REQUEST"),
-        ("TRACE", "/v1/users/me", None, 405, "INVALID_REQUEST"),
+        ("GET", "/v1/nothing", None, 404, "ROUTE_NOT_FOUND"),
+        ("GET", "/", None, 404, "ROUTE_NOT_FOUND"),
+        ("PUT", "/v1/users/me", None, 404, "ROUTE_NOT_FOUND"),
+        ("POST", "/semantik.auth.v1.UserService/GetMe", b"{}", 404, "ROUTE_NOT_FOUND"),
+        ("POST", "/semantik.auth.v1.AuthInternalService/ListRevocations", b"{}", 404, "ROUTE_NOT_FOUND"),
+        ("TRACE", "/v1/users/me", None, 405, "ROUTE_NOT_FOUND"),
         ("GET", "/v1/users/me?nonsense=1", None, 400, "INVALID_REQUEST"),
         ("POST", "/v1/auth:login", b'{"nonsense": 1}', 400, "INVALID_REQUEST"),
         ("POST", "/v1/auth:login", b' {"username": "a\\"{", "password": [{}, -1.5e3, null], "nonsense": 1}', 400, "INVALID_REQUEST"),

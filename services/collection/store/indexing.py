@@ -85,6 +85,13 @@ async def open_documents(session: AsyncSession, collection_id: str, after: str, 
     return list((await session.scalars(statement.order_by(Document.id).limit(limit))).all())
 
 
+async def open_versions(session: AsyncSession, collection_id: str, after: str, limit: int) -> list[tuple[str, int]]:
+    """List documents that wait to be indexed, by id, with the content version that is to be."""
+    statement = select(Document.id, Document.content_version)
+    statement = statement.where(Document.collection_id == collection_id, Document.state.in_(_OPEN), Document.id > after)
+    return [(row.id, row.content_version) for row in (await session.execute(statement.order_by(Document.id).limit(limit))).all()]
+
+
 async def original(session: AsyncSession, document: Document) -> Artifact | None:
     """Return the upload a document was made from."""
     return await documents.artifact(session, document, ArtifactKind.ORIGINAL)

@@ -171,6 +171,8 @@ class Worker:
                 raise
 
     async def _settle(self, job: Job, *, synced: bool, error: str) -> None:
+        if not synced:
+            await work.retract(job)
         async with self._tools.sessions.begin() as session:
             await indexing.hold_fence(session, job.collection_id, job.fence)
             await indexing.settle(session, job.collection_id, job.source_id, error=error, synced=synced)

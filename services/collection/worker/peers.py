@@ -69,13 +69,15 @@ class Index:
         while part := list(islice(remaining, _UPSERT_CHUNKS)):
             await self._search.UpsertChunks(index_messages.UpsertChunksRequest(index_name=self._name, fence=self._fence, chunks=part))
 
-    async def delete(self, document_ids: Sequence[str], keep_from_version: int = 0) -> None:
+    async def delete(self, document_ids: Sequence[str], *, keep_from: int = 0, keep_below: int = 0) -> None:
+        """Delete the chunks of documents, but for content versions from ``keep_from`` on and below ``keep_below``."""
         for start in range(0, len(document_ids), _DELETE_DOCUMENTS):
             request = index_messages.DeleteChunksRequest(
                 index_name=self._name,
                 fence=self._fence,
                 document_ids=document_ids[start : start + _DELETE_DOCUMENTS],
-                keep_from_version=keep_from_version,
+                keep_from_version=keep_from,
+                keep_below_version=keep_below,
             )
             await self._search.DeleteChunks(request)
 

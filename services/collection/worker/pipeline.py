@@ -5,7 +5,7 @@ so doing it twice leaves one result.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -150,7 +150,8 @@ class Pipeline:
             async def write(group: list[Passages], vectors: dict[str, bytes] = vectors) -> None:
                 await self._write_group(group, vectors)
 
-            await self._each_alone_if_refused(embedded.group, write)
+            # Whoever interrupts the work waits for this: what is in the index by then is committed too.
+            await _to_its_end(self._each_alone_if_refused(embedded.group, write))
 
     async def _each_alone_if_refused(self, group: list[Passages], work: Callable[[list[Passages]], Awaitable[None]]) -> None:
         """Do something with a group; if a service refuses the content, with each alone, so that one costs no other."""
@@ -171,7 +172,7 @@ class Pipeline:
         reach("after_upsert")
         for read in group:
             if read.document.content_version > 1:
-                await self._job.index.delete([read.document.id], read.document.content_version)
+                await self._job.index.delete([read.document.id], keep_from=read.document.content_version)
         reach("after_delete_old")
         overtaken = await self._commit(group)
         reach("after_commit")
@@ -211,3 +212,13 @@ class Pipeline:
             if not self._has_committed:
                 async with self._job.tools.sessions.begin() as session:
                     await indexing.mark_processing(session, document)
+
+
+async def _to_its_end(work: Coroutine[object, object, None]) -> None:
+    """Await ``work``; a cancellation counts only once it has ended."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

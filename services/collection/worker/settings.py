@@ -10,6 +10,8 @@ from services.collection.settings import Settings as CollectionSettings
 
 class Settings(CollectionSettings):
     redis_url: str = ""
+    # uvloop forks to start a reader, and beside a busy gRPC a child crashed now and then; asyncio's own loop does not.
+    use_uvloop: bool = False
     queue: str = "index"
     worker_id: str = Field(default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:6]}")
     poll_seconds: float = Field(default=5.0, gt=0)

@@ -1,5 +1,7 @@
 """What each kind of operation does. Every piece may be interrupted and done again."""
 
+from collections import defaultdict
+
 from semantik.operation.v1 import operation_pb2
 from services.collection.store import collections, indexing
 from services.collection.store import listing as stored
@@ -60,6 +62,24 @@ async def _clear(job: Job) -> None:
     async with job.tools.sessions.begin() as session:
         await indexing.hold_fence(session, job.collection_id, job.fence)
         await stored.promote_orphans(session, job.collection_id)
+
+
+async def retract(job: Job) -> None:
+    """Take out of the index what a worker that died had written of documents it never committed."""
+    after = ""
+    while True:
+        async with job.tools.sessions() as session:
+            page = await indexing.open_versions(session, job.collection_id, after, _REMOVE)
+        if not page:
+            return
+        if not after:
+            await job.index.open(job.generation.dimension)
+        after = page[-1][0]
+        by_version: dict[int, list[str]] = defaultdict(list)
+        for document_id, version in page:
+            by_version[version].append(document_id)
+        for version, ids in by_version.items():
+            await job.index.delete(ids, keep_below=version)
 
 
 async def _purge(job: Job, progress: Progress) -> None:

@@ -10,17 +10,16 @@ from semantik.embedding.v1 import embedding_internal_service_pb2 as messages
 from semantik.embedding.v1 import embedding_internal_service_pb2_grpc, model_pb2
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.embedding.engine import Engine
-from services.embedding.models import ModelFiles
 from services.embedding.servicer.shapes import model_message, precision_name, precision_value
 
 
 class EmbeddingInternalServicer(embedding_internal_service_pb2_grpc.EmbeddingInternalServiceServicer):
-    def __init__(self, engine: Engine, default_model: str) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._default_model = default_model
 
     async def EmbedBatch(self, request: messages.EmbedBatchRequest, context: Context) -> messages.EmbedBatchResponse:
-        files, precision = self._engine.model(request.model), precision_name(request.precision)
+        files, precision = self._engine.catalog.embedder(request.model), precision_name(request.precision, self._engine)
+        await self._engine.load(files, precision)
         if request.digest and request.digest != files.digest:
             raise Failure(
                 StatusCode.FAILED_PRECONDITION,
@@ -45,23 +44,20 @@ class EmbeddingInternalServicer(embedding_internal_service_pb2_grpc.EmbeddingInt
             precision=precision_value(precision),
         )
 
+    async def RerankBatch(self, request: messages.RerankBatchRequest, context: Context) -> messages.RerankBatchResponse:
+        files, precision = self._engine.catalog.reranker(request.model), precision_name(request.precision, self._engine)
+        scored = await self._engine.rerank(files, precision, request.query, list(request.texts), lane=request.lane, truncate=True)
+        return messages.RerankBatchResponse(scores=scored.scores, model=files.id, digest=files.digest)
+
     async def DescribeModel(self, request: messages.DescribeModelRequest, context: Context) -> messages.DescribeModelResponse:
-        files = self._engine.model(request.model)
-        found = await asyncio.to_thread(model_message, files, self._engine, self._default_model)
+        files = self._engine.catalog.embedder(request.model)
+        found = await asyncio.to_thread(model_message, files, self._engine)
         return messages.DescribeModelResponse(model=found)
 
     async def GetTokenizer(self, request: messages.GetTokenizerRequest, context: Context) -> messages.GetTokenizerResponse:
-        files = self._by_digest(request.digest)
+        files = await asyncio.to_thread(self._engine.catalog.by_digest, request.digest)
         return messages.GetTokenizerResponse(
             tokenizer_json=await asyncio.to_thread(files.tokenizer.read_bytes),
             max_length=files.max_length,
-            special_token_count=await self._engine.special_count(files),
-        )
-
-    def _by_digest(self, digest: str) -> ModelFiles:
-        for files in self._engine.models.values():
-            if files.digest == digest:
-                return files
-        raise Failure(
-            StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_MODEL_NOT_FOUND, "no installed model has this digest", {"model": digest}
+            special_token_count=await self._engine.added_tokens(files),
         )

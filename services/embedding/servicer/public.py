@@ -1,14 +1,12 @@
-"""EmbeddingService and ModelService: vectors and models for people and programs."""
+"""EmbeddingService: vectors, counts and scores for people and programs."""
 
-import asyncio
-
+from libs.rpc import request as requests
 from libs.rpc.boundary import Context
 from semantik.embedding.v1 import embedding_internal_service_pb2 as internal
 from semantik.embedding.v1 import embedding_service_pb2 as messages
-from semantik.embedding.v1 import embedding_service_pb2_grpc, model_pb2, model_service_pb2_grpc
-from semantik.embedding.v1 import model_service_pb2 as model_messages
+from semantik.embedding.v1 import embedding_service_pb2_grpc, model_pb2
 from services.embedding.engine import Engine
-from services.embedding.servicer.shapes import model_message, precision_name, precision_value
+from services.embedding.servicer.shapes import precision_name, precision_value
 
 
 class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
@@ -16,7 +14,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         self._engine = engine
 
     async def Embed(self, request: messages.EmbedRequest, context: Context) -> messages.EmbedResponse:
-        files, precision = self._engine.model(request.model), precision_name(request.precision)
+        files, precision = self._engine.catalog.embedder(request.model), precision_name(request.precision, self._engine)
         embedded = await self._engine.embed(
             files,
             precision,
@@ -24,6 +22,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             lane=internal.LANE_BULK,
             is_query=request.kind == model_pb2.TEXT_KIND_QUERY,
             truncate=request.truncate,
+            user=requests.principal().user_id,
         )
         truncated = set(embedded.truncated)
         embeddings = [
@@ -33,23 +32,24 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         return messages.EmbedResponse(embeddings=embeddings, model=files.id, digest=files.digest, precision=precision_value(precision))
 
     async def CountTokens(self, request: messages.CountTokensRequest, context: Context) -> messages.CountTokensResponse:
-        files = self._engine.model(request.model)
+        files = self._engine.catalog.get(request.model)
         counts = await self._engine.count(files, list(request.texts))
         return messages.CountTokensResponse(token_counts=counts, max_length=files.max_length)
 
-
-class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, engine: Engine, default_model: str) -> None:
-        self._engine = engine
-        self._default_model = default_model
-
-    async def ListModels(self, request: model_messages.ListModelsRequest, context: Context) -> model_messages.ListModelsResponse:
-        found = [await self._message(model_id) for model_id in sorted(self._engine.models)]
-        return model_messages.ListModelsResponse(models=found)
-
-    async def GetModel(self, request: model_messages.GetModelRequest, context: Context) -> model_messages.GetModelResponse:
-        return model_messages.GetModelResponse(model=await self._message(request.model_id))
-
-    async def _message(self, model_id: str) -> model_pb2.Model:
-        # The first digest of a model reads all of its files.
-        return await asyncio.to_thread(model_message, self._engine.model(model_id), self._engine, self._default_model)
+    async def Rerank(self, request: messages.RerankRequest, context: Context) -> messages.RerankResponse:
+        files, precision = self._engine.catalog.reranker(request.model), precision_name(request.precision, self._engine)
+        scored = await self._engine.rerank(
+            files,
+            precision,
+            request.query,
+            list(request.texts),
+            lane=internal.LANE_BULK,
+            truncate=request.truncate,
+            user=requests.principal().user_id,
+        )
+        truncated = set(scored.truncated)
+        order = sorted(range(len(scored.scores)), key=lambda position: -scored.scores[position])[: request.limit or None]
+        results = [
+            messages.RerankResult(index=position, score=scored.scores[position], is_truncated=position in truncated) for position in order
+        ]
+        return messages.RerankResponse(results=results, model=files.id, digest=files.digest, precision=precision_value(precision))

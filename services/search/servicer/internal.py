@@ -31,7 +31,9 @@ class IndexInternalServicer(index_internal_service_pb2_grpc.IndexInternalService
         return messages.HideDocumentsResponse()
 
     async def DeleteChunks(self, request: messages.DeleteChunksRequest, context: Context) -> messages.DeleteChunksResponse:
-        await self._indexes.delete(request.index_name, request.fence, request.document_ids, request.keep_from_version)
+        await self._indexes.delete(
+            request.index_name, request.fence, request.document_ids, request.keep_from_version, request.keep_below_version
+        )
         return messages.DeleteChunksResponse()
 
     async def DropIndex(self, request: messages.DropIndexRequest, context: Context) -> messages.DropIndexResponse:

@@ -2,9 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from semantik.client.errors import SemantikError
@@ -151,6 +152,41 @@ async def test_what_one_may_not_read_does_not_exist(ada: Person, stranger: Perso
         assert (await stranger.client.search("whale", [collection.id, own.id], mode=mode)).hits
     finally:  # a public one is in everybody's list
         await ada.client.collections.update(collection.id, is_public=False)
+
+
+async def test_an_index_of_vectors_of_another_length_is_refused(
+    ada: Person,
+    collection: Collection,
+    fill: Fill,
+    place: Place,
+    index: "IndexInternalServiceAsyncStub",
+    chunk: Callable[..., index_messages.Chunk],
+) -> None:
+    """Alone or among others, where a vector is needed; words are found all the same."""
+    other = await ada.client.collections.create("other")
+    await fill(ada, other, _WHALES)
+    name = (await place(ada, collection)).index_name
+    await index.CreateIndex(index_messages.CreateIndexRequest(index_name=name, dimension=4))
+    await index.UpsertChunks(index_messages.UpsertChunksRequest(index_name=name, fence=1, chunks=[chunk(text="a whale")]))
+    for ids in ([collection.id], [other.id, collection.id]):
+        for mode in ("semantic", "hybrid"):
+            assert await _refused(ada.client.search("whale", ids, mode=mode)) == ("FAILED_PRECONDITION", "MODEL_MISMATCH")
+        assert "a whale" in _texts(await ada.client.search("whale", ids, mode="keyword"))
+
+
+@pytest.mark.parametrize(("model", "digest"), [(None, "0" * 64), ("another-model", None)])
+async def test_an_index_of_another_model_is_refused(
+    ada: Person, collection: Collection, fill: Fill, rows: psycopg.AsyncConnection, model: str | None, digest: str | None
+) -> None:
+    """Another file under the same name, or a model that is not installed; words are found all the same."""
+    await fill(ada, collection, _WHALES)
+    await rows.execute(
+        "UPDATE collection.index_generations SET model = COALESCE(%s, model), digest = COALESCE(%s, digest) WHERE collection_id = %s",
+        (model, digest, collection.id),
+    )
+    for mode in ("semantic", "hybrid"):
+        assert await _refused(ada.client.search("whale", [collection.id], mode=mode)) == ("FAILED_PRECONDITION", "MODEL_MISMATCH")
+    assert _texts(await ada.client.search("pods", [collection.id], mode="keyword")) == [_WHALES[2]]
 
 
 async def test_searches_side_by_side_do_not_mix(ada: Person, collection: Collection, fill: Fill) -> None:

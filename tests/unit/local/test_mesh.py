@@ -15,7 +15,9 @@ from deploy.local import mesh
 
 _UP = """
 import asyncio, pathlib, sys
+from deploy.local import supervisor
 from deploy.local.mesh import MeshError, Options, up
+supervisor._READY_SECONDS = float(sys.argv[3])
 try:
     asyncio.run(up(Options(data_dir=pathlib.Path(sys.argv[1]), port=int(sys.argv[2]))))
 except MeshError as error:
@@ -30,9 +32,9 @@ async def data(tmp_path: Path) -> AsyncIterator[Path]:
     shutil.rmtree((tmp_path / "data" / "postgres").resolve(), ignore_errors=True)
 
 
-async def _up(data: Path, port: int) -> asyncio.subprocess.Process:
+async def _up(data: Path, port: int, ready_seconds: float = 120) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-c", _UP, str(data), str(port), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        *(sys.executable, "-P", "-c", _UP, str(data), str(port), str(ready_seconds)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
 
@@ -92,3 +94,16 @@ async def test_a_taken_port_is_said(data: Path) -> None:
     async with server:
         output, _ = await (await _up(data, 18314)).communicate()
     assert output.decode().strip() == "port 18314 is taken; choose another with --port"
+
+
+async def test_what_never_gets_ready_is_named_and_everything_stops(data: Path) -> None:
+    """With the log to look at, and exit code 1; its time is cut short here, so that nothing but the engines can be ready."""
+    process = await _up(data, 18315, ready_seconds=0)
+    started = await _status(data, lambda status: bool(_pids(status)))
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    said = output.decode().partition("not ready after 0 s")[2].splitlines()[1:]
+    assert f"  envoy: {data}/logs/envoy.log" in said
+    assert f"  worker: {data}/logs/worker.log" in said
+    assert _alive(_pids(started) + _pids(mesh.status(data))) == []
+    assert mesh.status(data)["running"] is False

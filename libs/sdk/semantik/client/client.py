@@ -12,6 +12,7 @@ from semantik.client.accounts import Accounts
 from semantik.client.collections import Collections
 from semantik.client.documents import Documents
 from semantik.client.embedding import Embedding
+from semantik.client.models import Models
 from semantik.client.operations import Operations
 from semantik.client.search import Search
 from semantik.client.session import Session
@@ -24,8 +25,8 @@ _IDEMPOTENT = (
     ("semantik.collection.v1.SourceService", ("GetSource", "ListSources")),
     ("semantik.collection.v1.DocumentService", ("GetDocument", "ListDocuments")),
     ("semantik.operation.v1.OperationService", ("GetOperation", "ListOperations", "CancelOperation")),
-    ("semantik.embedding.v1.EmbeddingService", ("Embed", "CountTokens")),
-    ("semantik.embedding.v1.ModelService", ("ListModels", "GetModel")),
+    ("semantik.embedding.v1.EmbeddingService", ("Embed", "CountTokens", "Rerank")),
+    ("semantik.embedding.v1.ModelService", ("ListModels", "GetModel", "LoadModel", "UnloadModel")),
     ("semantik.search.v1.SearchService", ("Search",)),
 )
 
@@ -58,6 +59,7 @@ class Client:
         self.documents = Documents(self.session)
         self.operations = Operations(self.session)
         self.embedding = Embedding(self.session)
+        self.models = Models(self.session)
         self.search = Search(self.session)
 
     async def __aenter__(self) -> Self:

@@ -1,18 +1,13 @@
 """Operations: background work, watched live."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
-from semantik.client.errors import SemantikError
+from semantik.client.resuming import resumed
 from semantik.client.session import Session
 from semantik.operation.v1 import operation_pb2, operation_service_pb2, operation_service_pb2_grpc
 
 State = operation_pb2.Operation.State
 TERMINAL = (State.STATE_SUCCEEDED, State.STATE_FAILED, State.STATE_CANCELLED)
-_PASSING = ("UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL")
-_FIRST_WAIT = 0.2
-_LONGEST_WAIT = 5.0
-_MOST_FAILURES = 30
 
 
 class Operations:
@@ -38,22 +33,16 @@ class Operations:
     async def watch(self, operation_id: str) -> AsyncIterator[operation_pb2.Operation]:
         """Yield the state now and after each change, to the end; a stream that breaks is opened again."""
         request = operation_service_pb2.WatchOperationRequest(operation_id=operation_id)
-        revision, failures = -1, 0
-        while True:
-            try:
-                async for answer in self._session.stream(self._stub.WatchOperation, request):
-                    failures = 0
-                    operation = answer.operation
-                    if operation.revision > revision:
-                        revision = operation.revision
-                        yield operation
-                    if operation.state in TERMINAL:
-                        return
-            except SemantikError as error:
-                if error.code not in _PASSING or failures >= _MOST_FAILURES:
-                    raise
-            failures += 1
-            await asyncio.sleep(min(_FIRST_WAIT * 2**failures, _LONGEST_WAIT))
+        revision = -1
+        streams = resumed(
+            lambda: self._session.stream(self._stub.WatchOperation, request),
+            lambda answer: answer.operation.state in TERMINAL,
+        )
+        async for answer in streams:
+            operation = answer.operation
+            if operation.revision > revision:
+                revision = operation.revision
+                yield operation
 
     async def wait(self, operation_id: str) -> operation_pb2.Operation:
         """Return the operation once it has ended."""

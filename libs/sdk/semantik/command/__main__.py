@@ -2,7 +2,7 @@
 
 import typer
 
-from semantik.command import accounts, collections, documents, indexing, mesh, operations, searching
+from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching
 from semantik.command.context import EXIT_HELP
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ for command in (
     app.command()(command)
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
+app.add_typer(models.app, name="models")
 app.add_typer(operations.app, name="operations")
 
 

@@ -44,13 +44,14 @@ def login(
     run(work())
 
 
-def logout(address: AddressOption = DEFAULT_ADDRESS) -> None:
+def logout(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
     """Sign out: the session ends here and on the server."""
 
     async def work() -> None:
         async with client(address) as semantik:
+            was_signed_in = semantik.session.tokens is not None
             await semantik.accounts.logout()
-            out.print("Signed out.")
+            print_json({"signedOut": was_signed_in}) if as_json else out.print("Signed out.")
 
     run(work())
 

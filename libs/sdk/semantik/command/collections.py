@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
 from semantik.collection.v1.collection_pb2 import Collection
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run, table
 from semantik.command.watching import follow
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and change collections.")
@@ -27,10 +27,10 @@ def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
         if as_json:
             print_json(list(found))
             return
-        table = Table("NAME", "STATE", "DOCUMENTS", "CHUNKS", "MODEL", "ID", box=None, header_style="bold")
+        rows = table("NAME", "STATE", "DOCUMENTS", "CHUNKS", "MODEL", "ID")
         for each in found:
-            table.add_row(each.name, _state(each), str(each.document_count), str(each.chunk_count), each.model, each.id)
-        out.print(table if found else "No collections yet. Make one with `semantik index PATH --collection NAME`.")
+            rows.add_row(escape(each.name), _state(each), str(each.document_count), str(each.chunk_count), each.model, each.id)
+        out.print(rows if found else "No collections yet. Make one with `semantik index PATH --collection NAME`.")
 
     run(work())
 
@@ -52,7 +52,7 @@ def create(
             made = await semantik.collections.create(
                 name, description=description, is_public=public, chunk_size=chunk_size, chunk_overlap=chunk_overlap
             )
-            print_json(made) if as_json else out.print(f"Created [bold]{made.name}[/] ({made.id}).")
+            print_json(made) if as_json else out.print(f"Created [bold]{escape(made.name)}[/] ({made.id}).")
 
     run(work())
 
@@ -67,8 +67,8 @@ def show(name: Name, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
         if as_json:
             print_json(found)
             return
-        out.print(f"[bold]{found.name}[/] {found.id}")
-        out.print(f"{_state(found)} {found.state_reason}".strip() + (", public" if found.is_public else ""))
+        out.print(f"[bold]{escape(found.name)}[/] {found.id}")
+        out.print(f"{_state(found)} {escape(found.state_reason)}".strip() + (", public" if found.is_public else ""))
         out.print(f"{found.document_count} documents, {found.chunk_count} chunks, {found.size_bytes} bytes")
         out.print(f"{found.model}, chunks of {found.chunk_size} tokens, {found.chunk_overlap} shared")
 
@@ -90,7 +90,7 @@ def update(
         async with client(address) as semantik:
             found = await semantik.collections.named(name)
             changed = await semantik.collections.update(found.id, name=rename, description=description, is_public=public)
-            print_json(changed) if as_json else out.print(f"Changed [bold]{changed.name}[/].")
+            print_json(changed) if as_json else out.print(f"Changed [bold]{escape(changed.name)}[/].")
 
     run(work())
 

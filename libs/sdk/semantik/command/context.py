@@ -13,15 +13,19 @@ import typer
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from semantik.client import Client, SemantikError
 from semantik.command.credentials import Credentials
 
+_UNWRAPPED = 100_000
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 EXIT_CODES = {"UNAUTHENTICATED": 3, "NOT_FOUND": 4, "PERMISSION_DENIED": 5, "UNAVAILABLE": 6, "DEADLINE_EXCEEDED": 6}
 EXIT_HELP = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not found, 5 not permitted, 6 not reachable."
 
-out = Console(highlight=False)
+# What goes to a file or a program is not wrapped.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _UNWRAPPED)
 err = Console(stderr=True, highlight=False)
 
 AddressOption = Annotated[str, typer.Option("--address", envvar="SEMANTIK_ADDRESS", help="host:port of Semantik's gateway.")]
@@ -42,12 +46,12 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
         code = asyncio.run(work)
     except SemantikError as error:
         hint = " Sign in with `semantik login`." if error.code == "UNAUTHENTICATED" else ""
-        err.print(f"[red]error:[/] {error.message} [dim]({error.reason or error.code})[/]{hint}")
+        err.print(f"[red]error:[/] {escape(error.message)} [dim]({error.reason or error.code})[/]{hint}")
         if os.environ.get("SEMANTIK_VERBOSE") and error.correlation_id:
             err.print(f"correlation id: {error.correlation_id}", style="dim")
         raise typer.Exit(EXIT_CODES.get(error.code, 1)) from error
     except grpc.aio.AioRpcError as error:
-        err.print(f"[red]error:[/] {error.details()}")
+        err.print(f"[red]error:[/] {escape(error.details() or error.code().name)}")
         raise typer.Exit(EXIT_CODES.get(error.code().name, 1)) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -66,6 +70,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(each) for each in value]
     return value
+
+
+def table(*names: str) -> Table:
+    """Return an empty table with these columns; ids are never cut, or nobody could copy them."""
+    made = Table(box=None, header_style="bold")
+    for name in names:
+        made.add_column(name, overflow="fold", no_wrap=name == "ID")
+    return made
 
 
 def password(prompt: str = "Password", *, confirm: bool = False) -> str:

@@ -1,14 +1,14 @@
 """semantik documents ..."""
 
+import base64
 import sys
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from semantik.collection.v1.document_pb2 import Document
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run, table
 
 app = typer.Typer(no_args_is_help=True, help="List, read and delete documents.")
 Id = Annotated[str, typer.Argument(help="The document's id.")]
@@ -30,12 +30,12 @@ def list_documents(
         if as_json:
             print_json(list(found))
             return
-        table = Table("PATH", "STATE", "CHUNKS", "TYPE", "ID", box=None, header_style="bold")
+        rows = table("PATH", "STATE", "CHUNKS", "TYPE", "ID")
         for each in found:
             state = Document.State.Name(each.state).removeprefix("STATE_").lower()
             why = f" ({Document.Reason.Name(each.reason).removeprefix('REASON_').lower()})" if each.reason else ""
-            table.add_row(escape(each.path), state + why, str(each.chunk_count), each.mime_type, each.id)
-        out.print(table if found else "No documents.")
+            rows.add_row(escape(each.path), state + why, str(each.chunk_count), each.mime_type, each.id)
+        out.print(rows if found else "No documents.")
 
     run(work())
 
@@ -45,12 +45,18 @@ def content(
     document_id: Id,
     original: Annotated[bool, typer.Option("--original", help="The bytes that were uploaded.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print the text that was indexed, or the original."""
+    """Print the text that was indexed, or the original; with --json as one string, the original in base64."""
 
     async def work() -> None:
         async with client(address) as semantik:
-            async for part in semantik.documents.content(document_id, original=original):
+            parts = semantik.documents.content(document_id, original=original)
+            if as_json:
+                whole = b"".join([part async for part in parts])
+                print_json({"original": base64.b64encode(whole).decode()} if original else {"text": whole.decode()})
+                return
+            async for part in parts:
                 sys.stdout.buffer.write(part)
 
     run(work())

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from semantik.client import Client, SemantikError
 from semantik.collection.v1.collection_pb2 import Collection
@@ -35,6 +36,8 @@ def index(
             operation_id = await _start(semantik, into, path, include or [], exclude or [])
             if not operation_id:
                 err.print("Nothing to index.")
+                if as_json:
+                    print_json({"operationId": ""})
                 return 0
             if detach:
                 print_json({"operationId": operation_id}) if as_json else err.print(f"Started {operation_id}.")
@@ -51,7 +54,7 @@ async def _collection(semantik: Client, name: str) -> Collection:
         if error.code != "NOT_FOUND":
             raise
     made = await semantik.collections.create(name)
-    err.print(f"Created the collection [bold]{name}[/].")
+    err.print(f"Created the collection [bold]{escape(name)}[/].")
     return made
 
 
@@ -71,7 +74,7 @@ async def _start(semantik: Client, into: Collection, path: Path, include: list[s
 async def _upload(semantik: Client, into: Collection, path: Path) -> str:
     """Upload files side by side; returns the last operation, which finishes after the others."""
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file() and not _hidden(each.relative_to(path)))
-    err.print(f"The server may not read {path}: uploading {len(files)} files.")
+    err.print(f"The server may not read {escape(str(path))}: uploading {len(files)} files.")
     places = asyncio.Semaphore(_UPLOADS_AT_ONCE)
     operations: list[str] = []
 
@@ -81,7 +84,7 @@ async def _upload(semantik: Client, into: Collection, path: Path) -> str:
             try:
                 _, operation = await semantik.documents.upload(into.id, file, name)
             except SemantikError as error:
-                err.print(f"[red]{name}[/]: {error}")
+                err.print(f"[red]{escape(name)}[/]: {escape(str(error))}")
             else:
                 operations.append(operation.id)
 

@@ -3,10 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run
-from semantik.command.watching import follow
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run, table
+from semantik.command.watching import follow, summary
 from semantik.operation.v1.operation_pb2 import Operation
 
 app = typer.Typer(no_args_is_help=True, help="See and steer background work.")
@@ -33,23 +32,24 @@ def list_operations(
         if as_json:
             print_json(list(found))
             return
-        table = Table("STARTED", "KIND", "STATE", "DONE", "ID", box=None, header_style="bold")
+        rows = table("STARTED", "KIND", "STATE", "DONE", "ID")
         for each in found:
             kind, state = Operation.Kind.Name(each.kind)[5:].lower(), Operation.State.Name(each.state)[6:].lower()
             done = f"{each.progress.documents_done}/{each.progress.documents_total}"
-            table.add_row(each.create_time.ToJsonString()[:19].replace("T", " "), kind, state, done, each.id)
-        out.print(table if found else "No operations.")
+            rows.add_row(each.create_time.ToJsonString()[:19].replace("T", " "), kind, state, done, each.id)
+        out.print(rows if found else "No operations.")
 
     run(work())
 
 
 @app.command()
-def show(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS) -> None:
-    """Print one operation as JSON."""
+def show(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
+    """Show one operation."""
 
     async def work() -> None:
         async with client(address) as semantik:
-            print_json(await semantik.operations.get(operation_id))
+            found = await semantik.operations.get(operation_id)
+        print_json(found) if as_json else out.print(summary(found))
 
     run(work())
 

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.text import Text
 
 from semantik.client.search import MODES
 from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, out, print_json, run
-from semantik.search.v1.search_service_pb2 import Hit
+from semantik.search.v1.search_service_pb2 import Hit, SearchResponse
 
 _SHOWN = 400
 
@@ -33,6 +34,8 @@ def search(
                 chosen = [each async for each in semantik.collections.list()][:10]
             if not chosen:
                 err.print("There is nothing to search yet. Fill a collection with `semantik index PATH --collection NAME`.")
+                if as_json:
+                    print_json(SearchResponse())
                 return
             answer = await semantik.search(query, [each.id for each in chosen], mode=mode, limit=limit)
         if as_json:
@@ -44,22 +47,22 @@ def search(
             out.print(_marked(hit, None if full else _SHOWN), soft_wrap=False)
             out.print()
         milliseconds = answer.timings.total.ToMicroseconds() / 1000
-        err.print(f"{len(answer.hits)} hits in {milliseconds:.0f} ms", style="dim")
+        err.print(f"{len(answer.hits)} {'hit' if len(answer.hits) == 1 else 'hits'} in {milliseconds:.0f} ms", style="dim")
 
     run(work())
 
 
-def _marked(hit: Hit, most: int | None) -> str:
+def _marked(hit: Hit, most: int | None) -> Text:
     """Return a hit's text with the query's words marked, cut around the first of them."""
     start = 0
     if most is not None and hit.highlights and hit.highlights[0].start > most // 2:
         start = hit.highlights[0].start - most // 4
     end = len(hit.text) if most is None else min(len(hit.text), start + most)
-    parts, at = ["..." if start else ""], start
+    # Not markup: whatever a document holds is printed as it is.
+    shown = Text("..." if start else "")
+    before = len(shown)
+    shown.append(hit.text[start:end])
     for mark in hit.highlights:
-        if mark.start < at or mark.end > end:
-            continue
-        parts += [escape(hit.text[at : mark.start]), f"[bold yellow]{escape(hit.text[mark.start : mark.end])}[/]"]
-        at = mark.end
-    parts += [escape(hit.text[at:end]), "..." if end < len(hit.text) else ""]
-    return "".join(parts)
+        if start <= mark.start and mark.end <= end:
+            shown.stylize("bold yellow", before + mark.start - start, before + mark.end - start)
+    return shown.append("..." if end < len(hit.text) else "")

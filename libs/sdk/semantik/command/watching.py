@@ -2,7 +2,8 @@
 
 import sys
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from semantik.client import Client
 from semantik.command.context import err, out, print_json
@@ -40,7 +41,6 @@ async def _bar(semantik: Client, operation_id: str) -> Operation | None:
         BarColumn(bar_width=30),
         TextColumn("{task.completed:.0f}/{task.total:.0f} documents"),
         TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
     )
     with Progress(*columns, console=out, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task("queued", total=0, rate="")
@@ -91,4 +91,4 @@ def summary(operation: Operation) -> str:
     line = (
         f"[{color}]{state}[/]: {', '.join(parts) or 'nothing to do'}; {counted.chunks} chunks, {counted.tokens:,} tokens in {seconds:.1f} s"
     )
-    return f"{line}\n[red]{operation.error.message}[/]" if operation.HasField("error") else line
+    return f"{line}\n[red]{escape(operation.error.message)}[/]" if operation.HasField("error") else line

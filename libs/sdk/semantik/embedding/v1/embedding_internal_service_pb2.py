@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from semantik.embedding.v1 import model_pb2 as semantik_dot_embedding_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6semantik/embedding/v1/embedding_internal_service.proto\x12\x15semantik.embedding.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!semantik/embedding/v1/model.proto\"\xaf\x02\n\x11\x45mbedBatchRequest\x12$\n\x05texts\x18\x01 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\x08\x01\x10\x80\x04\"\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x17\n\x06\x64igest\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x43\n\tprecision\x18\x04 \x01(\x0e\x32&.semantik.embedding.v1.Model.PrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x04lane\x18\x05 \x01(\x0e\x32\x1b.semantik.embedding.v1.LaneB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\x04kind\x18\x06 \x01(\x0e\x32\x1f.semantik.embedding.v1.TextKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x10\n\x08truncate\x18\x07 \x01(\x08\"\xac\x01\n\x12\x45mbedBatchResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\x05\x12\x11\n\ttruncated\x18\x04 \x03(\x05\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12\x39\n\tprecision\x18\x06 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\".\n\x14\x44\x65scribeModelRequest\x12\x16\n\x05model\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"D\n\x15\x44\x65scribeModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.semantik.embedding.v1.Model\"0\n\x13GetTokenizerRequest\x12\x19\n\x06\x64igest\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"_\n\x14GetTokenizerResponse\x12\x16\n\x0etokenizer_json\x18\x01 \x01(\x0c\x12\x12\n\nmax_length\x18\x02 \x01(\x05\x12\x1b\n\x13special_token_count\x18\x03 \x01(\x05*A\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x14\n\x10LANE_INTERACTIVE\x10\x01\x12\r\n\tLANE_BULK\x10\x02\x32\xd2\x02\n\x18\x45mbeddingInternalService\x12\x61\n\nEmbedBatch\x12(.semantik.embedding.v1.EmbedBatchRequest\x1a).semantik.embedding.v1.EmbedBatchResponse\x12j\n\rDescribeModel\x12+.semantik.embedding.v1.DescribeModelRequest\x1a,.semantik.embedding.v1.DescribeModelResponse\x12g\n\x0cGetTokenizer\x12*.semantik.embedding.v1.GetTokenizerRequest\x1a+.semantik.embedding.v1.GetTokenizerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6semantik/embedding/v1/embedding_internal_service.proto\x12\x15semantik.embedding.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!semantik/embedding/v1/model.proto\"\xaf\x02\n\x11\x45mbedBatchRequest\x12$\n\x05texts\x18\x01 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\x08\x01\x10\x80\x04\"\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x17\n\x06\x64igest\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x43\n\tprecision\x18\x04 \x01(\x0e\x32&.semantik.embedding.v1.Model.PrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x04lane\x18\x05 \x01(\x0e\x32\x1b.semantik.embedding.v1.LaneB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\x04kind\x18\x06 \x01(\x0e\x32\x1f.semantik.embedding.v1.TextKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x10\n\x08truncate\x18\x07 \x01(\x08\"\xac\x01\n\x12\x45mbedBatchResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\x05\x12\x11\n\ttruncated\x18\x04 \x03(\x05\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12\x39\n\tprecision\x18\x06 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\".\n\x14\x44\x65scribeModelRequest\x12\x16\n\x05model\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"D\n\x15\x44\x65scribeModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.semantik.embedding.v1.Model\"0\n\x13GetTokenizerRequest\x12\x19\n\x06\x64igest\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"_\n\x14GetTokenizerResponse\x12\x16\n\x0etokenizer_json\x18\x01 \x01(\x0c\x12\x12\n\nmax_length\x18\x02 \x01(\x05\x12\x1b\n\x13special_token_count\x18\x03 \x01(\x05\"\xe7\x01\n\x12RerankBatchRequest\x12\x19\n\x05query\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\x12$\n\x05texts\x18\x02 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\x08\x01\x10\x80\x02\"\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12\x16\n\x05model\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x43\n\tprecision\x18\x04 \x01(\x0e\x32&.semantik.embedding.v1.Model.PrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x04lane\x18\x05 \x01(\x0e\x32\x1b.semantik.embedding.v1.LaneB\x08\xbaH\x05\x82\x01\x02\x10\x01\"D\n\x13RerankBatchResponse\x12\x0e\n\x06scores\x18\x01 \x03(\x01\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t*A\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x14\n\x10LANE_INTERACTIVE\x10\x01\x12\r\n\tLANE_BULK\x10\x02\x32\xb8\x03\n\x18\x45mbeddingInternalService\x12\x61\n\nEmbedBatch\x12(.semantik.embedding.v1.EmbedBatchRequest\x1a).semantik.embedding.v1.EmbedBatchResponse\x12\x64\n\x0bRerankBatch\x12).semantik.embedding.v1.RerankBatchRequest\x1a*.semantik.embedding.v1.RerankBatchResponse\x12j\n\rDescribeModel\x12+.semantik.embedding.v1.DescribeModelRequest\x1a,.semantik.embedding.v1.DescribeModelResponse\x12g\n\x0cGetTokenizer\x12*.semantik.embedding.v1.GetTokenizerRequest\x1a+.semantik.embedding.v1.GetTokenizerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,8 +49,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBEMODELREQUEST'].fields_by_name['model']._serialized_options = b'\272H\004r\002\030d'
   _globals['_GETTOKENIZERREQUEST'].fields_by_name['digest']._loaded_options = None
   _globals['_GETTOKENIZERREQUEST'].fields_by_name['digest']._serialized_options = b'\272H\006r\004\020\001\030@'
-  _globals['_LANE']._serialized_start=891
-  _globals['_LANE']._serialized_end=956
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['query']._loaded_options = None
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['query']._serialized_options = b'\272H\007r\005\020\001\030\200@'
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['texts']._loaded_options = None
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['texts']._serialized_options = b'\272H\022\222\001\017\010\001\020\200\002\"\010r\006\020\001\030\240\215\006'
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['model']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['precision']._loaded_options = None
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['precision']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['lane']._loaded_options = None
+  _globals['_RERANKBATCHREQUEST'].fields_by_name['lane']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LANE']._serialized_start=1195
+  _globals['_LANE']._serialized_end=1260
   _globals['_EMBEDBATCHREQUEST']._serialized_start=146
   _globals['_EMBEDBATCHREQUEST']._serialized_end=449
   _globals['_EMBEDBATCHRESPONSE']._serialized_start=452
@@ -63,6 +73,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTOKENIZERREQUEST']._serialized_end=792
   _globals['_GETTOKENIZERRESPONSE']._serialized_start=794
   _globals['_GETTOKENIZERRESPONSE']._serialized_end=889
-  _globals['_EMBEDDINGINTERNALSERVICE']._serialized_start=959
-  _globals['_EMBEDDINGINTERNALSERVICE']._serialized_end=1297
+  _globals['_RERANKBATCHREQUEST']._serialized_start=892
+  _globals['_RERANKBATCHREQUEST']._serialized_end=1123
+  _globals['_RERANKBATCHRESPONSE']._serialized_start=1125
+  _globals['_RERANKBATCHRESPONSE']._serialized_end=1193
+  _globals['_EMBEDDINGINTERNALSERVICE']._serialized_start=1263
+  _globals['_EMBEDDINGINTERNALSERVICE']._serialized_end=1703
 # @@protoc_insertion_point(module_scope)

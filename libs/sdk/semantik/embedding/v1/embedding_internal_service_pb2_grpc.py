@@ -40,6 +40,11 @@ class EmbeddingInternalServiceStub:
                 request_serializer=semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.EmbedBatchRequest.SerializeToString,
                 response_deserializer=semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.EmbedBatchResponse.FromString,
                 _registered_method=True)
+        self.RerankBatch = channel.unary_unary(
+                '/semantik.embedding.v1.EmbeddingInternalService/RerankBatch',
+                request_serializer=semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.RerankBatchRequest.SerializeToString,
+                response_deserializer=semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.RerankBatchResponse.FromString,
+                _registered_method=True)
         self.DescribeModel = channel.unary_unary(
                 '/semantik.embedding.v1.EmbeddingInternalService/DescribeModel',
                 request_serializer=semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.DescribeModelRequest.SerializeToString,
@@ -58,7 +63,16 @@ class EmbeddingInternalServiceServicer:
 
     def EmbedBatch(self, request, context):
         """Embeds texts in a lane of choice. Vectors come as raw bytes, which is many times cheaper than lists of floats.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
+        TOKEN_INVALID. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RerankBatch(self, request, context):
+        """Scores texts against a query in a lane of choice, texts that are too long cut.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, PRECISION_UNSUPPORTED, OVERLOADED,
         TOKEN_INVALID. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -67,7 +81,7 @@ class EmbeddingInternalServiceServicer:
 
     def DescribeModel(self, request, context):
         """Describes one installed model; the default one when none is named.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,7 +89,7 @@ class EmbeddingInternalServiceServicer:
 
     def GetTokenizer(self, request, context):
         """Returns the tokenizer of a model, for exact chunking elsewhere. The digest never changes its meaning: cache for ever.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,6 +102,11 @@ def add_EmbeddingInternalServiceServicer_to_server(servicer, server):
                     servicer.EmbedBatch,
                     request_deserializer=semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.EmbedBatchRequest.FromString,
                     response_serializer=semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.EmbedBatchResponse.SerializeToString,
+            ),
+            'RerankBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.RerankBatch,
+                    request_deserializer=semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.RerankBatchRequest.FromString,
+                    response_serializer=semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.RerankBatchResponse.SerializeToString,
             ),
             'DescribeModel': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeModel,
@@ -128,6 +147,33 @@ class EmbeddingInternalService:
             '/semantik.embedding.v1.EmbeddingInternalService/EmbedBatch',
             semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.EmbedBatchRequest.SerializeToString,
             semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.EmbedBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RerankBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.embedding.v1.EmbeddingInternalService/RerankBatch',
+            semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.RerankBatchRequest.SerializeToString,
+            semantik_dot_embedding_dot_v1_dot_embedding__internal__service__pb2.RerankBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

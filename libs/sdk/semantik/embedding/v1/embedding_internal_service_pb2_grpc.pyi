@@ -35,16 +35,21 @@ class EmbeddingInternalServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EmbeddingInternalServiceAsyncStub: ...
     EmbedBatch: _grpc.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.EmbedBatchRequest, _embedding_internal_service_pb2.EmbedBatchResponse]
     """Embeds texts in a lane of choice. Vectors come as raw bytes, which is many times cheaper than lists of floats.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
+    TOKEN_INVALID. Idempotent.
+    """
+    RerankBatch: _grpc.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.RerankBatchRequest, _embedding_internal_service_pb2.RerankBatchResponse]
+    """Scores texts against a query in a lane of choice, texts that are too long cut.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, PRECISION_UNSUPPORTED, OVERLOADED,
     TOKEN_INVALID. Idempotent.
     """
     DescribeModel: _grpc.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.DescribeModelRequest, _embedding_internal_service_pb2.DescribeModelResponse]
     """Describes one installed model; the default one when none is named.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, TOKEN_INVALID.
     """
     GetTokenizer: _grpc.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.GetTokenizerRequest, _embedding_internal_service_pb2.GetTokenizerResponse]
     """Returns the tokenizer of a model, for exact chunking elsewhere. The digest never changes its meaning: cache for ever.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, TOKEN_INVALID.
     """
 
 @_typing.type_check_only
@@ -54,16 +59,21 @@ class EmbeddingInternalServiceAsyncStub(EmbeddingInternalServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     EmbedBatch: _aio.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.EmbedBatchRequest, _embedding_internal_service_pb2.EmbedBatchResponse]  # type: ignore[assignment]
     """Embeds texts in a lane of choice. Vectors come as raw bytes, which is many times cheaper than lists of floats.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
+    TOKEN_INVALID. Idempotent.
+    """
+    RerankBatch: _aio.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.RerankBatchRequest, _embedding_internal_service_pb2.RerankBatchResponse]  # type: ignore[assignment]
+    """Scores texts against a query in a lane of choice, texts that are too long cut.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, PRECISION_UNSUPPORTED, OVERLOADED,
     TOKEN_INVALID. Idempotent.
     """
     DescribeModel: _aio.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.DescribeModelRequest, _embedding_internal_service_pb2.DescribeModelResponse]  # type: ignore[assignment]
     """Describes one installed model; the default one when none is named.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, TOKEN_INVALID.
     """
     GetTokenizer: _aio.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.GetTokenizerRequest, _embedding_internal_service_pb2.GetTokenizerResponse]  # type: ignore[assignment]
     """Returns the tokenizer of a model, for exact chunking elsewhere. The digest never changes its meaning: cache for ever.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, TOKEN_INVALID.
     """
 
 class EmbeddingInternalServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -76,7 +86,18 @@ class EmbeddingInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_internal_service_pb2.EmbedBatchResponse, _abc.Awaitable[_embedding_internal_service_pb2.EmbedBatchResponse]]:
         """Embeds texts in a lane of choice. Vectors come as raw bytes, which is many times cheaper than lists of floats.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
+        TOKEN_INVALID. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def RerankBatch(
+        self,
+        request: _embedding_internal_service_pb2.RerankBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_internal_service_pb2.RerankBatchResponse, _abc.Awaitable[_embedding_internal_service_pb2.RerankBatchResponse]]:
+        """Scores texts against a query in a lane of choice, texts that are too long cut.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, PRECISION_UNSUPPORTED, OVERLOADED,
         TOKEN_INVALID. Idempotent.
         """
 
@@ -87,7 +108,7 @@ class EmbeddingInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_internal_service_pb2.DescribeModelResponse, _abc.Awaitable[_embedding_internal_service_pb2.DescribeModelResponse]]:
         """Describes one installed model; the default one when none is named.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -97,7 +118,7 @@ class EmbeddingInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_internal_service_pb2.GetTokenizerResponse, _abc.Awaitable[_embedding_internal_service_pb2.GetTokenizerResponse]]:
         """Returns the tokenizer of a model, for exact chunking elsewhere. The digest never changes its meaning: cache for ever.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, TOKEN_INVALID.
         """
 
 def add_EmbeddingInternalServiceServicer_to_server(servicer: EmbeddingInternalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

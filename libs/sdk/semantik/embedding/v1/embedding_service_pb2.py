@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from semantik.embedding.v1 import model_pb2 as semantik_dot_embedding_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-semantik/embedding/v1/embedding_service.proto\x12\x15semantik.embedding.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!semantik/embedding/v1/model.proto\"\xec\x01\n\x0c\x45mbedRequest\x12$\n\x05texts\x18\x01 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\x08\x01\x10\x80\x04\"\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12&\n\x05model\x18\x02 \x01(\tB\x17\xbaH\x14r\x12\x18\x64\x32\x0e^[a-z0-9._-]*$\x12\x43\n\tprecision\x18\x03 \x01(\x0e\x32&.semantik.embedding.v1.Model.PrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\x04kind\x18\x04 \x01(\x0e\x32\x1f.semantik.embedding.v1.TextKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x10\n\x08truncate\x18\x05 \x01(\x08\"F\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x14\n\x0cis_truncated\x18\x03 \x01(\x08\"\x9f\x01\n\rEmbedResponse\x12\x34\n\nembeddings\x18\x01 \x03(\x0b\x32 .semantik.embedding.v1.Embedding\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x39\n\tprecision\x18\x04 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\"b\n\x12\x43ountTokensRequest\x12$\n\x05texts\x18\x01 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\x08\x01\x10\x80\x04\"\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12&\n\x05model\x18\x02 \x01(\tB\x17\xbaH\x14r\x12\x18\x64\x32\x0e^[a-z0-9._-]*$\"?\n\x13\x43ountTokensResponse\x12\x14\n\x0ctoken_counts\x18\x01 \x03(\x05\x12\x12\n\nmax_length\x18\x02 \x01(\x05\x32\x80\x02\n\x10\x45mbeddingService\x12h\n\x05\x45mbed\x12#.semantik.embedding.v1.EmbedRequest\x1a$.semantik.embedding.v1.EmbedResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/embed:\x01*\x12\x81\x01\n\x0b\x43ountTokens\x12).semantik.embedding.v1.CountTokensRequest\x1a*.semantik.embedding.v1.CountTokensResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/tokens:count:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-semantik/embedding/v1/embedding_service.proto\x12\x15semantik.embedding.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!semantik/embedding/v1/model.proto\"\xec\x01\n\x0c\x45mbedRequest\x12$\n\x05texts\x18\x01 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\x08\x01\x10\x80\x04\"\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12&\n\x05model\x18\x02 \x01(\tB\x17\xbaH\x14r\x12\x18\x64\x32\x0e^[a-z0-9._-]*$\x12\x43\n\tprecision\x18\x03 \x01(\x0e\x32&.semantik.embedding.v1.Model.PrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\x04kind\x18\x04 \x01(\x0e\x32\x1f.semantik.embedding.v1.TextKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x10\n\x08truncate\x18\x05 \x01(\x08\"F\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x14\n\x0cis_truncated\x18\x03 \x01(\x08\"\x9f\x01\n\rEmbedResponse\x12\x34\n\nembeddings\x18\x01 \x03(\x0b\x32 .semantik.embedding.v1.Embedding\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x39\n\tprecision\x18\x04 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\"b\n\x12\x43ountTokensRequest\x12$\n\x05texts\x18\x01 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\x08\x01\x10\x80\x04\"\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12&\n\x05model\x18\x02 \x01(\tB\x17\xbaH\x14r\x12\x18\x64\x32\x0e^[a-z0-9._-]*$\"?\n\x13\x43ountTokensResponse\x12\x14\n\x0ctoken_counts\x18\x01 \x03(\x05\x12\x12\n\nmax_length\x18\x02 \x01(\x05\"\xea\x01\n\rRerankRequest\x12\x19\n\x05query\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\x12$\n\x05texts\x18\x02 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\x08\x01\x10\x80\x02\"\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12&\n\x05model\x18\x03 \x01(\tB\x17\xbaH\x14r\x12\x18\x64\x32\x0e^[a-z0-9._-]*$\x12\x43\n\tprecision\x18\x04 \x01(\x0e\x32&.semantik.embedding.v1.Model.PrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x05limit\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x02(\x00\x12\x10\n\x08truncate\x18\x06 \x01(\x08\"B\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x14\n\x0cis_truncated\x18\x03 \x01(\x08\"\xa0\x01\n\x0eRerankResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.semantik.embedding.v1.RerankResult\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x39\n\tprecision\x18\x04 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision2\xee\x02\n\x10\x45mbeddingService\x12h\n\x05\x45mbed\x12#.semantik.embedding.v1.EmbedRequest\x1a$.semantik.embedding.v1.EmbedResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/embed:\x01*\x12\x81\x01\n\x0b\x43ountTokens\x12).semantik.embedding.v1.CountTokensRequest\x1a*.semantik.embedding.v1.CountTokensResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/tokens:count:\x01*\x12l\n\x06Rerank\x12$.semantik.embedding.v1.RerankRequest\x1a%.semantik.embedding.v1.RerankResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/rerank:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,10 +46,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COUNTTOKENSREQUEST'].fields_by_name['texts']._serialized_options = b'\272H\022\222\001\017\010\001\020\200\004\"\010r\006\020\001\030\240\215\006'
   _globals['_COUNTTOKENSREQUEST'].fields_by_name['model']._loaded_options = None
   _globals['_COUNTTOKENSREQUEST'].fields_by_name['model']._serialized_options = b'\272H\024r\022\030d2\016^[a-z0-9._-]*$'
+  _globals['_RERANKREQUEST'].fields_by_name['query']._loaded_options = None
+  _globals['_RERANKREQUEST'].fields_by_name['query']._serialized_options = b'\272H\007r\005\020\001\030\200@'
+  _globals['_RERANKREQUEST'].fields_by_name['texts']._loaded_options = None
+  _globals['_RERANKREQUEST'].fields_by_name['texts']._serialized_options = b'\272H\022\222\001\017\010\001\020\200\002\"\010r\006\020\001\030\240\215\006'
+  _globals['_RERANKREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_RERANKREQUEST'].fields_by_name['model']._serialized_options = b'\272H\024r\022\030d2\016^[a-z0-9._-]*$'
+  _globals['_RERANKREQUEST'].fields_by_name['precision']._loaded_options = None
+  _globals['_RERANKREQUEST'].fields_by_name['precision']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_RERANKREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_RERANKREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\200\002(\000'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._loaded_options = None
   _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._serialized_options = b'\202\323\344\223\002\016\"\t/v1/embed:\001*'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['CountTokens']._loaded_options = None
   _globals['_EMBEDDINGSERVICE'].methods_by_name['CountTokens']._serialized_options = b'\202\323\344\223\002\025\"\020/v1/tokens:count:\001*'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['Rerank']._loaded_options = None
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['Rerank']._serialized_options = b'\202\323\344\223\002\017\"\n/v1/rerank:\001*'
   _globals['_EMBEDREQUEST']._serialized_start=167
   _globals['_EMBEDREQUEST']._serialized_end=403
   _globals['_EMBEDDING']._serialized_start=405
@@ -60,6 +72,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COUNTTOKENSREQUEST']._serialized_end=737
   _globals['_COUNTTOKENSRESPONSE']._serialized_start=739
   _globals['_COUNTTOKENSRESPONSE']._serialized_end=802
-  _globals['_EMBEDDINGSERVICE']._serialized_start=805
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1061
+  _globals['_RERANKREQUEST']._serialized_start=805
+  _globals['_RERANKREQUEST']._serialized_end=1039
+  _globals['_RERANKRESULT']._serialized_start=1041
+  _globals['_RERANKRESULT']._serialized_end=1107
+  _globals['_RERANKRESPONSE']._serialized_start=1110
+  _globals['_RERANKRESPONSE']._serialized_end=1270
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1273
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1639
 # @@protoc_insertion_point(module_scope)

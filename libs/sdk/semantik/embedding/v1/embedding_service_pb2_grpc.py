@@ -45,6 +45,11 @@ class EmbeddingServiceStub:
                 request_serializer=semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensRequest.SerializeToString,
                 response_deserializer=semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensResponse.FromString,
                 _registered_method=True)
+        self.Rerank = channel.unary_unary(
+                '/semantik.embedding.v1.EmbeddingService/Rerank',
+                request_serializer=semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.RerankRequest.SerializeToString,
+                response_deserializer=semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.RerankResponse.FromString,
+                _registered_method=True)
 
 
 class EmbeddingServiceServicer:
@@ -53,7 +58,8 @@ class EmbeddingServiceServicer:
 
     def Embed(self, request, context):
         """Embeds texts, in the lane that gives way to searches.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
+        TEXT_TOO_LONG, OVERLOADED,
         CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -62,8 +68,18 @@ class EmbeddingServiceServicer:
 
     def CountTokens(self, request, context):
         """Counts the tokens of texts exactly as the model does, special tokens included.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
         Role: signed in, not GUEST. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rerank(self, request, context):
+        """Scores texts against a query with a cross-encoder, which is slower and finer than comparing vectors.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING,
+        PRECISION_UNSUPPORTED, TEXT_TOO_LONG,
+        OVERLOADED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,6 +97,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.CountTokens,
                     request_deserializer=semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensRequest.FromString,
                     response_serializer=semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensResponse.SerializeToString,
+            ),
+            'Rerank': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rerank,
+                    request_deserializer=semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.RerankRequest.FromString,
+                    response_serializer=semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.RerankResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,6 +159,33 @@ class EmbeddingService:
             '/semantik.embedding.v1.EmbeddingService/CountTokens',
             semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensRequest.SerializeToString,
             semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rerank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.embedding.v1.EmbeddingService/Rerank',
+            semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.RerankRequest.SerializeToString,
+            semantik_dot_embedding_dot_v1_dot_embedding__service__pb2.RerankResponse.FromString,
             options,
             channel_credentials,
             insecure,

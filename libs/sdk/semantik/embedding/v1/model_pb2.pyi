@@ -5,7 +5,9 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -45,9 +47,32 @@ Global___TextKind: _TypeAlias = TextKind  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
-    """Model is an embedding model that is installed here."""
+    """Model is a model that is installed here."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Model._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Model._Kind.ValueType  # 0
+        """Never sent."""
+        KIND_EMBEDDING: Model._Kind.ValueType  # 1
+        """Turns a text into a vector."""
+        KIND_RERANKER: Model._Kind.ValueType  # 2
+        """Scores a text against a query (a cross-encoder)."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """Kind says what a model is for."""
+
+    KIND_UNSPECIFIED: Model.Kind.ValueType  # 0
+    """Never sent."""
+    KIND_EMBEDDING: Model.Kind.ValueType  # 1
+    """Turns a text into a vector."""
+    KIND_RERANKER: Model.Kind.ValueType  # 2
+    """Scores a text against a query (a cross-encoder)."""
 
     class _Precision:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -130,6 +155,56 @@ class Model(_message.Message):
     STATE_FAILED: Model.State.ValueType  # 3
     """It cannot be used."""
 
+    @_typing.final
+    class Session(_message.Message):
+        """Session is a model in memory, in one precision."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PRECISION_FIELD_NUMBER: _builtins.int
+        PROVIDER_FIELD_NUMBER: _builtins.int
+        MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+        LOAD_DURATION_FIELD_NUMBER: _builtins.int
+        LOAD_TIME_FIELD_NUMBER: _builtins.int
+        LAST_USE_TIME_FIELD_NUMBER: _builtins.int
+        TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+        precision: Global___Model.Precision.ValueType
+        """Names the precision."""
+        provider: _builtins.str
+        """Names what computes, as ONNX Runtime does: `CPUExecutionProvider` or `CUDAExecutionProvider`."""
+        memory_bytes: _builtins.int
+        """Tells how much memory it takes, measured when it was loaded."""
+        token_count: _builtins.int
+        """Tells how many tokens it has computed, padding left out."""
+        @_builtins.property
+        def load_duration(self) -> _duration_pb2.Duration:
+            """Tells how long loading took, the building of its graph included where that was needed."""
+
+        @_builtins.property
+        def load_time(self) -> _timestamp_pb2.Timestamp:
+            """Tells when it was loaded."""
+
+        @_builtins.property
+        def last_use_time(self) -> _timestamp_pb2.Timestamp:
+            """Tells when it last computed something; the one longest ago is the first to be unloaded."""
+
+        def __init__(
+            self,
+            *,
+            precision: Global___Model.Precision.ValueType = ...,
+            provider: _builtins.str = ...,
+            memory_bytes: _builtins.int = ...,
+            load_duration: _duration_pb2.Duration | None = ...,
+            load_time: _timestamp_pb2.Timestamp | None = ...,
+            last_use_time: _timestamp_pb2.Timestamp | None = ...,
+            token_count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["last_use_time", b"last_use_time", "load_duration", b"load_duration", "load_time", b"load_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["last_use_time", b"last_use_time", "load_duration", b"load_duration", "load_time", b"load_time", "memory_bytes", b"memory_bytes", "precision", b"precision", "provider", b"provider", "token_count", b"token_count"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     DIMENSION_FIELD_NUMBER: _builtins.int
@@ -144,6 +219,9 @@ class Model(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     IS_DEFAULT_FIELD_NUMBER: _builtins.int
     LICENSE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifies the model, a slug such as `all-minilm-l6-v2`."""
     digest: _builtins.str
@@ -170,9 +248,17 @@ class Model(_message.Message):
     """Tells whether it is the one used when none is named."""
     license: _builtins.str
     """Names the licence of the weights as an SPDX expression, where known."""
+    kind: Global___Model.Kind.ValueType
+    """Says what the model is for."""
+    source: _builtins.str
+    """Tells where it was downloaded from, as `owner/name@revision`; empty for one that was put here by hand."""
     @_builtins.property
     def precisions(self) -> _containers.RepeatedScalarFieldContainer[Global___Model.Precision.ValueType]:
         """Lists the precisions that work here."""
+
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model.Session]:
+        """Lists what of it is in memory, on the replica that answers."""
 
     def __init__(
         self,
@@ -191,10 +277,13 @@ class Model(_message.Message):
         size_bytes: _builtins.int = ...,
         is_default: _builtins.bool = ...,
         license: _builtins.str = ...,
+        kind: Global___Model.Kind.ValueType = ...,
+        source: _builtins.str = ...,
+        sessions: _abc.Iterable[Global___Model.Session] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_precision", b"default_precision", "digest", b"digest", "dimension", b"dimension", "id", b"id", "is_default", b"is_default", "license", b"license", "max_length", b"max_length", "passage_prefix", b"passage_prefix", "pooling", b"pooling", "precisions", b"precisions", "query_prefix", b"query_prefix", "size_bytes", b"size_bytes", "state", b"state", "state_reason", b"state_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_precision", b"default_precision", "digest", b"digest", "dimension", b"dimension", "id", b"id", "is_default", b"is_default", "kind", b"kind", "license", b"license", "max_length", b"max_length", "passage_prefix", b"passage_prefix", "pooling", b"pooling", "precisions", b"precisions", "query_prefix", b"query_prefix", "sessions", b"sessions", "size_bytes", b"size_bytes", "source", b"source", "state", b"state", "state_reason", b"state_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from semantik.embedding.v1 import model_pb2 as semantik_dot_embedding_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)semantik/embedding/v1/model_service.proto\x12\x15semantik.embedding.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!semantik/embedding/v1/model.proto\"\x13\n\x11ListModelsRequest\"B\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.semantik.embedding.v1.Model\">\n\x0fGetModelRequest\x12+\n\x08model_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x64\x32\x0e^[a-z0-9._-]*$\"?\n\x10GetModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.semantik.embedding.v1.Model2\x81\x02\n\x0cModelService\x12u\n\nListModels\x12(.semantik.embedding.v1.ListModelsRequest\x1a).semantik.embedding.v1.ListModelsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12z\n\x08GetModel\x12&.semantik.embedding.v1.GetModelRequest\x1a\'.semantik.embedding.v1.GetModelResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/models/{model_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)semantik/embedding/v1/model_service.proto\x12\x15semantik.embedding.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/rpc/status.proto\x1a!semantik/embedding/v1/model.proto\"\x13\n\x11ListModelsRequest\"u\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.semantik.embedding.v1.Model\x12\x14\n\x0cmemory_bytes\x18\x02 \x01(\x03\x12\x1b\n\x13memory_budget_bytes\x18\x03 \x01(\x03\">\n\x0fGetModelRequest\x12+\n\x08model_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x64\x32\x0e^[a-z0-9._-]*$\"?\n\x10GetModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.semantik.embedding.v1.Model\"\x84\x01\n\x10LoadModelRequest\x12+\n\x08model_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x64\x32\x0e^[a-z0-9._-]*$\x12\x43\n\tprecision\x18\x02 \x01(\x0e\x32&.semantik.embedding.v1.Model.PrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\"@\n\x11LoadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.semantik.embedding.v1.Model\"A\n\x12UnloadModelRequest\x12+\n\x08model_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x64\x32\x0e^[a-z0-9._-]*$\"B\n\x13UnloadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.semantik.embedding.v1.Model\"\xfd\x01\n\x14\x44ownloadModelRequest\x12W\n\nrepository\x18\x01 \x01(\tBC\xbaH@r>\x10\x01\x18\xc8\x01\x32\x37^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$\x12,\n\x08revision\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18\x64\x32\x11^[A-Za-z0-9._-]*$\x12\x34\n\x08model_id\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x18\x64\x32\x19^([a-z0-9][a-z0-9._-]*)?$\x12(\n\x06\x64igest\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^([0-9a-f]{64})?$\"\x88\x02\n\x08\x44ownload\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.semantik.embedding.v1.Download.State\x12\x12\n\ndone_bytes\x18\x03 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x03\x12!\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x12.google.rpc.Status\x12\x0e\n\x06\x63ommit\x18\x06 \x01(\t\"X\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_RUNNING\x10\x01\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\"w\n\x15\x44ownloadModelResponse\x12\x31\n\x08\x64ownload\x18\x01 \x01(\x0b\x32\x1f.semantik.embedding.v1.Download\x12+\n\x05model\x18\x02 \x01(\x0b\x32\x1c.semantik.embedding.v1.Model2\xa8\x05\n\x0cModelService\x12u\n\nListModels\x12(.semantik.embedding.v1.ListModelsRequest\x1a).semantik.embedding.v1.ListModelsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12z\n\x08GetModel\x12&.semantik.embedding.v1.GetModelRequest\x1a\'.semantik.embedding.v1.GetModelResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/models/{model_id}\x12\x85\x01\n\tLoadModel\x12\'.semantik.embedding.v1.LoadModelRequest\x1a(.semantik.embedding.v1.LoadModelResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/models/{model_id}:load:\x01*\x12\x8d\x01\n\x0bUnloadModel\x12).semantik.embedding.v1.UnloadModelRequest\x1a*.semantik.embedding.v1.UnloadModelResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/models/{model_id}:unload:\x01*\x12\x8c\x01\n\rDownloadModel\x12+.semantik.embedding.v1.DownloadModelRequest\x1a,.semantik.embedding.v1.DownloadModelResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/models:download:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,18 +37,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['model_id']._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['model_id']._serialized_options = b'\272H\026r\024\020\001\030d2\016^[a-z0-9._-]*$'
+  _globals['_LOADMODELREQUEST'].fields_by_name['model_id']._loaded_options = None
+  _globals['_LOADMODELREQUEST'].fields_by_name['model_id']._serialized_options = b'\272H\026r\024\020\001\030d2\016^[a-z0-9._-]*$'
+  _globals['_LOADMODELREQUEST'].fields_by_name['precision']._loaded_options = None
+  _globals['_LOADMODELREQUEST'].fields_by_name['precision']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_UNLOADMODELREQUEST'].fields_by_name['model_id']._loaded_options = None
+  _globals['_UNLOADMODELREQUEST'].fields_by_name['model_id']._serialized_options = b'\272H\026r\024\020\001\030d2\016^[a-z0-9._-]*$'
+  _globals['_DOWNLOADMODELREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_DOWNLOADMODELREQUEST'].fields_by_name['repository']._serialized_options = b'\272H@r>\020\001\030\310\00127^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$'
+  _globals['_DOWNLOADMODELREQUEST'].fields_by_name['revision']._loaded_options = None
+  _globals['_DOWNLOADMODELREQUEST'].fields_by_name['revision']._serialized_options = b'\272H\027r\025\030d2\021^[A-Za-z0-9._-]*$'
+  _globals['_DOWNLOADMODELREQUEST'].fields_by_name['model_id']._loaded_options = None
+  _globals['_DOWNLOADMODELREQUEST'].fields_by_name['model_id']._serialized_options = b'\272H\037r\035\030d2\031^([a-z0-9][a-z0-9._-]*)?$'
+  _globals['_DOWNLOADMODELREQUEST'].fields_by_name['digest']._loaded_options = None
+  _globals['_DOWNLOADMODELREQUEST'].fields_by_name['digest']._serialized_options = b'\272H\025r\0232\021^([0-9a-f]{64})?$'
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/models'
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\202\323\344\223\002\027\022\025/v1/models/{model_id}'
-  _globals['_LISTMODELSREQUEST']._serialized_start=162
-  _globals['_LISTMODELSREQUEST']._serialized_end=181
-  _globals['_LISTMODELSRESPONSE']._serialized_start=183
-  _globals['_LISTMODELSRESPONSE']._serialized_end=249
-  _globals['_GETMODELREQUEST']._serialized_start=251
-  _globals['_GETMODELREQUEST']._serialized_end=313
-  _globals['_GETMODELRESPONSE']._serialized_start=315
-  _globals['_GETMODELRESPONSE']._serialized_end=378
-  _globals['_MODELSERVICE']._serialized_start=381
-  _globals['_MODELSERVICE']._serialized_end=638
+  _globals['_MODELSERVICE'].methods_by_name['LoadModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['LoadModel']._serialized_options = b'\202\323\344\223\002\037\"\032/v1/models/{model_id}:load:\001*'
+  _globals['_MODELSERVICE'].methods_by_name['UnloadModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['UnloadModel']._serialized_options = b'\202\323\344\223\002!\"\034/v1/models/{model_id}:unload:\001*'
+  _globals['_MODELSERVICE'].methods_by_name['DownloadModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['DownloadModel']._serialized_options = b'\202\323\344\223\002\030\"\023/v1/models:download:\001*'
+  _globals['_LISTMODELSREQUEST']._serialized_start=187
+  _globals['_LISTMODELSREQUEST']._serialized_end=206
+  _globals['_LISTMODELSRESPONSE']._serialized_start=208
+  _globals['_LISTMODELSRESPONSE']._serialized_end=325
+  _globals['_GETMODELREQUEST']._serialized_start=327
+  _globals['_GETMODELREQUEST']._serialized_end=389
+  _globals['_GETMODELRESPONSE']._serialized_start=391
+  _globals['_GETMODELRESPONSE']._serialized_end=454
+  _globals['_LOADMODELREQUEST']._serialized_start=457
+  _globals['_LOADMODELREQUEST']._serialized_end=589
+  _globals['_LOADMODELRESPONSE']._serialized_start=591
+  _globals['_LOADMODELRESPONSE']._serialized_end=655
+  _globals['_UNLOADMODELREQUEST']._serialized_start=657
+  _globals['_UNLOADMODELREQUEST']._serialized_end=722
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=724
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=790
+  _globals['_DOWNLOADMODELREQUEST']._serialized_start=793
+  _globals['_DOWNLOADMODELREQUEST']._serialized_end=1046
+  _globals['_DOWNLOAD']._serialized_start=1049
+  _globals['_DOWNLOAD']._serialized_end=1313
+  _globals['_DOWNLOAD_STATE']._serialized_start=1225
+  _globals['_DOWNLOAD_STATE']._serialized_end=1313
+  _globals['_DOWNLOADMODELRESPONSE']._serialized_start=1315
+  _globals['_DOWNLOADMODELRESPONSE']._serialized_end=1434
+  _globals['_MODELSERVICE']._serialized_start=1437
+  _globals['_MODELSERVICE']._serialized_end=2117
 # @@protoc_insertion_point(module_scope)

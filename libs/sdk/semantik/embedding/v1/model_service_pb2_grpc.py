@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelServiceStub:
-    """ModelService shows which models are installed.
+    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all.
     """
 
     def __init__(self, channel):
@@ -45,10 +45,25 @@ class ModelServiceStub:
                 request_serializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.GetModelResponse.FromString,
                 _registered_method=True)
+        self.LoadModel = channel.unary_unary(
+                '/semantik.embedding.v1.ModelService/LoadModel',
+                request_serializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.LoadModelRequest.SerializeToString,
+                response_deserializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.LoadModelResponse.FromString,
+                _registered_method=True)
+        self.UnloadModel = channel.unary_unary(
+                '/semantik.embedding.v1.ModelService/UnloadModel',
+                request_serializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.UnloadModelRequest.SerializeToString,
+                response_deserializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.UnloadModelResponse.FromString,
+                _registered_method=True)
+        self.DownloadModel = channel.unary_stream(
+                '/semantik.embedding.v1.ModelService/DownloadModel',
+                request_serializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.DownloadModelRequest.SerializeToString,
+                response_deserializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.DownloadModelResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer:
-    """ModelService shows which models are installed.
+    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all.
     """
 
     def ListModels(self, request, context):
@@ -68,6 +83,38 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LoadModel(self, request, context):
+        """Loads a model into memory, so that its first use need not wait; builds its graph where that is still to do.
+        What was used longest ago is unloaded when the memory budget does not suffice. A loaded one stays as it is.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
+        CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadModel(self, request, context):
+        """Unloads a model from memory, in all its precisions, once what it computes has ended. The next use loads it again.
+        The default model stays, because the service is not ready without it.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        Role: ADMIN. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadModel(self, request, context):
+        """Downloads a model from the Hugging Face hub and tells how far it is, the state first and then after each change.
+        It goes on when the stream is gone; the same request joins it. The stream ends OK once the state is terminal: a
+        download that failed says so in `download.error`, never in the stream's status. A model that is installed
+        from the same place answers SUCCEEDED at once.
+        Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        In `download.error`: DOWNLOAD_FAILED, MODEL_UNSUPPORTED, MODEL_MISMATCH. Role: ADMIN. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -81,6 +128,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     request_deserializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.GetModelRequest.FromString,
                     response_serializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.GetModelResponse.SerializeToString,
             ),
+            'LoadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadModel,
+                    request_deserializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.LoadModelRequest.FromString,
+                    response_serializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.LoadModelResponse.SerializeToString,
+            ),
+            'UnloadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadModel,
+                    request_deserializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.UnloadModelRequest.FromString,
+                    response_serializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.UnloadModelResponse.SerializeToString,
+            ),
+            'DownloadModel': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadModel,
+                    request_deserializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.DownloadModelRequest.FromString,
+                    response_serializer=semantik_dot_embedding_dot_v1_dot_model__service__pb2.DownloadModelResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'semantik.embedding.v1.ModelService', rpc_method_handlers)
@@ -90,7 +152,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService:
-    """ModelService shows which models are installed.
+    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all.
     """
 
     @staticmethod
@@ -137,6 +199,87 @@ class ModelService:
             '/semantik.embedding.v1.ModelService/GetModel',
             semantik_dot_embedding_dot_v1_dot_model__service__pb2.GetModelRequest.SerializeToString,
             semantik_dot_embedding_dot_v1_dot_model__service__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.embedding.v1.ModelService/LoadModel',
+            semantik_dot_embedding_dot_v1_dot_model__service__pb2.LoadModelRequest.SerializeToString,
+            semantik_dot_embedding_dot_v1_dot_model__service__pb2.LoadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.embedding.v1.ModelService/UnloadModel',
+            semantik_dot_embedding_dot_v1_dot_model__service__pb2.UnloadModelRequest.SerializeToString,
+            semantik_dot_embedding_dot_v1_dot_model__service__pb2.UnloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/semantik.embedding.v1.ModelService/DownloadModel',
+            semantik_dot_embedding_dot_v1_dot_model__service__pb2.DownloadModelRequest.SerializeToString,
+            semantik_dot_embedding_dot_v1_dot_model__service__pb2.DownloadModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModelServiceStub:
-    """ModelService shows which models are installed."""
+    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,10 +42,30 @@ class ModelServiceStub:
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
     Role: signed in, not GUEST.
     """
+    LoadModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.LoadModelRequest, _model_service_pb2.LoadModelResponse]
+    """Loads a model into memory, so that its first use need not wait; builds its graph where that is still to do.
+    What was used longest ago is unloaded when the memory budget does not suffice. A loaded one stays as it is.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
+    CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN. Idempotent.
+    """
+    UnloadModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.UnloadModelRequest, _model_service_pb2.UnloadModelResponse]
+    """Unloads a model from memory, in all its precisions, once what it computes has ended. The next use loads it again.
+    The default model stays, because the service is not ready without it.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    Role: ADMIN. Idempotent.
+    """
+    DownloadModel: _grpc.UnaryStreamMultiCallable[_model_service_pb2.DownloadModelRequest, _model_service_pb2.DownloadModelResponse]
+    """Downloads a model from the Hugging Face hub and tells how far it is, the state first and then after each change.
+    It goes on when the stream is gone; the same request joins it. The stream ends OK once the state is terminal: a
+    download that failed says so in `download.error`, never in the stream's status. A model that is installed
+    from the same place answers SUCCEEDED at once.
+    Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    In `download.error`: DOWNLOAD_FAILED, MODEL_UNSUPPORTED, MODEL_MISMATCH. Role: ADMIN. Idempotent.
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
-    """ModelService shows which models are installed."""
+    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -57,9 +77,29 @@ class ModelServiceAsyncStub(ModelServiceStub):
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
     Role: signed in, not GUEST.
     """
+    LoadModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.LoadModelRequest, _model_service_pb2.LoadModelResponse]  # type: ignore[assignment]
+    """Loads a model into memory, so that its first use need not wait; builds its graph where that is still to do.
+    What was used longest ago is unloaded when the memory budget does not suffice. A loaded one stays as it is.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
+    CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN. Idempotent.
+    """
+    UnloadModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.UnloadModelRequest, _model_service_pb2.UnloadModelResponse]  # type: ignore[assignment]
+    """Unloads a model from memory, in all its precisions, once what it computes has ended. The next use loads it again.
+    The default model stays, because the service is not ready without it.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    Role: ADMIN. Idempotent.
+    """
+    DownloadModel: _aio.UnaryStreamMultiCallable[_model_service_pb2.DownloadModelRequest, _model_service_pb2.DownloadModelResponse]  # type: ignore[assignment]
+    """Downloads a model from the Hugging Face hub and tells how far it is, the state first and then after each change.
+    It goes on when the stream is gone; the same request joins it. The stream ends OK once the state is terminal: a
+    download that failed says so in `download.error`, never in the stream's status. A model that is installed
+    from the same place answers SUCCEEDED at once.
+    Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    In `download.error`: DOWNLOAD_FAILED, MODEL_UNSUPPORTED, MODEL_MISMATCH. Role: ADMIN. Idempotent.
+    """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ModelService shows which models are installed."""
+    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all."""
 
     @_abc_1.abstractmethod
     def ListModels(
@@ -80,6 +120,44 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns one installed model.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
         Role: signed in, not GUEST.
+        """
+
+    @_abc_1.abstractmethod
+    def LoadModel(
+        self,
+        request: _model_service_pb2.LoadModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.LoadModelResponse, _abc.Awaitable[_model_service_pb2.LoadModelResponse]]:
+        """Loads a model into memory, so that its first use need not wait; builds its graph where that is still to do.
+        What was used longest ago is unloaded when the memory budget does not suffice. A loaded one stays as it is.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
+        CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def UnloadModel(
+        self,
+        request: _model_service_pb2.UnloadModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.UnloadModelResponse, _abc.Awaitable[_model_service_pb2.UnloadModelResponse]]:
+        """Unloads a model from memory, in all its precisions, once what it computes has ended. The next use loads it again.
+        The default model stays, because the service is not ready without it.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        Role: ADMIN. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def DownloadModel(
+        self,
+        request: _model_service_pb2.DownloadModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_model_service_pb2.DownloadModelResponse], _abc.AsyncIterator[_model_service_pb2.DownloadModelResponse]]:
+        """Downloads a model from the Hugging Face hub and tells how far it is, the state first and then after each change.
+        It goes on when the stream is gone; the same request joins it. The stream ends OK once the state is terminal: a
+        download that failed says so in `download.error`, never in the stream's status. A model that is installed
+        from the same place answers SUCCEEDED at once.
+        Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        In `download.error`: DOWNLOAD_FAILED, MODEL_UNSUPPORTED, MODEL_MISMATCH. Role: ADMIN. Idempotent.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

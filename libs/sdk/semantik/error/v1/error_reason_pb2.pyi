@@ -188,6 +188,46 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The source cannot be read any more, for example because its directory is gone (in Operation.error).
     {"reason":"SOURCE_UNREADABLE","domain":"semantik"}
     """
+    ERROR_REASON_ROUTE_NOT_FOUND: _ErrorReason.ValueType  # 42
+    """No RPC has this HTTP method and path (NOT_FOUND; UNIMPLEMENTED for TRACE and CONNECT).
+    {"reason":"ROUTE_NOT_FOUND","domain":"semantik"}
+    """
+    ERROR_REASON_MODEL_KIND_WRONG: _ErrorReason.ValueType  # 50
+    """The model is for something else: an embedding model cannot rerank, a cross-encoder cannot embed (FAILED_PRECONDITION).
+    {"reason":"MODEL_KIND_WRONG","domain":"semantik","metadata":{"model":"..."}}
+    """
+    ERROR_REASON_RERANKER_MISSING: _ErrorReason.ValueType  # 51
+    """No cross-encoder is installed (FAILED_PRECONDITION).
+    {"reason":"RERANKER_MISSING","domain":"semantik"}
+    """
+    ERROR_REASON_MODEL_DAMAGED: _ErrorReason.ValueType  # 52
+    """The model's files are truncated, altered, or none that can be computed here (UNAVAILABLE).
+    {"reason":"MODEL_DAMAGED","domain":"semantik","metadata":{"model":"..."}}
+    """
+    ERROR_REASON_MODEL_TOO_LARGE: _ErrorReason.ValueType  # 53
+    """The model does not fit into the memory budget (FAILED_PRECONDITION).
+    {"reason":"MODEL_TOO_LARGE","domain":"semantik","metadata":{"model":"...","budget_bytes":"1073741824"}}
+    """
+    ERROR_REASON_MODEL_REQUIRED: _ErrorReason.ValueType  # 54
+    """The default model cannot be unloaded (FAILED_PRECONDITION).
+    {"reason":"MODEL_REQUIRED","domain":"semantik","metadata":{"model":"..."}}
+    """
+    ERROR_REASON_MODEL_EXISTS: _ErrorReason.ValueType  # 55
+    """Another model has this id (ALREADY_EXISTS).
+    {"reason":"MODEL_EXISTS","domain":"semantik","metadata":{"model":"...","source":"owner/name@commit"}}
+    """
+    ERROR_REASON_DOWNLOADS_DISABLED: _ErrorReason.ValueType  # 56
+    """This installation downloads nothing: HF_HUB_OFFLINE is set (FAILED_PRECONDITION).
+    {"reason":"DOWNLOADS_DISABLED","domain":"semantik"}
+    """
+    ERROR_REASON_DOWNLOAD_FAILED: _ErrorReason.ValueType  # 57
+    """The hub cannot be reached, does not have the model, or sent something else than it announced (in Download.error).
+    {"reason":"DOWNLOAD_FAILED","domain":"semantik","metadata":{"repository":"..."}}
+    """
+    ERROR_REASON_MODEL_UNSUPPORTED: _ErrorReason.ValueType  # 58
+    """The architecture of the model is none that is computed here (in Download.error).
+    {"reason":"MODEL_UNSUPPORTED","domain":"semantik","metadata":{"repository":"..."}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every reason a client may meet. It travels in `google.rpc.ErrorInfo.reason` without the
@@ -359,5 +399,45 @@ ERROR_REASON_ATTEMPTS_EXHAUSTED: ErrorReason.ValueType  # 40
 ERROR_REASON_SOURCE_UNREADABLE: ErrorReason.ValueType  # 41
 """The source cannot be read any more, for example because its directory is gone (in Operation.error).
 {"reason":"SOURCE_UNREADABLE","domain":"semantik"}
+"""
+ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 42
+"""No RPC has this HTTP method and path (NOT_FOUND; UNIMPLEMENTED for TRACE and CONNECT).
+{"reason":"ROUTE_NOT_FOUND","domain":"semantik"}
+"""
+ERROR_REASON_MODEL_KIND_WRONG: ErrorReason.ValueType  # 50
+"""The model is for something else: an embedding model cannot rerank, a cross-encoder cannot embed (FAILED_PRECONDITION).
+{"reason":"MODEL_KIND_WRONG","domain":"semantik","metadata":{"model":"..."}}
+"""
+ERROR_REASON_RERANKER_MISSING: ErrorReason.ValueType  # 51
+"""No cross-encoder is installed (FAILED_PRECONDITION).
+{"reason":"RERANKER_MISSING","domain":"semantik"}
+"""
+ERROR_REASON_MODEL_DAMAGED: ErrorReason.ValueType  # 52
+"""The model's files are truncated, altered, or none that can be computed here (UNAVAILABLE).
+{"reason":"MODEL_DAMAGED","domain":"semantik","metadata":{"model":"..."}}
+"""
+ERROR_REASON_MODEL_TOO_LARGE: ErrorReason.ValueType  # 53
+"""The model does not fit into the memory budget (FAILED_PRECONDITION).
+{"reason":"MODEL_TOO_LARGE","domain":"semantik","metadata":{"model":"...","budget_bytes":"1073741824"}}
+"""
+ERROR_REASON_MODEL_REQUIRED: ErrorReason.ValueType  # 54
+"""The default model cannot be unloaded (FAILED_PRECONDITION).
+{"reason":"MODEL_REQUIRED","domain":"semantik","metadata":{"model":"..."}}
+"""
+ERROR_REASON_MODEL_EXISTS: ErrorReason.ValueType  # 55
+"""Another model has this id (ALREADY_EXISTS).
+{"reason":"MODEL_EXISTS","domain":"semantik","metadata":{"model":"...","source":"owner/name@commit"}}
+"""
+ERROR_REASON_DOWNLOADS_DISABLED: ErrorReason.ValueType  # 56
+"""This installation downloads nothing: HF_HUB_OFFLINE is set (FAILED_PRECONDITION).
+{"reason":"DOWNLOADS_DISABLED","domain":"semantik"}
+"""
+ERROR_REASON_DOWNLOAD_FAILED: ErrorReason.ValueType  # 57
+"""The hub cannot be reached, does not have the model, or sent something else than it announced (in Download.error).
+{"reason":"DOWNLOAD_FAILED","domain":"semantik","metadata":{"repository":"..."}}
+"""
+ERROR_REASON_MODEL_UNSUPPORTED: ErrorReason.ValueType  # 58
+"""The architecture of the model is none that is computed here (in Download.error).
+{"reason":"MODEL_UNSUPPORTED","domain":"semantik","metadata":{"repository":"..."}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -284,12 +284,15 @@ class DeleteChunksRequest(_message.Message):
     FENCE_FIELD_NUMBER: _builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
     KEEP_FROM_VERSION_FIELD_NUMBER: _builtins.int
+    KEEP_BELOW_VERSION_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
     """Names the index."""
     fence: _builtins.int
     """Holds the claim's fence."""
     keep_from_version: _builtins.int
     """Keeps chunks of this content version and later ones; 0 deletes all."""
+    keep_below_version: _builtins.int
+    """Keeps chunks of earlier content versions than this one; 0 keeps none of them."""
     @_builtins.property
     def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Identifies 1-1,000 documents."""
@@ -301,10 +304,11 @@ class DeleteChunksRequest(_message.Message):
         fence: _builtins.int = ...,
         document_ids: _abc.Iterable[_builtins.str] | None = ...,
         keep_from_version: _builtins.int = ...,
+        keep_below_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_ids", b"document_ids", "fence", b"fence", "index_name", b"index_name", "keep_from_version", b"keep_from_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_ids", b"document_ids", "fence", b"fence", "index_name", b"index_name", "keep_below_version", b"keep_below_version", "keep_from_version", b"keep_from_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -35,9 +35,8 @@ class SearchServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]
     """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, OVERLOADED, DEPENDENCY_UNAVAILABLE,
-    DEADLINE_EXCEEDED, CREDENTIALS_MISSING,
-    TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
+    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
     """
 
 @_typing.type_check_only
@@ -47,9 +46,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]  # type: ignore[assignment]
     """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, OVERLOADED, DEPENDENCY_UNAVAILABLE,
-    DEADLINE_EXCEEDED, CREDENTIALS_MISSING,
-    TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
+    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -62,9 +60,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_search_service_pb2.SearchResponse, _abc.Awaitable[_search_service_pb2.SearchResponse]]:
         """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
-        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, OVERLOADED, DEPENDENCY_UNAVAILABLE,
-        DEADLINE_EXCEEDED, CREDENTIALS_MISSING,
-        TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
+        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

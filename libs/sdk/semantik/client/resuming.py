@@ -1,0 +1,31 @@
+"""Keeps following a server stream that breaks: it is opened again, and tells the latest state first."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from semantik.client.errors import SemantikError
+
+_PASSING = ("UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL")
+_FIRST_WAIT = 0.2
+_LONGEST_WAIT = 5.0
+_MOST_FAILURES = 30
+_FIRST_FAILURES = 5  # of one that never gave anything
+_T = TypeVar("_T")
+
+
+async def resumed(opened: Callable[[], AsyncIterator[_T]], is_last: Callable[[_T], bool]) -> AsyncIterator[_T]:
+    """Yield what the streams of ``opened`` give up to the last message; raises SemantikError."""
+    failures, most = 0, _FIRST_FAILURES
+    while True:
+        try:
+            async for message in opened():
+                failures, most = 0, _MOST_FAILURES
+                yield message
+                if is_last(message):
+                    return
+        except SemantikError as error:
+            if error.code not in _PASSING or failures >= most:
+                raise
+        failures += 1
+        await asyncio.sleep(min(_FIRST_WAIT * 2**failures, _LONGEST_WAIT))

@@ -1,0 +1,108 @@
+"""semantik models export: turns a model of another architecture into a directory that the embedding service takes."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.filesize import decimal
+from rich.markup import escape
+
+from semantik.command.context import JsonOption, err, out, print_json
+
+_RESULT = ("model.onnx", "tokenizer.json", "config.json")
+# What sentence-transformers says of a model beside its weights.
+_ALONG = ("1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json", "modules.json")
+# Fetches one commit, of the weights only what is read.
+_FETCH = """
+import sys, huggingface_hub
+info = huggingface_hub.model_info(sys.argv[1], revision=sys.argv[2])
+weights = "*.safetensors" if any(each.rfilename.endswith(".safetensors") for each in info.siblings) else "*.bin"
+print(huggingface_hub.snapshot_download(info.id, revision=info.sha, allow_patterns=["*.json", "*.txt", "*.model", weights],
+                                        ignore_patterns=["onnx/*", "openvino/*", "original/*"]))
+"""
+# What some architectures call the length of a vector and the number of places for tokens.
+_NAMES = {"hidden_size": ("dim", "d_model", "n_embd"), "max_position_embeddings": ("n_positions", "max_seq_len")}
+_MISSING = (
+    "optimum-cli is not found: make it an environment of its own, because it brings torch along (`python3 -m venv ~/.venv-export && "
+    "~/.venv-export/bin/pip install 'optimum-onnx[onnxruntime]==0.1.0'`), and name it: --optimum-cli ~/.venv-export/bin/optimum-cli"
+)
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="A model's directory, or its repository on the Hugging Face hub.")],
+    directory: Annotated[Path, typer.Argument(help="Where to put it; the last part becomes the model's id.", resolve_path=True)],
+    optimum: Annotated[str, typer.Option("--optimum-cli", envvar="SEMANTIK_OPTIMUM_CLI", help="The program that exports.")] = "optimum-cli",
+    revision: Annotated[str, typer.Option(help="A commit, tag or branch of the repository.")] = "main",
+    as_json: JsonOption = False,
+) -> None:
+    """Export a model as ONNX, for architectures that have no graph here and come without one.
+
+    BERT, RoBERTa and XLM-RoBERTa in safetensors, and repositories that hold a model.onnx, need no export: download them.
+    """
+    program = shutil.which(Path(optimum).expanduser())
+    if program is None:
+        _end(_MISSING)
+    if directory.exists():
+        _end(f"{directory} exists already")
+    source = Path(model) if Path(model).is_dir() else _fetched(Path(program), model, revision)
+    if not (source / "config.json").is_file():
+        _end(f"{model} is no model: it has no config.json")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".export-") as scratch:
+        made = Path(scratch) / directory.name
+        command = [program, "export", "onnx", "--model", str(source), "--task", _task(source), "--library", "transformers", str(made)]
+        _checked(command, f"{model} cannot be exported")
+        missing = [name for name in _RESULT if not (made / name).is_file()]
+        if missing:
+            _end(f"{model} cannot be used here: it gave no {', '.join(missing)}")
+        _complete(made / "config.json")
+        for name in _ALONG:
+            if (source / name).is_file():
+                (made / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(source / name, made / name)
+        made.rename(directory)
+    size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    if as_json:
+        print_json({"directory": str(directory), "sizeBytes": str(size)})
+    else:
+        out.print(f"Exported {escape(model)} to {escape(str(directory))} ({decimal(size)}).")
+        err.print(f"Below the service's MODEL_DIR it is the model [bold]{escape(directory.name)}[/].")
+
+
+def _task(source: Path) -> str:
+    """Return what to export: a cross-encoder keeps the head that scores."""
+    architectures = json.loads((source / "config.json").read_text()).get("architectures") or [""]
+    return "text-classification" if str(architectures[0]).endswith("ForSequenceClassification") else "feature-extraction"
+
+
+def _complete(file: Path) -> None:
+    config = json.loads(file.read_text())
+    for name, others in _NAMES.items():
+        found = next((config[other] for other in others if other in config), None)
+        if name not in config and found is not None:
+            config[name] = found
+    file.write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _fetched(program: Path, repository: str, revision: str) -> Path:
+    """Return a directory with the files of a repository, fetched by the library that exports."""
+    err.print(f"Fetching {escape(repository)} from the Hugging Face hub.")
+    python = program.resolve().with_name("python")
+    printed = _checked([str(python), "-c", _FETCH, repository, revision], f"{repository} is no directory and cannot be fetched")
+    return Path(printed.splitlines()[-1])
+
+
+def _checked(command: list[str], otherwise: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the program was named by the user
+    if done.returncode:
+        _end(f"{otherwise}: {' '.join(done.stderr.strip().splitlines()[-1:])}")
+    return done.stdout
+
+
+def _end(message: str) -> NoReturn:
+    err.print(f"[red]error:[/] {escape(message)}")
+    raise typer.Exit(1)
