@@ -46,7 +46,8 @@ async def queued_like(session: AsyncSession, values: dict[str, Any]) -> Operatio
 async def claim(session: AsyncSession, queue: str, worker_id: str, lease: timedelta) -> Operation | None:
     """Give the next operation of ``queue`` to a worker, None where there is none that may run.
 
-    Chosen by priority, then the user with the least running, then age; one at a time for each collection.
+    Chosen by priority, then the user with the least running, then age. A collection has one at a time, and in its own
+    order: priority, then age. What follows in it is never taken, not even while another worker's claim locks the one before.
     """
     for _ in range(_CLAIM_TRIES):
         operation = (await session.scalars(_next(queue))).one_or_none()
@@ -75,13 +76,20 @@ async def claim(session: AsyncSession, queue: str, worker_id: str, lease: timede
 def _next(queue: str) -> Select[Operation]:
     other = aliased(Operation)
     busy = exists().where(other.collection_id == Operation.collection_id, other.id != Operation.id, other.state.in_(ACTIVE))
+    ahead = aliased(Operation)
+    preceded = exists().where(
+        ahead.collection_id == Operation.collection_id,
+        ahead.queue == queue,
+        ahead.state == State.QUEUED,
+        tuple_(-ahead.priority, ahead.create_time, ahead.id) < tuple_(-Operation.priority, Operation.create_time, Operation.id),
+    )
     mine = aliased(Operation)
     running = select(func.count()).where(mine.user_id == Operation.user_id, mine.state == State.RUNNING).scalar_subquery()
     ready = or_(
-        and_(Operation.state == State.QUEUED, ~busy),
+        and_(Operation.state == State.QUEUED, ~busy, ~preceded),
         and_(Operation.state == State.CANCELLING, Operation.lease_owner.is_(None)),
     )
-    order = (Operation.priority.desc(), running, Operation.create_time)
+    order = (Operation.priority.desc(), running, Operation.create_time, Operation.id)
     return select(Operation).where(Operation.queue == queue, ready).order_by(*order).limit(1).with_for_update(skip_locked=True)
 
 

@@ -119,6 +119,18 @@ async def test_one_worker_at_a_time_holds_a_collection(internal: "OperationInter
         await internal.FinishOperation(_finish(claims[0], Operation.STATE_SUCCEEDED))
 
 
+async def test_a_collection_keeps_its_order_while_a_claim_is_under_way(rows: psycopg.AsyncConnection, start: Start, claim: Claim) -> None:
+    """What another worker is about to take is not passed over for what follows it, nor for an older one of less priority."""
+    collection = str(uuid.uuid4())
+    _, urgent, _ = [(await start(collection_id=collection, priority=priority)).operation.id for priority in (0, 5, 0)]
+    async with rows.transaction():
+        await rows.execute("SELECT id FROM operation.operations WHERE id = %s FOR UPDATE", [urgent])
+        assert await claim() is None
+    held = await claim()
+    assert held is not None
+    assert held.operation.id == urgent
+
+
 async def test_a_user_with_much_work_does_not_starve_another(start: Start, claim: Claim) -> None:
     """Priority goes first, then who has the least running, then age."""
     busy, quiet = str(uuid.uuid4()), str(uuid.uuid4())
