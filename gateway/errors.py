@@ -1,8 +1,12 @@
-"""Envoy's own errors as the services' errors look in JSON: a google.rpc.Status with an ErrorInfo."""
+"""Envoy's own errors as the services' errors look: a google.rpc.Status with an ErrorInfo, in JSON and in gRPC."""
 
+from base64 import b64encode
+from http import HTTPStatus
 from typing import Any
 
 from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 
@@ -29,33 +33,72 @@ _TEXTS = {
     503: "a service is not available, try again",
     504: "the service did not answer in time",
 }
+# What gRPC callers are told: always the same words, since the status in the details repeats them.
+_GRPC_TEXTS = _TEXTS | {
+    400: "the gateway cannot read this request",
+    404: "there is no such method",
+    408: "the request did not arrive in time",
+    411: "the request has no length",
+    413: "the request is too large",
+    415: "the gateway does not know this content type",
+    426: "the gateway does not speak this protocol",
+    429: "the gateway is overloaded, try again",
+    431: "the request's headers are too large",
+    500: "the gateway failed",
+}
 _INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 
 def mappers() -> list[dict[str, Any]]:
-    """Return ``local_reply_config.mappers``, one for each status."""
-    return [_mapper(status) for status in _MEANINGS]
+    """Return ``local_reply_config.mappers``, two for each status: JSON and gRPC."""
+    return [mapper for status in _MEANINGS for mapper in (_json(status), _grpc(status))]
 
 
-def _mapper(status: int) -> dict[str, Any]:
+def trailers(status: int) -> list[dict[str, Any]]:
+    """Return, as Envoy's ``headers_to_add``, how an error of this HTTP status ends a gRPC call."""
     code, reason = _MEANINGS[status]
-    name = ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+    code = Code.UNIMPLEMENTED if status == HTTPStatus.NOT_FOUND else code
+    details = Status(code=int(code), message=_GRPC_TEXTS[status])
+    details.details.add().Pack(ErrorInfo(reason=_name(reason), domain="semantik"))
+    values = {
+        "grpc-status": str(int(code)),
+        "grpc-message": details.message,
+        "grpc-status-details-bin": b64encode(details.SerializeToString()).decode(),
+    }
+    return [{"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"} for key, value in values.items()]
+
+
+def _json(status: int) -> dict[str, Any]:
+    code, reason = _MEANINGS[status]
     body = {
         "code": int(code),
         "message": _TEXTS.get(status, "%LOCAL_REPLY_BODY%"),
-        "details": [{"@type": _INFO, "reason": name, "domain": "semantik", "metadata": {}}],
+        "details": [{"@type": _INFO, "reason": _name(reason), "domain": "semantik", "metadata": {}}],
     }
-    is_status = {"status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": f"error_{status}"}}}}
+    json = {"or_filter": {"filters": [_content_type_is_grpc(no=True), _transcoded()]}}
+    return {"filter": {"and_filter": {"filters": [_status_is(status), json]}}, "body_format_override": {"json_format": body}}
+
+
+def _grpc(status: int) -> dict[str, Any]:
+    grpc = {"and_filter": {"filters": [_status_is(status), _content_type_is_grpc()]}}
     return {
-        "filter": {"and_filter": {"filters": [is_status, {"or_filter": {"filters": [_not_grpc(), _transcoded()]}}]}},
-        "body_format_override": {"json_format": body},
+        "filter": grpc,
+        "headers_to_add": trailers(status),
+        "body_format_override": {"text_format_source": {"inline_string": _GRPC_TEXTS[status]}},
     }
 
 
-def _not_grpc() -> dict[str, Any]:
-    grpc = {"prefix": "application/grpc"}
-    header = {"name": "content-type", "string_match": grpc, "invert_match": True, "treat_missing_header_as_empty": True}
-    return {"header_filter": {"header": header}}
+def _name(reason: "ErrorReason.ValueType") -> str:
+    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+
+
+def _status_is(status: int) -> dict[str, Any]:
+    return {"status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": f"error_{status}"}}}}
+
+
+def _content_type_is_grpc(*, no: bool = False) -> dict[str, Any]:
+    header = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    return {"header_filter": {"header": {**header, "invert_match": no, "treat_missing_header_as_empty": True}}}
 
 
 def _transcoded() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 
 from gateway import contract, strict
-from gateway.errors import mappers
+from gateway.errors import mappers, trailers
 
 _TEMPLATE = Path(__file__).parent / "envoy.yaml"
 _OPEN_AI = Path(__file__).parent / "open_ai.lua"
@@ -19,6 +19,7 @@ _UNARY_SECONDS = 60
 _STREAM_HOURS = 24
 _JSON_BYTES = 8 * 1024 * 1024
 _UPLOAD_BYTES = 200 * 1024 * 1024
+_UNSENT = "connect-failure,refused-stream"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Gateway:
             "descriptor": str(self.descriptor),
             "open_ai": _OPEN_AI.read_text(),
             "strict": strict.source(),
+            "no_such_method": trailers(404),
             "services": [service.full_name for service in contract.public_services()],
         }
         # JSON is YAML: every value is quoted once, by a serialiser.
@@ -65,21 +67,15 @@ def _lines(items: Sequence[Any], indent: int) -> str:
 
 
 def _routes() -> list[dict[str, Any]]:
-    streams: list[dict[str, Any]] = []
-    rest: list[dict[str, Any]] = []
-    uploads: list[dict[str, Any]] = []
+    rpcs, uploads = [], []
     for service in contract.public_services():
         cluster = contract.cluster(service)
-        methods = list(service.methods)
-        streams += [_stream(f"/{service.full_name}/{method.name}", cluster) for method in methods if contract.is_stream(method)]
-        rest += [
-            _unary({"path": f"/{service.full_name}/{method.name}"}, cluster, retry_on="connect-failure,refused-stream,unavailable")
-            for method in methods
-            if contract.is_read(method) and not contract.is_stream(method)
-        ]
-        rest.append(_unary({"prefix": f"/{service.full_name}/"}, cluster, retry_on="connect-failure,refused-stream"))
-        uploads += [_upload(contract.http_rule(method).path) for method in methods if method.client_streaming]
-    return streams + rest + uploads
+        for method in service.methods:
+            path = f"/{service.full_name}/{method.name}"
+            rpcs.append(_stream(path, cluster) if contract.is_stream(method) else _unary(path, cluster, is_read=contract.is_read(method)))
+            if method.client_streaming:
+                uploads.append(_upload(contract.http_rule(method).path))
+    return rpcs + uploads
 
 
 def _upload(path: str) -> dict[str, Any]:
@@ -88,28 +84,23 @@ def _upload(path: str) -> dict[str, Any]:
     return {"match": {"safe_regex": {"regex": pattern}}, "route": {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"}}
 
 
-def _match(path: Mapping[str, str]) -> dict[str, Any]:
-    return {**path, "headers": [{"name": "content-type", "string_match": {"prefix": "application/grpc"}}]}
-
-
 def _stream(path: str, cluster: str) -> dict[str, Any]:
-    longest = f"{_STREAM_HOURS * 3600}s"
-    route = {
-        "cluster": cluster,
-        "timeout": "0s",
-        "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
-    }
-    return {"match": _match({"path": path}), "route": {**route, **_retries("connect-failure,refused-stream")}}
+    return _rpc(path, cluster, timeout="0s", longest=f"{_STREAM_HOURS * 3600}s", retry_on=_UNSENT)
 
 
-def _unary(path: Mapping[str, str], cluster: str, retry_on: str) -> dict[str, Any]:
+def _unary(path: str, cluster: str, *, is_read: bool) -> dict[str, Any]:
     longest = f"{_UNARY_SECONDS}s"
+    return _rpc(path, cluster, timeout=longest, longest=longest, retry_on=f"{_UNSENT},unavailable" if is_read else _UNSENT)
+
+
+def _rpc(path: str, cluster: str, *, timeout: str, longest: str, retry_on: str) -> dict[str, Any]:
+    grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     route = {
         "cluster": cluster,
-        "timeout": longest,
+        "timeout": timeout,
         "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
     }
-    return {"match": _match(path), "route": {**route, **_retries(retry_on)}}
+    return {"match": {"path": path, "headers": [grpc]}, "route": {**route, **_retries(retry_on)}}
 
 
 def _retries(retry_on: str) -> dict[str, Any]:

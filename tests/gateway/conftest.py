@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 
@@ -50,6 +51,12 @@ async def gateway_port(standin: StandIn, tmp_path_factory: pytest.TempPathFactor
 async def http(gateway_port: int) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway_port}", timeout=20) as client:
         yield client
+
+
+@pytest.fixture
+async def channel(gateway_port: int) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway_port}") as channel:
+        yield channel
 
 
 def envoy() -> str:

@@ -1,12 +1,13 @@
 """The gateway speaks gRPC and gRPC-Web."""
 
 import struct
-from collections.abc import AsyncIterator
+from base64 import b64decode
 
 import grpc
 import httpx
 import pytest
 
+from libs.rpc.errors import reason_of
 from semantik.auth.v1 import auth_internal_service_pb2, user_service_pb2
 from semantik.auth.v1.auth_internal_service_pb2_grpc import AuthInternalServiceStub
 from semantik.auth.v1.user_service_pb2_grpc import UserServiceStub
@@ -15,12 +16,6 @@ from semantik.collection.v1.collection_service_pb2_grpc import CollectionService
 from semantik.operation.v1 import operation_service_pb2
 from semantik.operation.v1.operation_service_pb2_grpc import OperationServiceStub
 from tests.gateway.standin import StandIn
-
-
-@pytest.fixture
-async def channel(gateway_port: int) -> AsyncIterator[grpc.aio.Channel]:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway_port}") as channel:
-        yield channel
 
 
 async def test_grpc_passes(channel: grpc.aio.Channel, standin: StandIn) -> None:
@@ -58,7 +53,14 @@ async def test_what_is_not_listed_does_not_exist(channel: grpc.aio.Channel, meth
     """Neither unknown methods nor the servers' own services can be called."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await channel.unary_unary(method)(b"")  # type: ignore[arg-type]
-    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.UNIMPLEMENTED, "ROUTE_NOT_FOUND")
+
+
+async def test_a_path_the_gateway_refuses_is_an_invalid_request(channel: grpc.aio.Channel) -> None:
+    """Not INTERNAL, which HTTP's 400 would be in gRPC."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary("/semantik.auth.v1.UserService/Get%2fMe")(b"")  # type: ignore[arg-type]
+    assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
 
 
 async def test_a_read_is_repeated_where_a_service_is_unavailable(channel: grpc.aio.Channel, standin: StandIn) -> None:
@@ -90,6 +92,7 @@ async def test_grpc_web_passes(http: httpx.AsyncClient, path: str) -> None:
     assert response.headers["content-type"] == "application/grpc-web+proto"
     if path == "Nothing":
         assert (response.status_code, response.headers["grpc-status"]) == (200, "12")
+        assert b"ROUTE_NOT_FOUND" in b64decode(response.headers["grpc-status-details-bin"])
         return
     flag, size = struct.unpack(">BI", response.content[:5])
     answer = user_service_pb2.GetMeResponse.FromString(response.content[5 : 5 + size])

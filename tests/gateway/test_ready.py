@@ -2,8 +2,13 @@
 
 import asyncio
 
+import grpc
 import httpx
+import pytest
 
+from libs.rpc.errors import reason_of
+from semantik.auth.v1.user_service_pb2 import GetMeRequest
+from semantik.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tests.gateway.standin import StandIn
 from tests.gateway.test_json import reason
 
@@ -14,7 +19,7 @@ async def test_the_gateway_lives(http: httpx.AsyncClient) -> None:
     assert (response.status_code, response.text) == (200, "ok\n")
 
 
-async def test_ready_follows_the_services(http: httpx.AsyncClient, standin: StandIn) -> None:
+async def test_ready_follows_the_services(http: httpx.AsyncClient, channel: grpc.aio.Channel, standin: StandIn) -> None:
     """A service that says NOT_SERVING makes the gateway not ready, and calls to it UNAVAILABLE; it comes back by itself."""
     assert (await http.get("/readyz")).status_code == 200
     await standin.set_serving(serving=False)
@@ -23,6 +28,9 @@ async def test_ready_follows_the_services(http: httpx.AsyncClient, standin: Stan
         assert (await http.get("/healthz")).status_code == 200
         refused = await http.get("/v1/users/me")
         assert (refused.status_code, reason(refused)) == (503, "DEPENDENCY_UNAVAILABLE")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await UserServiceStub(channel).GetMe(GetMeRequest())
+        assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
     finally:
         await standin.set_serving(serving=True)
         await _wait_for(http, 200)

@@ -91,10 +91,14 @@ async def active_generations(session: AsyncSession, collections: Sequence[Collec
     return {generation.collection_id: generation for generation in found.all()}
 
 
+async def generations(session: AsyncSession, collection_id: str) -> list[Generation]:
+    statement = select(Generation).where(Generation.collection_id == collection_id)
+    return list((await session.scalars(statement.order_by(Generation.generation))).all())
+
+
 async def live_generations(session: AsyncSession, collection_id: str) -> list[Generation]:
     """List the generations that hides and purges must reach."""
-    statement = select(Generation).where(Generation.collection_id == collection_id, Generation.state != GenerationState.DROPPING)
-    return list((await session.scalars(statement.order_by(Generation.generation))).all())
+    return [each for each in await generations(session, collection_id) if each.state != GenerationState.DROPPING]
 
 
 async def recount(session: AsyncSession, collection_id: str) -> None:

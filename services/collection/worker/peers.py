@@ -81,5 +81,6 @@ class Index:
             )
             await self._search.DeleteChunks(request)
 
-    async def drop(self) -> None:
-        await self._search.DropIndex(index_messages.DropIndexRequest(index_name=self._name, fence=self._fence))
+    async def drop(self, name: str) -> None:
+        """Drop an index of the claimed collection, this one or another generation's."""
+        await self._search.DropIndex(index_messages.DropIndexRequest(index_name=name, fence=self._fence))

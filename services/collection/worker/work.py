@@ -118,10 +118,10 @@ async def _delete_objects(job: Job, document_ids: list[str]) -> None:
 
 async def _delete_collection(job: Job) -> None:
     """Remove a collection: its indexes, its objects, its rows, in this order, so that a repeat finds what is left."""
-    await job.index.drop()
+    async with job.tools.sessions() as session:
+        names = [generation.qdrant_name for generation in await collections.generations(session, job.collection_id)]
+    for name in names:
+        await job.index.drop(name)
     await job.tools.objects.delete_below(job.collection_id)
     async with job.tools.sessions.begin() as session:
-        for generation in await collections.live_generations(session, job.collection_id):
-            if generation.generation != job.generation.generation:
-                raise NotImplementedError("a collection with several generations")
         await indexing.remove_collection(session, job.collection_id)

@@ -6,14 +6,26 @@ import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import grpc
 import psycopg
+import pytest
 
 from deploy.local.child import Child
+from libs.rpc.errors import reason_of
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_pb2 import Document
 from semantik.operation.v1.operation_pb2 import Operation
+from semantik.search.v1 import index_internal_service_pb2 as messages
+from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
 from tests.conftest import Person
 from tests.service.worker.conftest import Doomed, Points
+
+# No RPC makes a generation yet, so that the row is written by hand.
+_ANOTHER_GENERATION = (
+    "INSERT INTO collection.index_generations"
+    " SELECT (jsonb_populate_record(g, jsonb_build_object('generation', %s::int, 'state', %s::text, 'qdrant_name', %s::text))).*"
+    " FROM collection.index_generations g WHERE collection_id = %s AND generation = 1"
+)
 
 
 async def _indexed(ada: Person, collection: Collection, shelf: Path) -> str:
@@ -91,6 +103,28 @@ async def test_a_source_that_is_away_loses_nothing(ada: Person, collection: Coll
     assert (ended.state, ended.error.message) == (Operation.STATE_FAILED, "the source cannot be read: No such file or directory")
     assert await points(ada, collection.id) == {("a.txt", 1, 0)}
     await _synced(ada, source_id)
+
+
+async def test_a_deleted_collection_leaves_no_index_of_any_generation(
+    ada: Person, collection: Collection, shelf: Path, rows: psycopg.AsyncConnection, peer: Callable[[str], grpc.aio.Channel]
+) -> None:
+    """Nor a row: of the active generation, of the one before it, and of one that is being dropped already."""
+    (shelf / "a.txt").write_text("apples grow on trees")
+    await _indexed(ada, collection, shelf)
+    stub = IndexInternalServiceStub(peer("search"))
+    names = [f"{collection.id}_all-minilm-l6-v2_int8_g{number}" for number in (1, 2, 3)]
+    for number, state in ((2, "PREVIOUS"), (3, "DROPPING")):
+        await stub.CreateIndex(messages.CreateIndexRequest(index_name=names[number - 1], dimension=384))
+        await rows.execute(_ANOTHER_GENERATION, (number, state, names[number - 1], collection.id))
+    assert [(await stub.GetIndexStats(messages.GetIndexStatsRequest(index_name=name))).point_count for name in names] == [1, 0, 0]
+    removal = await ada.client.collections.delete(collection.id)
+    assert (await ada.client.operations.wait(removal.id)).state == Operation.STATE_SUCCEEDED
+    for name in names:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetIndexStats(messages.GetIndexStatsRequest(index_name=name))
+        assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.NOT_FOUND, "INDEX_NOT_FOUND")
+    left = await rows.execute("SELECT count(*) FROM collection.index_generations WHERE collection_id = %s", (collection.id,))
+    assert await left.fetchone() == (0,)
 
 
 async def test_a_bad_file_costs_only_itself(ada: Person, collection: Collection, shelf: Path) -> None:

@@ -69,7 +69,7 @@ class AuthServiceServicer:
 
     def Register(self, request, context):
         """Registers a user and signs it in. The first user becomes ADMIN; later ones get the installation's default role.
-        Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS, TOO_MANY_ATTEMPTS. Role: none. Not idempotent.
+        Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class AuthServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     Register: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]
     """Registers a user and signs it in. The first user becomes ADMIN; later ones get the installation's default role.
-    Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS, TOO_MANY_ATTEMPTS. Role: none. Not idempotent.
+    Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]
     """Signs a user in with its password. An unknown user, a disabled one and a wrong password answer alike.
@@ -62,7 +62,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Register: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]  # type: ignore[assignment]
     """Registers a user and signs it in. The first user becomes ADMIN; later ones get the installation's default role.
-    Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS, TOO_MANY_ATTEMPTS. Role: none. Not idempotent.
+    Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]  # type: ignore[assignment]
     """Signs a user in with its password. An unknown user, a disabled one and a wrong password answer alike.
@@ -91,7 +91,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RegisterResponse, _abc.Awaitable[_auth_service_pb2.RegisterResponse]]:
         """Registers a user and signs it in. The first user becomes ADMIN; later ones get the installation's default role.
-        Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS, TOO_MANY_ATTEMPTS. Role: none. Not idempotent.
+        Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
         """
 
     @_abc_1.abstractmethod
