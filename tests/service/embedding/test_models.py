@@ -208,7 +208,7 @@ async def test_one_user_cannot_fill_the_queue(start: Start, ada: Person) -> None
 
 async def _computing(own: Own) -> None:
     """Wait until the first texts have been computed."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (await _model(own, _MODEL)).sessions[0].token_count:
             continue
 
