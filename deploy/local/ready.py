@@ -1,6 +1,8 @@
 """Asks each kind of process, in its own protocol, whether it answers."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -10,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from deploy.local.child import Ready
 
 _SECONDS = 1.0
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def grpc_health(port: int, headers: tuple[tuple[str, str], ...] = ()) -> Ready:
@@ -18,8 +21,8 @@ def grpc_health(port: int, headers: tuple[tuple[str, str], ...] = ()) -> Ready:
     async def ready() -> bool:
         try:
             async with asyncio.timeout(_SECONDS):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)  # cheaper than a channel while nobody listens
-                writer.close()
+                async with _connected(asyncio.open_connection("127.0.0.1", port)):  # cheaper than a channel while nobody listens
+                    pass
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
                 stub = health_pb2_grpc.HealthStub(channel)
                 answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS, metadata=headers)
@@ -36,19 +39,27 @@ def envoy_ready(admin: Path, port: int) -> Ready:
     async def ready() -> bool:
         try:
             async with asyncio.timeout(_SECONDS):
-                live = await _is_ok(*await asyncio.open_unix_connection(str(admin)), "/ready")
-                return live and await _is_ok(*await asyncio.open_connection("127.0.0.1", port), "/readyz")
+                live = await _is_ok(asyncio.open_unix_connection(str(admin)), "/ready")
+                return live and await _is_ok(asyncio.open_connection("127.0.0.1", port), "/readyz")
         except (OSError, TimeoutError):
             return False
 
     return ready
 
 
-async def _is_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> bool:
-    writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
-    status = await reader.readline()
-    writer.close()
-    return b" 200 " in status
+async def _is_ok(connecting: Awaitable[_Connection], path: str) -> bool:
+    async with _connected(connecting) as (reader, writer):
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
+        return b" 200 " in await reader.readline()
+
+
+@asynccontextmanager
+async def _connected(connecting: Awaitable[_Connection]) -> AsyncIterator[_Connection]:
+    reader, writer = await connecting
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
 
 
 def redis_pong(socket: Path, password: str) -> Ready:
@@ -57,10 +68,9 @@ def redis_pong(socket: Path, password: str) -> Ready:
     async def ready() -> bool:
         try:
             async with asyncio.timeout(_SECONDS):
-                reader, writer = await asyncio.open_unix_connection(str(socket))
-                writer.write(f"AUTH {password}\r\nPING\r\n".encode())
-                answers = await reader.readline() + await reader.readline()
-                writer.close()
+                async with _connected(asyncio.open_unix_connection(str(socket))) as (reader, writer):
+                    writer.write(f"AUTH {password}\r\nPING\r\n".encode())
+                    answers = await reader.readline() + await reader.readline()
         except (OSError, TimeoutError):
             return False
         return b"+PONG" in answers

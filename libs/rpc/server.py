@@ -41,6 +41,7 @@ class Server:
 
     ``ready`` raises while the service cannot do its work; health follows it. ``draining`` is set when the process
     is asked to stop, so that open streams can end. ``background`` tasks run beside it: the process ends if one does.
+    ``capabilities`` are names that health answers for besides the services': a probe that asks for another gets NOT_FOUND.
     """
 
     settings: MeshSettings
@@ -51,6 +52,7 @@ class Server:
     background: Sequence[Callable[[], Awaitable[None]]] = ()
     translate: Callable[[Exception], Failure | None] = lambda _: None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    capabilities: Sequence[str] = ()
     port: int = 0
 
     async def start(self) -> None:
@@ -61,8 +63,9 @@ class Server:
             service.add(service.servicer, self._server)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._names = ["", *(service.name for service in self.services)]
-        reflection.enable_server_reflection([*self._names[1:], health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        names = [service.name for service in self.services]
+        self._names = ["", *names, *self.capabilities]
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         self.port = self._server.add_insecure_port(self.settings.listen_address)
         await self._set_health(serving=False)
         await self._server.start()

@@ -57,7 +57,8 @@ async def main(settings: Settings) -> None:
         ]
         try:
             background = [engine.load_default, downloads.run]
-            server = Server(settings, services, mesh, verifier, engine.ready, background, damaged, draining)
+            provider = engine.sessions.providers[0]
+            server = Server(settings, services, mesh, verifier, engine.ready, background, damaged, draining, [provider])
             await server.run()
         finally:
             engine.close()

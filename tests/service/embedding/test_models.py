@@ -109,6 +109,19 @@ async def test_a_model_that_was_altered_is_not_loaded_until_it_is_whole(own: Own
     assert (await own.models.LoadModel(models.LoadModelRequest(model_id="spoilt"), metadata=own.metadata)).model.sessions
 
 
+async def test_health_names_the_provider_in_use(start: Start) -> None:
+    """Whoever counts on a card asks health for it, and hears where the processor computes instead."""
+    own = await start(PROVIDERS="CUDAExecutionProvider, CPUExecutionProvider")
+    health = HealthStub(own.channel)
+    await _serving(health)
+    answer = await health.Check(HealthCheckRequest(service="CPUExecutionProvider"))
+    assert answer.status == HealthCheckResponse.SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await health.Check(HealthCheckRequest(service="CUDAExecutionProvider"))
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    assert (await _model(own, _MODEL)).sessions[0].provider == "CPUExecutionProvider"
+
+
 async def test_while_the_default_model_is_damaged_the_service_is_not_serving(start: Start, tmp_path: Path) -> None:
     """The reason is in the log and in the model's state; once the file is whole, it serves."""
     directory = _install(tmp_path, "minilm", "own-default")
