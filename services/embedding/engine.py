@@ -159,14 +159,13 @@ class Engine:
         tokens = self._tokenizer(files)
         budget = self._settings.gpu_batch_tokens if loaded.session.pads else self._settings.batch_tokens
         out = np.empty((len(texts), files.dimension), np.float32)
-        if lane == messages.LANE_INTERACTIVE:
-            # Tokenised and computed in one go on one thread: changing threads costs a query more than its tokens do.
-            about = sum(len(text) // _CHARACTERS_A_TOKEN + 2 for text in texts)
-            at_once = self._lanes[messages.LANE_INTERACTIVE]
-            with at_once.admitted(about):
-                return await at_once.run(lambda: _all(loaded, read(tokens), budget, out), about), out
-        tokenized = await asyncio.get_running_loop().run_in_executor(self._ahead, read, tokens)
-        chosen = self._lanes[messages.LANE_BULK]
+        chosen = self._lanes[messages.LANE_INTERACTIVE if lane == messages.LANE_INTERACTIVE else messages.LANE_BULK]
+        about = sum(min(len(text) // _CHARACTERS_A_TOKEN + 2, files.max_length) for text in texts)
+        with chosen.admitted(about, user):
+            if lane == messages.LANE_INTERACTIVE:
+                # Tokenised and computed in one go on one thread: changing threads costs a query more than its tokens do.
+                return await chosen.run(lambda: _all(loaded, read(tokens), budget, out), about), out
+            tokenized = await asyncio.get_running_loop().run_in_executor(self._ahead, read, tokens)
         with chosen.admitted(sum(len(text.ids) for text in tokenized), user):
             await chosen.run_all(
                 (partial(_fill, loaded, "bulk", tokenized, batch, out), sum(len(tokenized[position].ids) for position in batch))

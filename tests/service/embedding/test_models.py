@@ -222,6 +222,20 @@ async def test_one_user_cannot_fill_the_queue(start: Start, ada: Person) -> None
             await asyncio.sleep(_PAUSE)
 
 
+async def test_what_waits_to_be_tokenised_counts_as_waiting(start: Start) -> None:
+    """Of two large requests the second is refused before anything of the first has been computed."""
+    own = await start(USER_QUEUE_TOKENS="2000")
+    await own.doomed.says("loaded all-minilm-l6-v2")
+    texts = [f"{number} " + "tide " * 3000 for number in range(500)]
+    both = [asyncio.ensure_future(_embed(own, texts=texts, truncate=True)) for _ in range(2)]
+    done, [first] = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    async with _refused("RESOURCE_EXHAUSTED", "OVERLOADED"):
+        await done.pop()
+    assert (await _model(own, _MODEL)).sessions[0].token_count == 0
+    first.cancel()
+    await asyncio.wait([first])
+
+
 async def _computing(own: Own) -> None:
     """Wait until the first texts have been computed."""
     async with asyncio.timeout(60):
