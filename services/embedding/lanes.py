@@ -17,6 +17,7 @@ from grpc import StatusCode
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.embedding import usage
+from services.embedding.tokens import start_threads
 
 log = logging.getLogger(__name__)
 _LOWEST_PRIORITY = 19
@@ -115,8 +116,14 @@ def bulk(threads: int, queue_tokens: int, user_tokens: int) -> Lane:
 
 
 def ahead() -> ThreadPoolExecutor:
-    """Return the thread that tokenises for the bulk lane; the tokenizers' own pool, made from it, steps back with it."""
-    return ThreadPoolExecutor(1, thread_name_prefix="tokenize", initializer=_step_back)
+    """Return the thread that tokenises for the bulk lane.
+
+    The tokenizers' own threads are started by whoever first tokenises several texts, once in a process, and inherit its
+    priority: so they are started here, and step back too.
+    """
+    executor = ThreadPoolExecutor(1, thread_name_prefix="tokenize", initializer=_step_back)
+    executor.submit(start_threads).result()
+    return executor
 
 
 def _step_back() -> None:

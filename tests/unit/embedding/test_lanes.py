@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -137,3 +138,26 @@ async def test_bulk_threads_step_back_and_interactive_ones_do_not(lane: Lane) ->
     policies = [await each.run(lambda: os.sched_getscheduler(threading.get_native_id()), 1) for each in (lane, quick)]
     quick.close()
     assert policies == [os.SCHED_IDLE, os.sched_getscheduler(0)]
+
+
+_WHO_TOKENISES = """
+import os
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from services.embedding import lanes
+
+lane = lanes.ahead()
+before = set(os.listdir("/proc/self/task"))
+Tokenizer(WordLevel({"": 0}, unk_token="")).encode_batch(["a"] * 1000)
+threads = {each: os.sched_getscheduler(int(each)) for each in os.listdir("/proc/self/task")}
+print(set(threads) - before, sorted(threads.values()).count(os.SCHED_IDLE))
+lane.shutdown()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
+def test_the_tokenizers_own_threads_step_back_too() -> None:
+    """Whoever tokenises first in the process: none are started after those of the lane."""
+    command = [sys.executable, "-P", "-c", _WHO_TOKENISES]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "RAYON_NUM_THREADS": "2"})
+    assert ended.stdout == "set() 3\n"
