@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 _CRANFIELD = _ROOT.parent / "shared" / "data" / "cranfield" / "corpus.jsonl"
 _TEXTS, _ROUNDS, _THREADS, _CALL_TEXTS = 1000, 5, 2, 256
-_QUERIES = 400
+_QUERIES = 1000
 _QUERY_ROUNDS = 5
 _LAYERS, _WIDTH, _INNER = 6, 384, 1536  # of the default model
 Run = Callable[[], Awaitable[None]]
