@@ -20,6 +20,11 @@ async def _always() -> bool:
     return True
 
 
+def _said(directory: Path) -> str:
+    log = directory / "it.log"
+    return log.read_text() if log.exists() else ""
+
+
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - it changes in another process
@@ -53,7 +58,7 @@ async def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> N
     """SIGTERM first, SIGKILL after the time it has."""
     program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
     async with _running(program, tmp_path) as child:
-        await _until(lambda: "up" in (tmp_path / "it.log").read_text())
+        await _until(lambda: "up" in _said(tmp_path))
         pid = child.pid
     assert not psutil.pid_exists(pid)
 
@@ -62,7 +67,7 @@ async def test_what_a_process_leaves_behind_is_ended_with_it(tmp_path: Path) -> 
     """A grandchild that keeps the output open neither hides the end nor survives it."""
     program = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); sys.stdin.read(); p.wait()"
     async with _running(program, tmp_path) as child:
-        await _until(lambda: (tmp_path / "it.log").read_text().strip().isdigit())
+        await _until(lambda: _said(tmp_path).strip().isdigit())
         grandchild = int((tmp_path / "it.log").read_text())
         os.kill(child.pid, signal.SIGKILL)
         await _until(lambda: child.restarts == 1)
