@@ -27,7 +27,7 @@ lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
 		--python-version 3.11 --quiet --output-file requirements.lock
 
 generate: ## generate the stubs under libs/sdk from proto/
-	$(BIN)/python deploy/generate.py proto $(STUBS)
+	$(BIN)/python tools/generate.py proto $(STUBS)
 
 format: ## format protos and Python
 	$(BIN)/buf format --write
@@ -38,11 +38,11 @@ lint: ## lint protos, Python, imports and shape
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf lint
 	if [ -n "$(LAST_MAIN)" ]; then $(BIN)/buf breaking --against ".git#ref=$(LAST_MAIN)"; fi
-	$(BIN)/python deploy/generate.py --check proto $(STUBS)
+	$(BIN)/python tools/generate.py --check proto $(STUBS)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports
-	$(BIN)/python deploy/shape.py
+	$(BIN)/python tools/shape.py
 
 types: ## check types
 	$(BIN)/mypy

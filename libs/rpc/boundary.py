@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 from grpc import StatusCode
 
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.errors import Failure, from_peer
 from libs.rpc.identity import Verifier, token_invalid
 from libs.rpc.mesh import MeshIdentity
@@ -100,7 +100,7 @@ class Boundary(grpc.aio.ServerInterceptor):
             peer = self._mesh.verify(authorization[len(_BEARER) :]) if authorization.lower().startswith(_BEARER) else None
             if peer is None:
                 raise token_invalid()
-            requests.amend(peer=peer)
+            call.amend(peer=peer)
             return
         if not authorization:
             raise Failure(
@@ -113,13 +113,13 @@ class Boundary(grpc.aio.ServerInterceptor):
         principal = await self._verifier.verify(authorization[len(_BEARER) :])
         if access is Access.MEMBER and principal.role == user_pb2.User.ROLE_GUEST:
             raise role_required("USER")
-        requests.amend(principal=principal)
+        call.amend(principal=principal)
 
     async def _abort(self, error: Exception, incoming: Incoming, context: Context, outcome: "_Outcome") -> None:
         failure = self._failure(error)
         if failure is None:
             outcome.code = StatusCode.INTERNAL
-            log.error("unhandled error in %s", requests.current().method, exc_info=error)
+            log.error("unhandled error in %s", call.current().method, exc_info=error)
             failure = Failure(StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, "internal error")
         failure = incoming.named(failure)
         outcome.code = failure.code
@@ -162,8 +162,8 @@ class _observed:  # noqa: N801 - used as a function
         correlation_id = logs.clean_correlation_id(metadata.get("x-correlation-id", "")) or uuid.uuid4().hex
         remaining = self._context.time_remaining()
         deadline = None if remaining is None else asyncio.get_running_loop().time() + min(remaining, _MAX_DEADLINE_SECONDS)
-        requests.enter(
-            requests.Request(
+        call.enter(
+            call.Call(
                 method=self._method,
                 correlation_id=correlation_id,
                 client_address=metadata.get("x-client-address", "")[:64],

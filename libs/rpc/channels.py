@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.server import MESSAGE_BYTES
 from libs.telemetry import traces
@@ -60,7 +60,7 @@ class _Outgoing:
         self._audience = audience
 
     def details(self, details: Any, default_seconds: float | None) -> Any:
-        request = requests.current()
+        request = call.current()
         metadata = list(details.metadata or ())
         metadata.append(("authorization", f"Bearer {self._mesh.token(self._audience)}"))
         if request.correlation_id:

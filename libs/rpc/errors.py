@@ -8,7 +8,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 from grpc_status import rpc_status
 
-from libs.rpc import request as requests
+from libs.rpc import call
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 
 DOMAIN = "semantik"
@@ -73,7 +73,7 @@ class Failure(Exception):  # noqa: N818 - it is an answer, not a defect
         status = rpc_status.to_status(self.proto())
         # The status brings its own trailers along, in place of those set before.
         trailers = [*status.trailing_metadata]
-        if correlation_id := requests.current().correlation_id:
+        if correlation_id := call.current().correlation_id:
             trailers.append(("x-correlation-id", correlation_id))
         if self.retry_after is not None:
             trailers.append(("retry-after", str(max(1, round(self.retry_after)))))

@@ -12,8 +12,8 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from libs.rpc.call import Principal
 from libs.rpc.errors import Failure, unavailable
-from libs.rpc.request import Principal
 from semantik.auth.v1 import user_pb2
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 

@@ -9,9 +9,9 @@ import json
 from google.protobuf.message import Message
 from grpc import StatusCode
 
+from libs.rpc.call import Principal
 from libs.rpc.errors import Failure
 from libs.rpc.mesh import MeshIdentity
-from libs.rpc.request import Principal
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 
 DEFAULT_PAGE_SIZE = 50

@@ -18,9 +18,9 @@ class Hiding:
         self._sessions = sessions
         self._search = IndexInternalServiceStub(search)
 
-    async def hide_documents(self, collection_id: str, document_ids: list[str]) -> None:
+    async def hide_documents(self, collection_id: str, documents: list[messages.DocumentVersion]) -> None:
         for name in await self._indexes(collection_id):
-            await self._search.HideDocuments(messages.HideDocumentsRequest(index_name=name, document_ids=document_ids), timeout=_SECONDS)
+            await self._search.HideDocuments(messages.HideDocumentsRequest(index_name=name, documents=documents), timeout=_SECONDS)
 
     async def hide_source(self, collection_id: str, source_id: str) -> None:
         for name in await self._indexes(collection_id):

@@ -3,8 +3,8 @@
 from grpc import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from libs.rpc.call import Principal
 from libs.rpc.errors import Failure, not_found
-from libs.rpc.request import Principal
 from semantik.auth.v1.user_pb2 import User
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.collection.store import collections, documents, sources

@@ -13,8 +13,8 @@ from grpc import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.engine import Sessions
+from libs.rpc.call import Principal
 from libs.rpc.errors import Failure
-from libs.rpc.request import Principal
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from semantik.operation.v1 import operation_internal_service_pb2 as messages
 from semantik.operation.v1 import operation_pb2

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import grpc
 
-from libs.rpc.request import Principal
+from libs.rpc.call import Principal
 from semantik.collection.v1 import collection_internal_service_pb2 as messages
 from semantik.collection.v1.collection_internal_service_pb2_grpc import CollectionInternalServiceStub
 from semantik.collection.v1.grant_pb2 import Grant

@@ -74,5 +74,7 @@ def listed(record: q.Record) -> messages.ListPointsResponse.Point:
         document_id=payload["document_id"],
         content_version=payload["content_version"],
         ordinal=payload["ordinal"],
-        hidden=bool(payload.get("hidden")),
+        visibility=messages.ListPointsResponse.Point.VISIBILITY_HIDDEN
+        if payload.get("hidden")
+        else messages.ListPointsResponse.Point.VISIBILITY_PUBLISHED,
     )

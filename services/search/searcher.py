@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import grpc
 import numpy as np
 
+from libs.rpc.call import Principal
 from libs.rpc.errors import reason_of
-from libs.rpc.request import Principal
 from libs.rpc.timestamps import duration
 from semantik.collection.v1.collection_internal_service_pb2 import AuthorizedCollection
 from semantik.embedding.v1 import embedding_internal_service_pb2 as embedding_messages

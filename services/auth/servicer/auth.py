@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.engine import Sessions
 from libs.db.tables import new_id, now
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import Failure
 from libs.rpc.identity import Revocation, Verifier
@@ -116,8 +116,8 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
                 user_id=user.id,
                 start_time=row.start_time,
                 expire_time=moment + timedelta(seconds=self._settings.refresh_token_lifetime_seconds),
-                user_agent=requests.current().user_agent,
-                address=requests.current().client_address,
+                user_agent=call.current().user_agent,
+                address=call.current().client_address,
             )
             await sessions.add(session, next_row)
             return self._issued(user, next_row, successor)
@@ -148,8 +148,8 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
             user_id=user.id,
             start_time=moment,
             expire_time=moment + timedelta(seconds=self._settings.refresh_token_lifetime_seconds),
-            user_agent=requests.current().user_agent,
-            address=requests.current().client_address,
+            user_agent=call.current().user_agent,
+            address=call.current().client_address,
         )
         await sessions.add(session, row)
         return self._issued(user, row, refresh)
@@ -174,7 +174,7 @@ async def _audit(session: AsyncSession, actor: str, action: str, outcome: str, *
 
 
 def _entry(actor: str, action: str, outcome: str, **details: str) -> AuditEntry:
-    request = requests.current()
+    request = call.current()
     return AuditEntry(
         id=new_id(),
         actor=actor,

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from libs.db.engine import Sessions
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import not_found
 from libs.rpc.identity import Revocation, Verifier, token_invalid
@@ -22,13 +22,13 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
 
     async def GetMe(self, request: messages.GetMeRequest, context: Context) -> messages.GetMeResponse:
         async with self._sessions() as session:
-            user = await users.by_id(session, requests.principal().user_id)
+            user = await users.by_id(session, call.principal().user_id)
         if user is None:
             raise token_invalid()
         return messages.GetMeResponse(user=user_message(user))
 
     async def ListSessions(self, request: messages.ListSessionsRequest, context: Context) -> messages.ListSessionsResponse:
-        principal, size = requests.principal(), page_size(request)
+        principal, size = call.principal(), page_size(request)
         cursor = self._pager.cursor(request, principal)
         before = (datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None
         async with self._sessions() as session:
@@ -40,7 +40,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
 
     async def RevokeSession(self, request: messages.RevokeSessionRequest, context: Context) -> messages.RevokeSessionResponse:
         async with self._sessions.begin() as session:
-            if not await sessions.owned(session, request.session_id, requests.principal().user_id):
+            if not await sessions.owned(session, request.session_id, call.principal().user_id):
                 raise not_found("session", request.session_id)
             row = await sessions.revoke(session, request.session_id, "session revoked")
         if row is not None:

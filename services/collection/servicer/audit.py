@@ -2,16 +2,16 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.rpc import request as requests
+from libs.rpc import call
 from services.collection.store import starts
 from services.collection.tables import AuditEntry
 
 
 async def record(session: AsyncSession, collection_id: str, action: str, **details: str | int | bool) -> None:
-    request = requests.current()
+    request = call.current()
     entry = AuditEntry(
         collection_id=collection_id,
-        actor=requests.principal().user_id,
+        actor=call.principal().user_id,
         action=action,
         details=details,
         address=request.client_address,

@@ -6,7 +6,7 @@ from grpc import StatusCode
 
 from libs.db.engine import Sessions
 from libs.db.tables import new_id
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.boundary import Context, role_required
 from libs.rpc.errors import Failure, invalid
 from libs.rpc.paging import Pager, page_size
@@ -36,7 +36,7 @@ class CollectionServicer(collection_service_pb2_grpc.CollectionServiceServicer):
         self._default_chunk_size = default_chunk_size
 
     async def CreateCollection(self, request: messages.CreateCollectionRequest, context: Context) -> messages.CreateCollectionResponse:
-        principal = requests.principal()
+        principal = call.principal()
         if principal.role < User.ROLE_POWER_USER:
             raise role_required("POWER_USER")
         model = await self._models.describe(request.model)
@@ -86,12 +86,12 @@ class CollectionServicer(collection_service_pb2_grpc.CollectionServiceServicer):
 
     async def GetCollection(self, request: messages.GetCollectionRequest, context: Context) -> messages.GetCollectionResponse:
         async with self._sessions() as session:
-            collection, role = await permission.require(session, requests.principal(), request.collection_id, Role.READ)
+            collection, role = await permission.require(session, call.principal(), request.collection_id, Role.READ)
             generation = await collections.active_generation(session, collection)
         return messages.GetCollectionResponse(collection=collection_message(collection, generation, role))
 
     async def ListCollections(self, request: messages.ListCollectionsRequest, context: Context) -> messages.ListCollectionsResponse:
-        principal, size = requests.principal(), page_size(request)
+        principal, size = call.principal(), page_size(request)
         cursor = self._pager.cursor(request, principal)
         async with self._sessions() as session:
             rows = await collections.listed(
@@ -115,7 +115,7 @@ class CollectionServicer(collection_service_pb2_grpc.CollectionServiceServicer):
     async def UpdateCollection(self, request: messages.UpdateCollectionRequest, context: Context) -> messages.UpdateCollectionResponse:
         values = {name: getattr(request, name) for name in ("name", "description", "is_public") if request.HasField(name)}
         async with self._sessions.begin() as session:
-            collection, role = await permission.require(session, requests.principal(), request.collection_id, Role.ADMIN)
+            collection, role = await permission.require(session, call.principal(), request.collection_id, Role.ADMIN)
             if values:
                 if not await collections.change(session, collection, values):
                     raise _exists(request.name)
@@ -124,7 +124,7 @@ class CollectionServicer(collection_service_pb2_grpc.CollectionServiceServicer):
         return messages.UpdateCollectionResponse(collection=collection_message(collection, generation, role))
 
     async def DeleteCollection(self, request: messages.DeleteCollectionRequest, context: Context) -> messages.DeleteCollectionResponse:
-        principal = requests.principal()
+        principal = call.principal()
         asked = work(principal, Kind.KIND_DELETE, request.collection_id, request_id=f"delete:{request.collection_id}")
         async with self._sessions.begin() as session:
             await permission.require(session, principal, request.collection_id, Role.OWNER)

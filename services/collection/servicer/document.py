@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.engine import Sessions
 from libs.db.tables import new_id
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import Failure
 from libs.rpc.paging import Pager, page_size
 from semantik.collection.v1 import document_pb2, document_service_pb2_grpc
 from semantik.collection.v1 import document_service_pb2 as messages
 from semantik.error.v1.error_reason_pb2 import ErrorReason
+from semantik.search.v1.index_internal_service_pb2 import DocumentVersion
 from services.collection import objects as stored
 from services.collection import permission, uploads
 from services.collection.hiding import Hiding
@@ -40,7 +41,7 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
     async def UploadDocument(
         self, request_iterator: AsyncIterator[messages.UploadDocumentRequest], context: Context
     ) -> messages.UploadDocumentResponse:
-        principal = requests.principal()
+        principal = call.principal()
         with await uploads.receive(self._permitted(request_iterator), self._max_upload_bytes) as upload:
             async with self._sessions() as session:
                 await permission.require(session, principal, upload.collection_id, Role.WRITE)
@@ -65,12 +66,12 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
         async for message in messages_in:
             if is_first and message.collection_id:
                 async with self._sessions() as session:
-                    await permission.require(session, requests.principal(), message.collection_id, Role.WRITE)
+                    await permission.require(session, call.principal(), message.collection_id, Role.WRITE)
             is_first = False
             yield message
 
     async def ListDocuments(self, request: messages.ListDocumentsRequest, context: Context) -> messages.ListDocumentsResponse:
-        principal, size = requests.principal(), page_size(request)
+        principal, size = call.principal(), page_size(request)
         cursor = self._pager.cursor(request, principal)
         async with self._sessions() as session:
             collection, _ = await permission.require(session, principal, request.collection_id, Role.READ)
@@ -90,7 +91,7 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
 
     async def GetDocument(self, request: messages.GetDocumentRequest, context: Context) -> messages.GetDocumentResponse:
         async with self._sessions() as session:
-            document = await permission.require_document(session, requests.principal(), request.document_id, Role.READ)
+            document = await permission.require_document(session, call.principal(), request.document_id, Role.READ)
         return messages.GetDocumentResponse(document=document_message(document))
 
     async def GetDocumentContent(
@@ -98,7 +99,7 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         original = request.kind == messages.GetDocumentContentRequest.CONTENT_KIND_ORIGINAL
         async with self._sessions() as session:
-            document = await permission.require_document(session, requests.principal(), request.document_id, Role.READ)
+            document = await permission.require_document(session, call.principal(), request.document_id, Role.READ)
             gone = document.state == DocumentState.DELETED
             artifact = (
                 None if gone else await documents.artifact(session, document, ArtifactKind.ORIGINAL if original else ArtifactKind.TEXT)
@@ -124,7 +125,7 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
             yield content[start : start + _PART_BYTES]
 
     async def DeleteDocument(self, request: messages.DeleteDocumentRequest, context: Context) -> messages.DeleteDocumentResponse:
-        principal = requests.principal()
+        principal = call.principal()
         async with self._sessions.begin() as session:
             await permission.require_document(session, principal, request.document_id, Role.WRITE)
             document = await documents.locked(session, request.document_id)
@@ -135,7 +136,8 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
                 await documents.delete(session, document)
                 await collections.recount(session, document.collection_id)
                 await audit.record(session, document.collection_id, "document.delete", document_id=document.id, path=document.path)
-        await self._hiding.hide_documents(document.collection_id, [document.id])
+        version = DocumentVersion(document_id=document.id, content_version=document.content_version)
+        await self._hiding.hide_documents(document.collection_id, [version])
         return messages.DeleteDocumentResponse(operation=await self._starter.send(asked))
 
 

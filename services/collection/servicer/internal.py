@@ -2,7 +2,7 @@
 
 from libs.db.engine import Sessions
 from libs.rpc.boundary import Context
-from libs.rpc.request import Principal
+from libs.rpc.call import Principal
 from semantik.collection.v1 import collection_internal_service_pb2 as messages
 from semantik.collection.v1 import collection_internal_service_pb2_grpc
 from semantik.collection.v1.grant_pb2 import Grant

@@ -8,7 +8,7 @@ from grpc import StatusCode
 
 from libs.db.engine import Sessions
 from libs.db.tables import new_id
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import Failure, not_found
 from libs.rpc.paging import Pager, page_size
@@ -33,7 +33,7 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
         self._roots = allowed_roots
 
     async def AddSource(self, request: messages.AddSourceRequest, context: Context) -> messages.AddSourceResponse:
-        principal = requests.principal()
+        principal = call.principal()
         async with self._sessions.begin() as session:
             collection, _ = await permission.require(session, principal, request.collection_id, Role.WRITE)
             location = str(roots.allowed(request.path, self._roots))
@@ -60,7 +60,7 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
         return messages.AddSourceResponse(source=source_message(source), operation=await self._starter.send(asked))
 
     async def ListSources(self, request: messages.ListSourcesRequest, context: Context) -> messages.ListSourcesResponse:
-        principal, size = requests.principal(), page_size(request)
+        principal, size = call.principal(), page_size(request)
         cursor = self._pager.cursor(request, principal)
         before = (datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None
         async with self._sessions() as session:
@@ -72,11 +72,11 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
 
     async def GetSource(self, request: messages.GetSourceRequest, context: Context) -> messages.GetSourceResponse:
         async with self._sessions() as session:
-            source = await permission.require_source(session, requests.principal(), request.source_id, Role.READ)
+            source = await permission.require_source(session, call.principal(), request.source_id, Role.READ)
         return messages.GetSourceResponse(source=source_message(source))
 
     async def SyncSource(self, request: messages.SyncSourceRequest, context: Context) -> messages.SyncSourceResponse:
-        principal = requests.principal()
+        principal = call.principal()
         async with self._sessions.begin() as session:
             source = await permission.require_source(session, principal, request.source_id, Role.WRITE)
             if source.kind == SourceKind.DIRECTORY:
@@ -87,7 +87,7 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
         return messages.SyncSourceResponse(operation=await self._starter.send(asked))
 
     async def RemoveSource(self, request: messages.RemoveSourceRequest, context: Context) -> messages.RemoveSourceResponse:
-        principal = requests.principal()
+        principal = call.principal()
         async with self._sessions.begin() as session:
             source = await permission.require_source(session, principal, request.source_id, Role.WRITE)
             asked = work(principal, Kind.KIND_REMOVE_SOURCE, source.collection_id, request_id=f"remove:{source.id}", source_id=source.id)

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.rpc.request import Principal
+from libs.rpc.call import Principal
 from services.collection.tables import Collection, CollectionState, Document, DocumentState, Generation, GenerationState, Grant, Role
 
 

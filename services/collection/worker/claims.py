@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from datetime import UTC
 
 import grpc
@@ -54,7 +55,9 @@ class Worker:
             await _first(self._rung, self._draining, timeout=self._tools.settings.poll_seconds)
 
     async def _claim(self) -> messages.Claim | None:
-        request = messages.ClaimOperationRequest(queue=self._tools.settings.queue, worker_id=self._tools.settings.worker_id)
+        request = messages.ClaimOperationRequest(
+            queue=self._tools.settings.queue, worker_id=self._tools.settings.worker_id, claim_id=str(uuid.uuid4()), slot=messages.SLOT_LONG
+        )
         try:
             answer = await self._operation.ClaimOperation(request, timeout=_SECONDS)
         except grpc.aio.AioRpcError as error:

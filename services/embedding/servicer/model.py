@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.boundary import Context, role_required
 from libs.rpc.identity import Verifier
 from semantik.auth.v1 import user_pb2
@@ -49,7 +49,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         require_administrator()
         started = await self._downloads.start(request.repository, request.revision, request.model_id, request.digest)
         async for download in started.watch():
-            self._verifier.recheck(requests.principal())
+            self._verifier.recheck(call.principal())
             response = messages.DownloadModelResponse(download=download)
             if download.state == messages.Download.STATE_SUCCEEDED:
                 response.model.CopyFrom(await self._message(self._engine.catalog.get(download.model_id)))
@@ -61,5 +61,5 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
 
 
 def require_administrator() -> None:
-    if requests.principal().role != user_pb2.User.ROLE_ADMIN:
+    if call.principal().role != user_pb2.User.ROLE_ADMIN:
         raise role_required("ADMIN")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import struct_pb2
 
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import invalid
 from semantik.embedding.v1 import embedding_internal_service_pb2 as internal
@@ -39,7 +39,7 @@ class OpenAiServicer(open_ai_service_pb2_grpc.OpenAiServiceServicer):
             lane=internal.LANE_BULK,
             is_query=False,
             truncate=False,
-            user=requests.principal().user_id,
+            user=call.principal().user_id,
         )
         write = _write_text if request.encoding_format == "base64" else _write_numbers
         count = sum(embedded.token_counts)

@@ -1,6 +1,6 @@
 """EmbeddingService: vectors, counts and scores for people and programs."""
 
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.boundary import Context
 from semantik.embedding.v1 import embedding_internal_service_pb2 as internal
 from semantik.embedding.v1 import embedding_service_pb2 as messages
@@ -22,7 +22,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             lane=internal.LANE_BULK,
             is_query=request.kind == model_pb2.TEXT_KIND_QUERY,
             truncate=request.truncate,
-            user=requests.principal().user_id,
+            user=call.principal().user_id,
         )
         truncated = set(embedded.truncated)
         embeddings = [
@@ -45,7 +45,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             list(request.texts),
             lane=internal.LANE_BULK,
             truncate=request.truncate,
-            user=requests.principal().user_id,
+            user=call.principal().user_id,
         )
         truncated = set(scored.truncated)
         order = sorted(range(len(scored.scores)), key=lambda position: -scored.scores[position])[: request.limit or None]

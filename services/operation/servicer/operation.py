@@ -8,7 +8,7 @@ from datetime import datetime
 from grpc import StatusCode
 
 from libs.db.engine import Sessions
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.bell import Bell
 from libs.rpc.boundary import Context
 from libs.rpc.errors import Failure
@@ -51,7 +51,7 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
         return messages.GetOperationResponse(operation=operation_message(row))
 
     async def ListOperations(self, request: messages.ListOperationsRequest, context: Context) -> messages.ListOperationsResponse:
-        principal, size = requests.principal(), page_size(request)
+        principal, size = call.principal(), page_size(request)
         cursor = self._pager.cursor(request, principal)
         if request.collection_id:
             await self._permission.require_collection(principal, request.collection_id, Grant.ROLE_READ)
@@ -86,7 +86,7 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
                 if operation is None:
                     return
                 if time.monotonic() - checked > _RECHECK_SECONDS:
-                    self._verifier.recheck(requests.principal())
+                    self._verifier.recheck(call.principal())
                     await self._readable(request.operation_id)
                     checked = time.monotonic()
                 yield messages.WatchOperationResponse(operation=operation)
@@ -100,7 +100,7 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
     async def CancelOperation(self, request: messages.CancelOperationRequest, context: Context) -> messages.CancelOperationResponse:
         async with self._sessions() as session:
             row = await store.get(session, request.operation_id)
-        await self._permission.require_write(requests.principal(), row, request.operation_id)
+        await self._permission.require_write(call.principal(), row, request.operation_id)
         async with self._sessions.begin() as session:
             locked = await session.get_one(Operation, request.operation_id, with_for_update=True)
             await store.cancel(session, locked)
@@ -110,4 +110,4 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
     async def _readable(self, operation_id: str) -> Operation:
         async with self._sessions() as session:
             row = await store.get(session, operation_id)
-        return await self._permission.require_read(requests.principal(), row, operation_id)
+        return await self._permission.require_read(call.principal(), row, operation_id)

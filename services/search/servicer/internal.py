@@ -25,9 +25,9 @@ class IndexInternalServicer(index_internal_service_pb2_grpc.IndexInternalService
         return messages.UpsertChunksResponse()
 
     async def HideDocuments(self, request: messages.HideDocumentsRequest, context: Context) -> messages.HideDocumentsResponse:
-        if bool(request.document_ids) == bool(request.source_id):
-            raise invalid("document_ids", "name either documents or a source")
-        await self._indexes.hide(request.index_name, request.document_ids, request.source_id)
+        if bool(request.documents) == bool(request.source_id):
+            raise invalid("documents", "name either documents or a source")
+        await self._indexes.hide(request.index_name, [version.document_id for version in request.documents], request.source_id)
         return messages.HideDocumentsResponse()
 
     async def DeleteChunks(self, request: messages.DeleteChunksRequest, context: Context) -> messages.DeleteChunksResponse:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from libs.rpc import request as requests
+from libs.rpc import call
 from libs.rpc.boundary import Context
 from semantik.search.v1 import search_service_pb2 as messages
 from semantik.search.v1 import search_service_pb2_grpc
@@ -14,5 +14,5 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         self._searcher = searcher
 
     async def Search(self, request: messages.SearchRequest, context: Context) -> messages.SearchResponse:
-        async with asyncio.timeout_at(requests.current().deadline):
-            return await self._searcher.search(requests.principal(), request)
+        async with asyncio.timeout_at(call.current().deadline):
+            return await self._searcher.search(call.principal(), request)

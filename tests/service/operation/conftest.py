@@ -56,7 +56,9 @@ def claim(internal: "OperationInternalServiceAsyncStub", queue: str) -> Claim:
     """Claim the next operation of the test's queue; None where there is none."""
 
     async def claim(worker_id: str = "worker") -> messages.Claim | None:
-        answer = await internal.ClaimOperation(messages.ClaimOperationRequest(queue=queue, worker_id=worker_id))
+        answer = await internal.ClaimOperation(
+            messages.ClaimOperationRequest(queue=queue, worker_id=worker_id, claim_id=str(uuid.uuid4()), slot=messages.SLOT_LONG)
+        )
         return answer.claim if answer.HasField("claim") else None
 
     return claim

@@ -9,8 +9,8 @@ import grpc
 import numpy as np
 import pytest
 
+from libs.rpc.call import Principal
 from libs.rpc.errors import reason_of
-from libs.rpc.request import Principal
 from semantik.collection.v1 import collection_internal_service_pb2 as authority
 from semantik.collection.v1.collection_internal_service_pb2_grpc import CollectionInternalServiceStub
 from semantik.collection.v1.collection_pb2 import Collection

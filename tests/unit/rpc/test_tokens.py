@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from libs.rpc.call import Principal
 from libs.rpc.errors import Failure
 from libs.rpc.mesh import MeshIdentity, new_key
 from libs.rpc.paging import Cursor, Pager, page_size
-from libs.rpc.request import Principal
 from semantik.auth.v1.user_pb2 import User
 from semantik.collection.v1.collection_service_pb2 import ListCollectionsRequest
 from semantik.collection.v1.source_service_pb2 import ListSourcesRequest

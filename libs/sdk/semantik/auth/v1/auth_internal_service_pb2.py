@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,semantik/auth/v1/auth_internal_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"n\n\nRevocation\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12.\n\nnot_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"4\n\x16ListRevocationsRequest\x12\x1a\n\tafter_seq\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"L\n\x17ListRevocationsResponse\x12\x31\n\x0brevocations\x18\x01 \x03(\x0b\x32\x1c.semantik.auth.v1.Revocation\"\x1c\n\x1aGetVerificationKeysRequest\"+\n\x1bGetVerificationKeysResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t2\xf1\x01\n\x13\x41uthInternalService\x12\x66\n\x0fListRevocations\x12(.semantik.auth.v1.ListRevocationsRequest\x1a).semantik.auth.v1.ListRevocationsResponse\x12r\n\x13GetVerificationKeys\x12,.semantik.auth.v1.GetVerificationKeysRequest\x1a-.semantik.auth.v1.GetVerificationKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,semantik/auth/v1/auth_internal_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"n\n\nRevocation\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12.\n\nnot_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"4\n\x16ListRevocationsRequest\x12\x1a\n\tafter_seq\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"L\n\x17ListRevocationsResponse\x12\x31\n\x0brevocations\x18\x01 \x03(\x0b\x32\x1c.semantik.auth.v1.Revocation\"\x1c\n\x1aGetVerificationKeysRequest\"+\n\x1bGetVerificationKeysResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t2\xfb\x01\n\x13\x41uthInternalService\x12k\n\x0fListRevocations\x12(.semantik.auth.v1.ListRevocationsRequest\x1a).semantik.auth.v1.ListRevocationsResponse\"\x03\x90\x02\x01\x12w\n\x13GetVerificationKeys\x12,.semantik.auth.v1.GetVerificationKeysRequest\x1a-.semantik.auth.v1.GetVerificationKeysResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTREVOCATIONSREQUEST'].fields_by_name['after_seq']._loaded_options = None
   _globals['_LISTREVOCATIONSREQUEST'].fields_by_name['after_seq']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_AUTHINTERNALSERVICE'].methods_by_name['ListRevocations']._loaded_options = None
+  _globals['_AUTHINTERNALSERVICE'].methods_by_name['ListRevocations']._serialized_options = b'\220\002\001'
+  _globals['_AUTHINTERNALSERVICE'].methods_by_name['GetVerificationKeys']._loaded_options = None
+  _globals['_AUTHINTERNALSERVICE'].methods_by_name['GetVerificationKeys']._serialized_options = b'\220\002\001'
   _globals['_REVOCATION']._serialized_start=128
   _globals['_REVOCATION']._serialized_end=238
   _globals['_LISTREVOCATIONSREQUEST']._serialized_start=240
@@ -46,5 +50,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETVERIFICATIONKEYSRESPONSE']._serialized_start=402
   _globals['_GETVERIFICATIONKEYSRESPONSE']._serialized_end=445
   _globals['_AUTHINTERNALSERVICE']._serialized_start=448
-  _globals['_AUTHINTERNALSERVICE']._serialized_end=689
+  _globals['_AUTHINTERNALSERVICE']._serialized_end=699
 # @@protoc_insertion_point(module_scope)

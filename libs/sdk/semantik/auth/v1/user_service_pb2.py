@@ -28,7 +28,7 @@ from semantik.auth.v1 import session_pb2 as semantik_dot_auth_dot_v1_dot_session
 from semantik.auth.v1 import user_pb2 as semantik_dot_auth_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#semantik/auth/v1/user_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1esemantik/auth/v1/session.proto\x1a\x1bsemantik/auth/v1/user.proto\"\x0e\n\x0cGetMeRequest\"5\n\rGetMeResponse\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x16.semantik.auth.v1.User\"e\n\x13ListSessionsRequest\x12\"\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"\\\n\x14ListSessionsResponse\x12+\n\x08sessions\x18\x01 \x03(\x0b\x32\x19.semantik.auth.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x14RevokeSessionRequest\x12\x1c\n\nsession_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15RevokeSessionResponse2\xfa\x02\n\x0bUserService\x12^\n\x05GetMe\x12\x1e.semantik.auth.v1.GetMeRequest\x1a\x1f.semantik.auth.v1.GetMeResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12|\n\x0cListSessions\x12%.semantik.auth.v1.ListSessionsRequest\x1a&.semantik.auth.v1.ListSessionsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/users/me/sessions\x12\x8c\x01\n\rRevokeSession\x12&.semantik.auth.v1.RevokeSessionRequest\x1a\'.semantik.auth.v1.RevokeSessionResponse\"*\x82\xd3\xe4\x93\x02$*\"/v1/users/me/sessions/{session_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#semantik/auth/v1/user_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1esemantik/auth/v1/session.proto\x1a\x1bsemantik/auth/v1/user.proto\"\x0e\n\x0cGetMeRequest\"5\n\rGetMeResponse\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x16.semantik.auth.v1.User\"e\n\x13ListSessionsRequest\x12\"\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"\\\n\x14ListSessionsResponse\x12+\n\x08sessions\x18\x01 \x03(\x0b\x32\x19.semantik.auth.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x14RevokeSessionRequest\x12\x1c\n\nsession_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15RevokeSessionResponse2\x83\x03\n\x0bUserService\x12\x61\n\x05GetMe\x12\x1e.semantik.auth.v1.GetMeRequest\x1a\x1f.semantik.auth.v1.GetMeResponse\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12\x7f\n\x0cListSessions\x12%.semantik.auth.v1.ListSessionsRequest\x1a&.semantik.auth.v1.ListSessionsResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/users/me/sessions\x12\x8f\x01\n\rRevokeSession\x12&.semantik.auth.v1.RevokeSessionRequest\x1a\'.semantik.auth.v1.RevokeSessionResponse\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$*\"/v1/users/me/sessions/{session_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,11 +42,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKESESSIONREQUEST'].fields_by_name['session_id']._loaded_options = None
   _globals['_REVOKESESSIONREQUEST'].fields_by_name['session_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_USERSERVICE'].methods_by_name['GetMe']._loaded_options = None
-  _globals['_USERSERVICE'].methods_by_name['GetMe']._serialized_options = b'\202\323\344\223\002\016\022\014/v1/users/me'
+  _globals['_USERSERVICE'].methods_by_name['GetMe']._serialized_options = b'\220\002\001\202\323\344\223\002\016\022\014/v1/users/me'
   _globals['_USERSERVICE'].methods_by_name['ListSessions']._loaded_options = None
-  _globals['_USERSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\202\323\344\223\002\027\022\025/v1/users/me/sessions'
+  _globals['_USERSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\220\002\001\202\323\344\223\002\027\022\025/v1/users/me/sessions'
   _globals['_USERSERVICE'].methods_by_name['RevokeSession']._loaded_options = None
-  _globals['_USERSERVICE'].methods_by_name['RevokeSession']._serialized_options = b'\202\323\344\223\002$*\"/v1/users/me/sessions/{session_id}'
+  _globals['_USERSERVICE'].methods_by_name['RevokeSession']._serialized_options = b'\220\002\002\202\323\344\223\002$*\"/v1/users/me/sessions/{session_id}'
   _globals['_GETMEREQUEST']._serialized_start=177
   _globals['_GETMEREQUEST']._serialized_end=191
   _globals['_GETMERESPONSE']._serialized_start=193
@@ -60,5 +60,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKESESSIONRESPONSE']._serialized_start=499
   _globals['_REVOKESESSIONRESPONSE']._serialized_end=522
   _globals['_USERSERVICE']._serialized_start=525
-  _globals['_USERSERVICE']._serialized_end=903
+  _globals['_USERSERVICE']._serialized_end=912
 # @@protoc_insertion_point(module_scope)

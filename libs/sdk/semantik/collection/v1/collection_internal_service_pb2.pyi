@@ -10,6 +10,7 @@ from google.protobuf.internal import containers as _containers
 from semantik.auth.v1 import principal_pb2 as _principal_pb2
 from semantik.collection.v1 import grant_pb2 as _grant_pb2
 from semantik.embedding.v1 import model_pb2 as _model_pb2
+from semantik.operation.v1 import operation_internal_service_pb2 as _operation_internal_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -168,3 +169,88 @@ class ListReadableCollectionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListReadableCollectionsResponse: _TypeAlias = ListReadableCollectionsResponse  # noqa: Y015
+
+@_typing.final
+class GetPendingStartRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """The operation's id."""
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation_id", b"operation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPendingStartRequest: _TypeAlias = GetPendingStartRequest  # noqa: Y015
+
+@_typing.final
+class GetPendingStartResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _operation_internal_service_pb2.StartOperationRequest:
+        """The call that operation has not acknowledged, with `join_queued` off."""
+
+    def __init__(
+        self,
+        *,
+        request: _operation_internal_service_pb2.StartOperationRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPendingStartResponse: _TypeAlias = GetPendingStartResponse  # noqa: Y015
+
+@_typing.final
+class MarkCollectionFailedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """The collection's id."""
+    fence: _builtins.int
+    """The fence of the operation's last claim; a collection with a higher one is left alone."""
+    message: _builtins.str
+    """The reason, shown as the collection's `state_reason`."""
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        fence: _builtins.int = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "fence", b"fence", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkCollectionFailedRequest: _TypeAlias = MarkCollectionFailedRequest  # noqa: Y015
+
+@_typing.final
+class MarkCollectionFailedResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkCollectionFailedResponse: _TypeAlias = MarkCollectionFailedResponse  # noqa: Y015

@@ -45,6 +45,16 @@ class CollectionInternalServiceStub:
                 request_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsRequest.SerializeToString,
                 response_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsResponse.FromString,
                 _registered_method=True)
+        self.GetPendingStart = channel.unary_unary(
+                '/semantik.collection.v1.CollectionInternalService/GetPendingStart',
+                request_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.GetPendingStartRequest.SerializeToString,
+                response_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.GetPendingStartResponse.FromString,
+                _registered_method=True)
+        self.MarkCollectionFailed = channel.unary_unary(
+                '/semantik.collection.v1.CollectionInternalService/MarkCollectionFailed',
+                request_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.MarkCollectionFailedRequest.SerializeToString,
+                response_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.MarkCollectionFailedResponse.FromString,
+                _registered_method=True)
 
 
 class CollectionInternalServiceServicer:
@@ -67,6 +77,22 @@ class CollectionInternalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPendingStart(self, request, context):
+        """Returns work that was accepted under this operation id and not yet acknowledged by operation.
+        Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MarkCollectionFailed(self, request, context):
+        """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays.
+        Reasons: INVALID_REQUEST, TOKEN_INVALID. A collection that is gone is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectionInternalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +105,16 @@ def add_CollectionInternalServiceServicer_to_server(servicer, server):
                     servicer.ListReadableCollections,
                     request_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsRequest.FromString,
                     response_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsResponse.SerializeToString,
+            ),
+            'GetPendingStart': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPendingStart,
+                    request_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.GetPendingStartRequest.FromString,
+                    response_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.GetPendingStartResponse.SerializeToString,
+            ),
+            'MarkCollectionFailed': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkCollectionFailed,
+                    request_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.MarkCollectionFailedRequest.FromString,
+                    response_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.MarkCollectionFailedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +172,60 @@ class CollectionInternalService:
             '/semantik.collection.v1.CollectionInternalService/ListReadableCollections',
             semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsRequest.SerializeToString,
             semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPendingStart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.collection.v1.CollectionInternalService/GetPendingStart',
+            semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.GetPendingStartRequest.SerializeToString,
+            semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.GetPendingStartResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkCollectionFailed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.collection.v1.CollectionInternalService/MarkCollectionFailed',
+            semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.MarkCollectionFailedRequest.SerializeToString,
+            semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.MarkCollectionFailedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,14 @@ class CollectionInternalServiceStub:
     """Lists the collections a principal may read, by id.
     Reasons: INVALID_REQUEST, TOKEN_INVALID.
     """
+    GetPendingStart: _grpc.UnaryUnaryMultiCallable[_collection_internal_service_pb2.GetPendingStartRequest, _collection_internal_service_pb2.GetPendingStartResponse]
+    """Returns work that was accepted under this operation id and not yet acknowledged by operation.
+    Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
+    """
+    MarkCollectionFailed: _grpc.UnaryUnaryMultiCallable[_collection_internal_service_pb2.MarkCollectionFailedRequest, _collection_internal_service_pb2.MarkCollectionFailedResponse]
+    """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays.
+    Reasons: INVALID_REQUEST, TOKEN_INVALID. A collection that is gone is no error.
+    """
 
 @_typing.type_check_only
 class CollectionInternalServiceAsyncStub(CollectionInternalServiceStub):
@@ -54,6 +62,14 @@ class CollectionInternalServiceAsyncStub(CollectionInternalServiceStub):
     ListReadableCollections: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.ListReadableCollectionsRequest, _collection_internal_service_pb2.ListReadableCollectionsResponse]  # type: ignore[assignment]
     """Lists the collections a principal may read, by id.
     Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    """
+    GetPendingStart: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.GetPendingStartRequest, _collection_internal_service_pb2.GetPendingStartResponse]  # type: ignore[assignment]
+    """Returns work that was accepted under this operation id and not yet acknowledged by operation.
+    Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
+    """
+    MarkCollectionFailed: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.MarkCollectionFailedRequest, _collection_internal_service_pb2.MarkCollectionFailedResponse]  # type: ignore[assignment]
+    """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays.
+    Reasons: INVALID_REQUEST, TOKEN_INVALID. A collection that is gone is no error.
     """
 
 class CollectionInternalServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -77,6 +93,26 @@ class CollectionInternalServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_collection_internal_service_pb2.ListReadableCollectionsResponse, _abc.Awaitable[_collection_internal_service_pb2.ListReadableCollectionsResponse]]:
         """Lists the collections a principal may read, by id.
         Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPendingStart(
+        self,
+        request: _collection_internal_service_pb2.GetPendingStartRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_internal_service_pb2.GetPendingStartResponse, _abc.Awaitable[_collection_internal_service_pb2.GetPendingStartResponse]]:
+        """Returns work that was accepted under this operation id and not yet acknowledged by operation.
+        Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def MarkCollectionFailed(
+        self,
+        request: _collection_internal_service_pb2.MarkCollectionFailedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_internal_service_pb2.MarkCollectionFailedResponse, _abc.Awaitable[_collection_internal_service_pb2.MarkCollectionFailedResponse]]:
+        """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays.
+        Reasons: INVALID_REQUEST, TOKEN_INVALID. A collection that is gone is no error.
         """
 
 def add_CollectionInternalServiceServicer_to_server(servicer: CollectionInternalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -30,7 +30,7 @@ from semantik.auth.v1 import principal_pb2 as semantik_dot_auth_dot_v1_dot_princ
 from semantik.operation.v1 import operation_pb2 as semantik_dot_operation_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6semantik/operation/v1/operation_internal_service.proto\x12\x15semantik.operation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\x1a semantik/auth/v1/principal.proto\x1a%semantik/operation/v1/operation.proto\"\xe3\x02\n\x15StartOperationRequest\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.semantik.auth.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\"\n\rcollection_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12?\n\x04kind\x18\x04 \x01(\x0e\x32%.semantik.operation.v1.Operation.KindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x16\n\x05queue\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12$\n\x08priority\x18\x06 \x01(\x05\x42\x12\xbaH\x0f\x1a\r\x18\x64(\x9c\xff\xff\xff\xff\xff\xff\xff\xff\x01\x12\'\n\x06\x63onfig\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0bjoin_queued\x18\x08 \x01(\x08\x12\x11\n\tsource_id\x18\t \x01(\t\"]\n\x16StartOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\x12\x0e\n\x06is_new\x18\x02 \x01(\x08\"M\n\x15\x43laimOperationRequest\x12\x16\n\x05queue\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\x1c\n\tworker_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"\xc1\x02\n\x05\x43laim\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12(\n\x05lease\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\tdirective\x18\x04 \x01(\x0e\x32 .semantik.operation.v1.Directive\x12<\n\x0csettle_state\x18\x05 \x01(\x0e\x32&.semantik.operation.v1.Operation.State\x12\'\n\x06\x63onfig\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\tprincipal\x18\x07 \x01(\x0b\x32\x1b.semantik.auth.v1.Principal\"E\n\x16\x43laimOperationResponse\x12+\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x1c.semantik.operation.v1.Claim\"\xa2\x01\n\x16ReportOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x31\n\x08progress\x18\x03 \x01(\x0b\x32\x1f.semantik.operation.v1.Progress\x12\x1d\n\x0bwait_reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"N\n\x17ReportOperationResponse\x12\x33\n\tdirective\x18\x01 \x01(\x0e\x32 .semantik.operation.v1.Directive\"\x84\x01\n\x17ReleaseOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x31\n\x08progress\x18\x03 \x01(\x0b\x32\x1f.semantik.operation.v1.Progress\"\x1a\n\x18ReleaseOperationResponse\"\xed\x01\n\x16\x46inishOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x45\n\x05state\x18\x03 \x01(\x0e\x32&.semantik.operation.v1.Operation.StateB\x0e\xbaH\x0b\x82\x01\x08\x18\x03\x18\x05\x18\x06\x18\x07\x12!\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.Status\x12\x31\n\x08progress\x18\x05 \x01(\x0b\x32\x1f.semantik.operation.v1.Progress\"N\n\x17\x46inishOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation*\x93\x01\n\tDirective\x12\x19\n\x15\x44IRECTIVE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTIVE_CONTINUE\x10\x01\x12\x13\n\x0f\x44IRECTIVE_PAUSE\x10\x02\x12\x14\n\x10\x44IRECTIVE_CANCEL\x10\x03\x12\x14\n\x10\x44IRECTIVE_SETTLE\x10\x04\x12\x12\n\x0e\x44IRECTIVE_LOST\x10\x05\x32\xd1\x04\n\x18OperationInternalService\x12m\n\x0eStartOperation\x12,.semantik.operation.v1.StartOperationRequest\x1a-.semantik.operation.v1.StartOperationResponse\x12m\n\x0e\x43laimOperation\x12,.semantik.operation.v1.ClaimOperationRequest\x1a-.semantik.operation.v1.ClaimOperationResponse\x12p\n\x0fReportOperation\x12-.semantik.operation.v1.ReportOperationRequest\x1a..semantik.operation.v1.ReportOperationResponse\x12s\n\x10ReleaseOperation\x12..semantik.operation.v1.ReleaseOperationRequest\x1a/.semantik.operation.v1.ReleaseOperationResponse\x12p\n\x0f\x46inishOperation\x12-.semantik.operation.v1.FinishOperationRequest\x1a..semantik.operation.v1.FinishOperationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6semantik/operation/v1/operation_internal_service.proto\x12\x15semantik.operation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\x1a semantik/auth/v1/principal.proto\x1a%semantik/operation/v1/operation.proto\"\xe3\x02\n\x15StartOperationRequest\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.semantik.auth.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\"\n\rcollection_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12?\n\x04kind\x18\x04 \x01(\x0e\x32%.semantik.operation.v1.Operation.KindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x16\n\x05queue\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12$\n\x08priority\x18\x06 \x01(\x05\x42\x12\xbaH\x0f\x1a\r\x18\x64(\x9c\xff\xff\xff\xff\xff\xff\xff\xff\x01\x12\'\n\x06\x63onfig\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0bjoin_queued\x18\x08 \x01(\x08\x12\x11\n\tsource_id\x18\t \x01(\t\"]\n\x16StartOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\x12\x0e\n\x06is_new\x18\x02 \x01(\x08\"\xd7\x01\n\x15\x43laimOperationRequest\x12\x16\n\x05queue\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\x1c\n\tworker_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1a\n\x08\x63laim_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x35\n\x04slot\x18\x04 \x01(\x0e\x32\x1b.semantik.operation.v1.SlotB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x35\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\x14\x32\x00\"\xd9\x02\n\x05\x43laim\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12(\n\x05lease\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\tdirective\x18\x04 \x01(\x0e\x32 .semantik.operation.v1.Directive\x12<\n\x0csettle_state\x18\x05 \x01(\x0e\x32&.semantik.operation.v1.Operation.State\x12\'\n\x06\x63onfig\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\tprincipal\x18\x07 \x01(\x0b\x32\x1b.semantik.auth.v1.Principal\x12\x16\n\x0eis_last_settle\x18\x08 \x01(\x08\"E\n\x16\x43laimOperationResponse\x12+\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x1c.semantik.operation.v1.Claim\"\xa2\x01\n\x16ReportOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x31\n\x08progress\x18\x03 \x01(\x0b\x32\x1f.semantik.operation.v1.Progress\x12\x1d\n\x0bwait_reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"N\n\x17ReportOperationResponse\x12\x33\n\tdirective\x18\x01 \x01(\x0e\x32 .semantik.operation.v1.Directive\"\xa7\x01\n\x17ReleaseOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x31\n\x08progress\x18\x03 \x01(\x0b\x32\x1f.semantik.operation.v1.Progress\x12!\n\x05\x66\x61ult\x18\x04 \x01(\x0b\x32\x12.google.rpc.Status\"\x1a\n\x18ReleaseOperationResponse\"\xed\x01\n\x16\x46inishOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x45\n\x05state\x18\x03 \x01(\x0e\x32&.semantik.operation.v1.Operation.StateB\x0e\xbaH\x0b\x82\x01\x08\x18\x03\x18\x05\x18\x06\x18\x07\x12!\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.Status\x12\x31\n\x08progress\x18\x05 \x01(\x0b\x32\x1f.semantik.operation.v1.Progress\"N\n\x17\x46inishOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation*\xa8\x01\n\tDirective\x12\x19\n\x15\x44IRECTIVE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTIVE_CONTINUE\x10\x01\x12\x13\n\x0f\x44IRECTIVE_PAUSE\x10\x02\x12\x14\n\x10\x44IRECTIVE_CANCEL\x10\x03\x12\x14\n\x10\x44IRECTIVE_SETTLE\x10\x04\x12\x12\n\x0e\x44IRECTIVE_LOST\x10\x05\x12\x13\n\x0f\x44IRECTIVE_YIELD\x10\x06*;\n\x04Slot\x12\x14\n\x10SLOT_UNSPECIFIED\x10\x00\x12\r\n\tSLOT_LONG\x10\x01\x12\x0e\n\nSLOT_SHORT\x10\x02\x32\xea\x04\n\x18OperationInternalService\x12r\n\x0eStartOperation\x12,.semantik.operation.v1.StartOperationRequest\x1a-.semantik.operation.v1.StartOperationResponse\"\x03\x90\x02\x02\x12r\n\x0e\x43laimOperation\x12,.semantik.operation.v1.ClaimOperationRequest\x1a-.semantik.operation.v1.ClaimOperationResponse\"\x03\x90\x02\x02\x12u\n\x0fReportOperation\x12-.semantik.operation.v1.ReportOperationRequest\x1a..semantik.operation.v1.ReportOperationResponse\"\x03\x90\x02\x02\x12x\n\x10ReleaseOperation\x12..semantik.operation.v1.ReleaseOperationRequest\x1a/.semantik.operation.v1.ReleaseOperationResponse\"\x03\x90\x02\x02\x12u\n\x0f\x46inishOperation\x12-.semantik.operation.v1.FinishOperationRequest\x1a..semantik.operation.v1.FinishOperationResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIMOPERATIONREQUEST'].fields_by_name['queue']._serialized_options = b'\272H\004r\002\0302'
   _globals['_CLAIMOPERATIONREQUEST'].fields_by_name['worker_id']._loaded_options = None
   _globals['_CLAIMOPERATIONREQUEST'].fields_by_name['worker_id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_CLAIMOPERATIONREQUEST'].fields_by_name['claim_id']._loaded_options = None
+  _globals['_CLAIMOPERATIONREQUEST'].fields_by_name['claim_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CLAIMOPERATIONREQUEST'].fields_by_name['slot']._loaded_options = None
+  _globals['_CLAIMOPERATIONREQUEST'].fields_by_name['slot']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_CLAIMOPERATIONREQUEST'].fields_by_name['wait']._loaded_options = None
+  _globals['_CLAIMOPERATIONREQUEST'].fields_by_name['wait']._serialized_options = b'\272H\t\252\001\006\"\002\010\0242\000'
   _globals['_REPORTOPERATIONREQUEST'].fields_by_name['operation_id']._loaded_options = None
   _globals['_REPORTOPERATIONREQUEST'].fields_by_name['operation_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_REPORTOPERATIONREQUEST'].fields_by_name['fence']._loaded_options = None
@@ -69,30 +75,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINISHOPERATIONREQUEST'].fields_by_name['fence']._serialized_options = b'\272H\004\"\002 \000'
   _globals['_FINISHOPERATIONREQUEST'].fields_by_name['state']._loaded_options = None
   _globals['_FINISHOPERATIONREQUEST'].fields_by_name['state']._serialized_options = b'\272H\013\202\001\010\030\003\030\005\030\006\030\007'
-  _globals['_DIRECTIVE']._serialized_start=1926
-  _globals['_DIRECTIVE']._serialized_end=2073
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['StartOperation']._loaded_options = None
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['StartOperation']._serialized_options = b'\220\002\002'
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['ClaimOperation']._loaded_options = None
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['ClaimOperation']._serialized_options = b'\220\002\002'
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['ReportOperation']._loaded_options = None
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['ReportOperation']._serialized_options = b'\220\002\002'
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['ReleaseOperation']._loaded_options = None
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['ReleaseOperation']._serialized_options = b'\220\002\002'
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['FinishOperation']._loaded_options = None
+  _globals['_OPERATIONINTERNALSERVICE'].methods_by_name['FinishOperation']._serialized_options = b'\220\002\002'
+  _globals['_DIRECTIVE']._serialized_start=2124
+  _globals['_DIRECTIVE']._serialized_end=2292
+  _globals['_SLOT']._serialized_start=2294
+  _globals['_SLOT']._serialized_end=2353
   _globals['_STARTOPERATIONREQUEST']._serialized_start=271
   _globals['_STARTOPERATIONREQUEST']._serialized_end=626
   _globals['_STARTOPERATIONRESPONSE']._serialized_start=628
   _globals['_STARTOPERATIONRESPONSE']._serialized_end=721
-  _globals['_CLAIMOPERATIONREQUEST']._serialized_start=723
-  _globals['_CLAIMOPERATIONREQUEST']._serialized_end=800
-  _globals['_CLAIM']._serialized_start=803
-  _globals['_CLAIM']._serialized_end=1124
-  _globals['_CLAIMOPERATIONRESPONSE']._serialized_start=1126
-  _globals['_CLAIMOPERATIONRESPONSE']._serialized_end=1195
-  _globals['_REPORTOPERATIONREQUEST']._serialized_start=1198
-  _globals['_REPORTOPERATIONREQUEST']._serialized_end=1360
-  _globals['_REPORTOPERATIONRESPONSE']._serialized_start=1362
-  _globals['_REPORTOPERATIONRESPONSE']._serialized_end=1440
-  _globals['_RELEASEOPERATIONREQUEST']._serialized_start=1443
-  _globals['_RELEASEOPERATIONREQUEST']._serialized_end=1575
-  _globals['_RELEASEOPERATIONRESPONSE']._serialized_start=1577
-  _globals['_RELEASEOPERATIONRESPONSE']._serialized_end=1603
-  _globals['_FINISHOPERATIONREQUEST']._serialized_start=1606
-  _globals['_FINISHOPERATIONREQUEST']._serialized_end=1843
-  _globals['_FINISHOPERATIONRESPONSE']._serialized_start=1845
-  _globals['_FINISHOPERATIONRESPONSE']._serialized_end=1923
-  _globals['_OPERATIONINTERNALSERVICE']._serialized_start=2076
-  _globals['_OPERATIONINTERNALSERVICE']._serialized_end=2669
+  _globals['_CLAIMOPERATIONREQUEST']._serialized_start=724
+  _globals['_CLAIMOPERATIONREQUEST']._serialized_end=939
+  _globals['_CLAIM']._serialized_start=942
+  _globals['_CLAIM']._serialized_end=1287
+  _globals['_CLAIMOPERATIONRESPONSE']._serialized_start=1289
+  _globals['_CLAIMOPERATIONRESPONSE']._serialized_end=1358
+  _globals['_REPORTOPERATIONREQUEST']._serialized_start=1361
+  _globals['_REPORTOPERATIONREQUEST']._serialized_end=1523
+  _globals['_REPORTOPERATIONRESPONSE']._serialized_start=1525
+  _globals['_REPORTOPERATIONRESPONSE']._serialized_end=1603
+  _globals['_RELEASEOPERATIONREQUEST']._serialized_start=1606
+  _globals['_RELEASEOPERATIONREQUEST']._serialized_end=1773
+  _globals['_RELEASEOPERATIONRESPONSE']._serialized_start=1775
+  _globals['_RELEASEOPERATIONRESPONSE']._serialized_end=1801
+  _globals['_FINISHOPERATIONREQUEST']._serialized_start=1804
+  _globals['_FINISHOPERATIONREQUEST']._serialized_end=2041
+  _globals['_FINISHOPERATIONRESPONSE']._serialized_start=2043
+  _globals['_FINISHOPERATIONRESPONSE']._serialized_end=2121
+  _globals['_OPERATIONINTERNALSERVICE']._serialized_start=2356
+  _globals['_OPERATIONINTERNALSERVICE']._serialized_end=2974
 # @@protoc_insertion_point(module_scope)

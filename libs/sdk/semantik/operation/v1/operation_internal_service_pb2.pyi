@@ -40,6 +40,8 @@ class _DirectiveEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Directive.V
     """The work is over, tidy up only: bring counters and states up to date, then finish with the state that claim names."""
     DIRECTIVE_LOST: _Directive.ValueType  # 5
     """Another worker may have it: stop at once and touch nothing."""
+    DIRECTIVE_YIELD: _Directive.ValueType  # 6
+    """Somebody else's work waits for this slot: stop at the next batch and release."""
 
 class Directive(_Directive, metaclass=_DirectiveEnumTypeWrapper):
     """Directive is what operation tells the worker that holds a lease."""
@@ -56,7 +58,33 @@ DIRECTIVE_SETTLE: Directive.ValueType  # 4
 """The work is over, tidy up only: bring counters and states up to date, then finish with the state that claim names."""
 DIRECTIVE_LOST: Directive.ValueType  # 5
 """Another worker may have it: stop at once and touch nothing."""
+DIRECTIVE_YIELD: Directive.ValueType  # 6
+"""Somebody else's work waits for this slot: stop at the next batch and release."""
 Global___Directive: _TypeAlias = Directive  # noqa: Y015
+
+class _Slot:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SlotEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Slot.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SLOT_UNSPECIFIED: _Slot.ValueType  # 0
+    """Never sent."""
+    SLOT_LONG: _Slot.ValueType  # 1
+    """Takes work of every kind."""
+    SLOT_SHORT: _Slot.ValueType  # 2
+    """Takes short work only: APPEND, PURGE, DELETE, and the settling of any kind."""
+
+class Slot(_Slot, metaclass=_SlotEnumTypeWrapper):
+    """Slot is a place in a worker that holds one claim at a time."""
+
+SLOT_UNSPECIFIED: Slot.ValueType  # 0
+"""Never sent."""
+SLOT_LONG: Slot.ValueType  # 1
+"""Takes work of every kind."""
+SLOT_SHORT: Slot.ValueType  # 2
+"""Takes short work only: APPEND, PURGE, DELETE, and the settling of any kind."""
+Global___Slot: _TypeAlias = Slot  # noqa: Y015
 
 @_typing.final
 class StartOperationRequest(_message.Message):
@@ -146,19 +174,33 @@ class ClaimOperationRequest(_message.Message):
 
     QUEUE_FIELD_NUMBER: _builtins.int
     WORKER_ID_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Names the queue; `index` by default."""
     worker_id: _builtins.str
     """Identifies the worker process."""
+    claim_id: _builtins.str
+    """The claim's id, a UUID of the worker's choice. The same id gives the same claim again while its lease lasts."""
+    slot: Global___Slot.ValueType
+    """The slot that asks."""
+    @_builtins.property
+    def wait(self) -> _duration_pb2.Duration:
+        """The longest wait for work, at most 20 s. Absence answers at once."""
+
     def __init__(
         self,
         *,
         queue: _builtins.str = ...,
         worker_id: _builtins.str = ...,
+        claim_id: _builtins.str = ...,
+        slot: Global___Slot.ValueType = ...,
+        wait: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "queue", b"queue", "slot", b"slot", "wait", b"wait", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -177,12 +219,15 @@ class Claim(_message.Message):
     SETTLE_STATE_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
+    IS_LAST_SETTLE_FIELD_NUMBER: _builtins.int
     fence: _builtins.int
     """Numbers this claim; every write the worker makes carries it and a lower one is refused."""
     directive: Global___Directive.ValueType
     """Says CONTINUE, or SETTLE for work that is cancelled or out of attempts."""
     settle_state: _operation_pb2.Operation.State.ValueType
     """Names the state to finish with when the directive is SETTLE."""
+    is_last_settle: _builtins.bool
+    """Whether a failed settle is final: the worker then settles what it can without the index."""
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
         """Holds the operation."""
@@ -209,10 +254,11 @@ class Claim(_message.Message):
         settle_state: _operation_pb2.Operation.State.ValueType = ...,
         config: _struct_pb2.Struct | None = ...,
         principal: _principal_pb2.Principal | None = ...,
+        is_last_settle: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "lease", b"lease", "operation", b"operation", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "directive", b"directive", "fence", b"fence", "lease", b"lease", "operation", b"operation", "principal", b"principal", "settle_state", b"settle_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "directive", b"directive", "fence", b"fence", "is_last_settle", b"is_last_settle", "lease", b"lease", "operation", b"operation", "principal", b"principal", "settle_state", b"settle_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,6 +347,7 @@ class ReleaseOperationRequest(_message.Message):
     OPERATION_ID_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Identifies the operation."""
     fence: _builtins.int
@@ -309,16 +356,21 @@ class ReleaseOperationRequest(_message.Message):
     def progress(self) -> _operation_pb2.Progress:
         """Holds the last progress; absent to keep the stored one."""
 
+    @_builtins.property
+    def fault(self) -> _status_pb2.Status:
+        """The fault that ended the attempt; it counts as an attempt unless documents were committed. Absence means an orderly hand-back."""
+
     def __init__(
         self,
         *,
         operation_id: _builtins.str = ...,
         fence: _builtins.int = ...,
         progress: _operation_pb2.Progress | None = ...,
+        fault: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "operation_id", b"operation_id", "progress", b"progress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "fence", b"fence", "operation_id", b"operation_id", "progress", b"progress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -40,6 +41,8 @@ class Chunk(_message.Message):
     MODIFY_TIME_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     SECTION_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    PARENT_ORDINAL_FIELD_NUMBER: _builtins.int
     VECTOR_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Identifies the document."""
@@ -69,6 +72,10 @@ class Chunk(_message.Message):
     """Numbers the page it begins on, from 1; 0 where there are no pages."""
     section: _builtins.str
     """Holds the heading it stands under."""
+    level: _builtins.int
+    """The level in a hierarchy of chunks, 0 for a leaf or where there is none."""
+    parent_ordinal: _builtins.int
+    """The ordinal of the chunk this one is part of; absent where there is none."""
     vector: _builtins.bytes
     """Holds the vector as little-endian 32-bit floats."""
     @_builtins.property
@@ -93,13 +100,17 @@ class Chunk(_message.Message):
         modify_time: _timestamp_pb2.Timestamp | None = ...,
         page: _builtins.int = ...,
         section: _builtins.str = ...,
+        level: _builtins.int = ...,
+        parent_ordinal: _builtins.int | None = ...,
         vector: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["modify_time", b"modify_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal", "modify_time", b"modify_time", "parent_ordinal", b"parent_ordinal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "document_id", b"document_id", "end_offset", b"end_offset", "language", b"language", "mime_type", b"mime_type", "modify_time", b"modify_time", "name", b"name", "ordinal", b"ordinal", "page", b"page", "path", b"path", "section", b"section", "size_bytes", b"size_bytes", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal", "content_version", b"content_version", "document_id", b"document_id", "end_offset", b"end_offset", "language", b"language", "level", b"level", "mime_type", b"mime_type", "modify_time", b"modify_time", "name", b"name", "ordinal", b"ordinal", "page", b"page", "parent_ordinal", b"parent_ordinal", "path", b"path", "section", b"section", "size_bytes", b"size_bytes", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__parent_ordinal: _TypeAlias = _typing.Literal["parent_ordinal"]  # noqa: Y015
+    _WhichOneofArgType__parent_ordinal: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_ordinal) -> _WhichOneofReturnType__parent_ordinal | None: ...
 
 Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
 
@@ -232,30 +243,101 @@ class UpsertChunksResponse(_message.Message):
 Global___UpsertChunksResponse: _TypeAlias = UpsertChunksResponse  # noqa: Y015
 
 @_typing.final
-class HideDocumentsRequest(_message.Message):
+class DocumentVersion(_message.Message):
+    """DocumentVersion is a document with one of its contents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_VERSION_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """The document's id."""
+    content_version: _builtins.int
+    """The content version."""
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        content_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "document_id", b"document_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentVersion: _TypeAlias = DocumentVersion  # noqa: Y015
+
+@_typing.final
+class PublishDocumentsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INDEX_NAME_FIELD_NUMBER: _builtins.int
-    DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
-    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """Names the index."""
-    source_id: _builtins.str
-    """Hides every document of this source; empty when documents are named."""
+    """The index's name."""
+    fence: _builtins.int
+    """The claim's fence."""
     @_builtins.property
-    def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Identifies 1-1,000 documents; empty when source_id is set."""
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentVersion]:
+        """1-1,000 documents with the content version to show."""
 
     def __init__(
         self,
         *,
         index_name: _builtins.str = ...,
-        document_ids: _abc.Iterable[_builtins.str] | None = ...,
+        fence: _builtins.int = ...,
+        documents: _abc.Iterable[Global___DocumentVersion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "fence", b"fence", "index_name", b"index_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishDocumentsRequest: _TypeAlias = PublishDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class PublishDocumentsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishDocumentsResponse: _TypeAlias = PublishDocumentsResponse  # noqa: Y015
+
+@_typing.final
+class HideDocumentsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_NAME_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    index_name: _builtins.str
+    """The index's name."""
+    source_id: _builtins.str
+    """The source all of whose documents are hidden; empty when documents are named."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentVersion]:
+        """At most 1,000 documents, hidden up to and including the content version; empty when source_id is set."""
+
+    def __init__(
+        self,
+        *,
+        index_name: _builtins.str = ...,
+        documents: _abc.Iterable[Global___DocumentVersion] | None = ...,
         source_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_ids", b"document_ids", "index_name", b"index_name", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "index_name", b"index_name", "source_id", b"source_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -413,6 +495,43 @@ class GetIndexStatsResponse(_message.Message):
 Global___GetIndexStatsResponse: _TypeAlias = GetIndexStatsResponse  # noqa: Y015
 
 @_typing.final
+class ListIndexesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIndexesRequest: _TypeAlias = ListIndexesRequest  # noqa: Y015
+
+@_typing.final
+class ListIndexesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def index_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The indexes' names."""
+
+    def __init__(
+        self,
+        *,
+        index_names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_names", b"index_names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIndexesResponse: _TypeAlias = ListIndexesResponse  # noqa: Y015
+
+@_typing.final
 class ListPointsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -436,6 +555,33 @@ Global___ListPointsRequest: _TypeAlias = ListPointsRequest  # noqa: Y015
 class ListPointsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Visibility:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _VisibilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ListPointsResponse._Visibility.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        VISIBILITY_UNSPECIFIED: ListPointsResponse._Visibility.ValueType  # 0
+        """Never sent."""
+        VISIBILITY_PUBLISHED: ListPointsResponse._Visibility.ValueType  # 1
+        """Searches find it."""
+        VISIBILITY_UNPUBLISHED: ListPointsResponse._Visibility.ValueType  # 2
+        """Written, and not yet published."""
+        VISIBILITY_HIDDEN: ListPointsResponse._Visibility.ValueType  # 3
+        """Hidden for good."""
+
+    class Visibility(_Visibility, metaclass=_VisibilityEnumTypeWrapper):
+        """Visibility is what searches make of a point."""
+
+    VISIBILITY_UNSPECIFIED: ListPointsResponse.Visibility.ValueType  # 0
+    """Never sent."""
+    VISIBILITY_PUBLISHED: ListPointsResponse.Visibility.ValueType  # 1
+    """Searches find it."""
+    VISIBILITY_UNPUBLISHED: ListPointsResponse.Visibility.ValueType  # 2
+    """Written, and not yet published."""
+    VISIBILITY_HIDDEN: ListPointsResponse.Visibility.ValueType  # 3
+    """Hidden for good."""
+
     @_typing.final
     class Point(_message.Message):
         """Point is one chunk as the vector store has it."""
@@ -446,7 +592,7 @@ class ListPointsResponse(_message.Message):
         DOCUMENT_ID_FIELD_NUMBER: _builtins.int
         CONTENT_VERSION_FIELD_NUMBER: _builtins.int
         ORDINAL_FIELD_NUMBER: _builtins.int
-        HIDDEN_FIELD_NUMBER: _builtins.int
+        VISIBILITY_FIELD_NUMBER: _builtins.int
         id: _builtins.str
         """Identifies the point."""
         document_id: _builtins.str
@@ -455,8 +601,8 @@ class ListPointsResponse(_message.Message):
         """Counts the document's contents."""
         ordinal: _builtins.int
         """Counts the passage within its document."""
-        hidden: _builtins.bool
-        """Tells whether searches pass it over."""
+        visibility: Global___ListPointsResponse.Visibility.ValueType
+        """What searches make of it."""
         def __init__(
             self,
             *,
@@ -464,11 +610,11 @@ class ListPointsResponse(_message.Message):
             document_id: _builtins.str = ...,
             content_version: _builtins.int = ...,
             ordinal: _builtins.int = ...,
-            hidden: _builtins.bool = ...,
+            visibility: Global___ListPointsResponse.Visibility.ValueType = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "document_id", b"document_id", "hidden", b"hidden", "id", b"id", "ordinal", b"ordinal"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "document_id", b"document_id", "id", b"id", "ordinal", b"ordinal", "visibility", b"visibility"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -51,6 +51,11 @@ class IndexInternalServiceStub:
                 request_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksRequest.SerializeToString,
                 response_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksResponse.FromString,
                 _registered_method=True)
+        self.PublishDocuments = channel.unary_unary(
+                '/semantik.search.v1.IndexInternalService/PublishDocuments',
+                request_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.PublishDocumentsRequest.SerializeToString,
+                response_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.PublishDocumentsResponse.FromString,
+                _registered_method=True)
         self.HideDocuments = channel.unary_unary(
                 '/semantik.search.v1.IndexInternalService/HideDocuments',
                 request_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.HideDocumentsRequest.SerializeToString,
@@ -70,6 +75,11 @@ class IndexInternalServiceStub:
                 '/semantik.search.v1.IndexInternalService/GetIndexStats',
                 request_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.GetIndexStatsRequest.SerializeToString,
                 response_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.GetIndexStatsResponse.FromString,
+                _registered_method=True)
+        self.ListIndexes = channel.unary_unary(
+                '/semantik.search.v1.IndexInternalService/ListIndexes',
+                request_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.ListIndexesRequest.SerializeToString,
+                response_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.ListIndexesResponse.FromString,
                 _registered_method=True)
         self.ListPoints = channel.unary_stream(
                 '/semantik.search.v1.IndexInternalService/ListPoints',
@@ -100,16 +110,27 @@ class IndexInternalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpsertChunks(self, request, context):
-        """Writes chunks; durable when this returns. The same chunk again overwrites itself.
+        """Writes chunks, unpublished: no search finds them before PublishDocuments. Durable when this returns. The same chunk
+        again overwrites itself.
         Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PublishDocuments(self, request, context):
+        """Shows documents to searches and deletes the chunks of their earlier content versions. What was hidden meanwhile stays
+        hidden. Idempotent.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def HideDocuments(self, request, context):
-        """Hides documents from every search, at once. Needs no fence: hiding only ever takes away. Idempotent.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID. An index that is missing has nothing to hide.
+        """Hides documents from every search, for good: publishing them does not show them again. Needs no fence: hiding only
+        ever takes away. Idempotent. An index that is missing has nothing to hide.
+        Reasons: INVALID_REQUEST, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +155,14 @@ class IndexInternalServiceServicer:
     def GetIndexStats(self, request, context):
         """Returns numbers about an index.
         Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListIndexes(self, request, context):
+        """Lists the indexes in the vector store, for the removal of those without an owner.
+        Reasons: INVALID_REQUEST, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +194,11 @@ def add_IndexInternalServiceServicer_to_server(servicer, server):
                     request_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksRequest.FromString,
                     response_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksResponse.SerializeToString,
             ),
+            'PublishDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishDocuments,
+                    request_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.PublishDocumentsRequest.FromString,
+                    response_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.PublishDocumentsResponse.SerializeToString,
+            ),
             'HideDocuments': grpc.unary_unary_rpc_method_handler(
                     servicer.HideDocuments,
                     request_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.HideDocumentsRequest.FromString,
@@ -184,6 +218,11 @@ def add_IndexInternalServiceServicer_to_server(servicer, server):
                     servicer.GetIndexStats,
                     request_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.GetIndexStatsRequest.FromString,
                     response_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.GetIndexStatsResponse.SerializeToString,
+            ),
+            'ListIndexes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIndexes,
+                    request_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.ListIndexesRequest.FromString,
+                    response_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.ListIndexesResponse.SerializeToString,
             ),
             'ListPoints': grpc.unary_stream_rpc_method_handler(
                     servicer.ListPoints,
@@ -274,6 +313,33 @@ class IndexInternalService:
             '/semantik.search.v1.IndexInternalService/UpsertChunks',
             semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksRequest.SerializeToString,
             semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.search.v1.IndexInternalService/PublishDocuments',
+            semantik_dot_search_dot_v1_dot_index__internal__service__pb2.PublishDocumentsRequest.SerializeToString,
+            semantik_dot_search_dot_v1_dot_index__internal__service__pb2.PublishDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -382,6 +448,33 @@ class IndexInternalService:
             '/semantik.search.v1.IndexInternalService/GetIndexStats',
             semantik_dot_search_dot_v1_dot_index__internal__service__pb2.GetIndexStatsRequest.SerializeToString,
             semantik_dot_search_dot_v1_dot_index__internal__service__pb2.GetIndexStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIndexes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.search.v1.IndexInternalService/ListIndexes',
+            semantik_dot_search_dot_v1_dot_index__internal__service__pb2.ListIndexesRequest.SerializeToString,
+            semantik_dot_search_dot_v1_dot_index__internal__service__pb2.ListIndexesResponse.FromString,
             options,
             channel_credentials,
             insecure,

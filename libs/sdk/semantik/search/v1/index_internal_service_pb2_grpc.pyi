@@ -44,12 +44,19 @@ class IndexInternalServiceStub:
     Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
     """
     UpsertChunks: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.UpsertChunksRequest, _index_internal_service_pb2.UpsertChunksResponse]
-    """Writes chunks; durable when this returns. The same chunk again overwrites itself.
+    """Writes chunks, unpublished: no search finds them before PublishDocuments. Durable when this returns. The same chunk
+    again overwrites itself.
     Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, TOKEN_INVALID.
     """
+    PublishDocuments: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.PublishDocumentsRequest, _index_internal_service_pb2.PublishDocumentsResponse]
+    """Shows documents to searches and deletes the chunks of their earlier content versions. What was hidden meanwhile stays
+    hidden. Idempotent.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+    """
     HideDocuments: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.HideDocumentsRequest, _index_internal_service_pb2.HideDocumentsResponse]
-    """Hides documents from every search, at once. Needs no fence: hiding only ever takes away. Idempotent.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID. An index that is missing has nothing to hide.
+    """Hides documents from every search, for good: publishing them does not show them again. Needs no fence: hiding only
+    ever takes away. Idempotent. An index that is missing has nothing to hide.
+    Reasons: INVALID_REQUEST, TOKEN_INVALID.
     """
     DeleteChunks: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.DeleteChunksRequest, _index_internal_service_pb2.DeleteChunksResponse]
     """Deletes chunks of documents, all or those of older content versions. Idempotent.
@@ -62,6 +69,10 @@ class IndexInternalServiceStub:
     GetIndexStats: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.GetIndexStatsRequest, _index_internal_service_pb2.GetIndexStatsResponse]
     """Returns numbers about an index.
     Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+    """
+    ListIndexes: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.ListIndexesRequest, _index_internal_service_pb2.ListIndexesResponse]
+    """Lists the indexes in the vector store, for the removal of those without an owner.
+    Reasons: INVALID_REQUEST, TOKEN_INVALID.
     """
     ListPoints: _grpc.UnaryStreamMultiCallable[_index_internal_service_pb2.ListPointsRequest, _index_internal_service_pb2.ListPointsResponse]
     """Streams every point of an index without its vector, for the reconciler.
@@ -84,12 +95,19 @@ class IndexInternalServiceAsyncStub(IndexInternalServiceStub):
     Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
     """
     UpsertChunks: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.UpsertChunksRequest, _index_internal_service_pb2.UpsertChunksResponse]  # type: ignore[assignment]
-    """Writes chunks; durable when this returns. The same chunk again overwrites itself.
+    """Writes chunks, unpublished: no search finds them before PublishDocuments. Durable when this returns. The same chunk
+    again overwrites itself.
     Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, TOKEN_INVALID.
     """
+    PublishDocuments: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.PublishDocumentsRequest, _index_internal_service_pb2.PublishDocumentsResponse]  # type: ignore[assignment]
+    """Shows documents to searches and deletes the chunks of their earlier content versions. What was hidden meanwhile stays
+    hidden. Idempotent.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+    """
     HideDocuments: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.HideDocumentsRequest, _index_internal_service_pb2.HideDocumentsResponse]  # type: ignore[assignment]
-    """Hides documents from every search, at once. Needs no fence: hiding only ever takes away. Idempotent.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID. An index that is missing has nothing to hide.
+    """Hides documents from every search, for good: publishing them does not show them again. Needs no fence: hiding only
+    ever takes away. Idempotent. An index that is missing has nothing to hide.
+    Reasons: INVALID_REQUEST, TOKEN_INVALID.
     """
     DeleteChunks: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.DeleteChunksRequest, _index_internal_service_pb2.DeleteChunksResponse]  # type: ignore[assignment]
     """Deletes chunks of documents, all or those of older content versions. Idempotent.
@@ -102,6 +120,10 @@ class IndexInternalServiceAsyncStub(IndexInternalServiceStub):
     GetIndexStats: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.GetIndexStatsRequest, _index_internal_service_pb2.GetIndexStatsResponse]  # type: ignore[assignment]
     """Returns numbers about an index.
     Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+    """
+    ListIndexes: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.ListIndexesRequest, _index_internal_service_pb2.ListIndexesResponse]  # type: ignore[assignment]
+    """Lists the indexes in the vector store, for the removal of those without an owner.
+    Reasons: INVALID_REQUEST, TOKEN_INVALID.
     """
     ListPoints: _aio.UnaryStreamMultiCallable[_index_internal_service_pb2.ListPointsRequest, _index_internal_service_pb2.ListPointsResponse]  # type: ignore[assignment]
     """Streams every point of an index without its vector, for the reconciler.
@@ -139,8 +161,20 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_internal_service_pb2.UpsertChunksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.UpsertChunksResponse, _abc.Awaitable[_index_internal_service_pb2.UpsertChunksResponse]]:
-        """Writes chunks; durable when this returns. The same chunk again overwrites itself.
+        """Writes chunks, unpublished: no search finds them before PublishDocuments. Durable when this returns. The same chunk
+        again overwrites itself.
         Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def PublishDocuments(
+        self,
+        request: _index_internal_service_pb2.PublishDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_index_internal_service_pb2.PublishDocumentsResponse, _abc.Awaitable[_index_internal_service_pb2.PublishDocumentsResponse]]:
+        """Shows documents to searches and deletes the chunks of their earlier content versions. What was hidden meanwhile stays
+        hidden. Idempotent.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -149,8 +183,9 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_internal_service_pb2.HideDocumentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.HideDocumentsResponse, _abc.Awaitable[_index_internal_service_pb2.HideDocumentsResponse]]:
-        """Hides documents from every search, at once. Needs no fence: hiding only ever takes away. Idempotent.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID. An index that is missing has nothing to hide.
+        """Hides documents from every search, for good: publishing them does not show them again. Needs no fence: hiding only
+        ever takes away. Idempotent. An index that is missing has nothing to hide.
+        Reasons: INVALID_REQUEST, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -181,6 +216,16 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_index_internal_service_pb2.GetIndexStatsResponse, _abc.Awaitable[_index_internal_service_pb2.GetIndexStatsResponse]]:
         """Returns numbers about an index.
         Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListIndexes(
+        self,
+        request: _index_internal_service_pb2.ListIndexesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_index_internal_service_pb2.ListIndexesResponse, _abc.Awaitable[_index_internal_service_pb2.ListIndexesResponse]]:
+        """Lists the indexes in the vector store, for the removal of those without an owner.
+        Reasons: INVALID_REQUEST, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod

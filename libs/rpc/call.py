@@ -1,4 +1,4 @@
-"""What is known about the request at hand: who asks, from where, until when."""
+"""What is known of the RPC at hand: who asks, from where, until when."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -26,8 +26,8 @@ class Principal:
 
 
 @dataclass(frozen=True)
-class Request:
-    """One request; ``deadline`` is on the event loop's clock, None without one."""
+class Call:
+    """One served RPC; ``deadline`` is on the event loop's clock, None without one."""
 
     method: str = ""
     correlation_id: str = ""
@@ -38,17 +38,17 @@ class Request:
     peer: str = ""
 
 
-_current: ContextVar[Request] = ContextVar("request", default=Request())  # noqa: B039 - it is frozen
+_current: ContextVar[Call] = ContextVar("call", default=Call())  # noqa: B039 - it is frozen
 
 
-def current() -> Request:
+def current() -> Call:
     """Return the request this task serves; an empty one outside of any."""
     return _current.get()
 
 
-def enter(request: Request) -> None:
-    """Make ``request`` the current one of this task."""
-    _current.set(request)
+def enter(call: Call) -> None:
+    """Make ``call`` the current one of this task."""
+    _current.set(call)
 
 
 def amend(principal: Principal | None = None, peer: str = "") -> None:
