@@ -4,8 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.db.tables import Timestamped, metadata, new_id, one_of
@@ -51,12 +51,20 @@ class SourceKind(StrEnum):
 
 
 class DocumentState(StrEnum):
+    """Whether a document is there at all; how far its index is, is ``IndexState``."""
+
+    PRESENT = "PRESENT"
+    DELETED = "DELETED"
+
+
+class IndexState(StrEnum):
+    """How far a document is in one generation."""
+
     PENDING = "PENDING"
     PROCESSING = "PROCESSING"
     INDEXED = "INDEXED"
     SKIPPED = "SKIPPED"
     FAILED = "FAILED"
-    DELETED = "DELETED"
 
 
 class Reason(StrEnum):
@@ -140,70 +148,126 @@ class Source(Base):
     location: Mapped[str]
     config: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     document_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    chunk_count: Mapped[int] = mapped_column(BigInteger, default=0)
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     last_sync_time: Mapped[datetime | None]
     last_sync_summary: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     delete_time: Mapped[datetime | None]
 
 
-_LIVE = "state IN ('PENDING', 'PROCESSING', 'INDEXED')"
-
-
 class Document(Base):
     __tablename__ = "documents"
     __table_args__ = (
         one_of("state", DocumentState),
-        CheckConstraint(f"reason IS NULL OR reason IN ({', '.join(repr(r.value) for r in Reason)})", name="reason"),
         Index("uq_documents_uri", "collection_id", "uri", unique=True),
-        # Equal bytes are indexed once in a collection; an empty digest is not known yet.
-        Index(
-            "uq_documents_content",
-            "collection_id",
-            "content_sha256",
-            unique=True,
-            postgresql_where=text(f"{_LIVE} AND content_sha256 <> ''"),
-        ),
+        # Equal bytes are indexed once in a collection; the others are duplicates of that one.
+        Index("uq_documents_original", "collection_id", "content_sha256", unique=True, postgresql_where=text("is_original")),
         Index("ix_documents_path", "collection_id", "path", "id"),
-        Index("ix_documents_source", "source_id", "state"),
-        Index("ix_documents_state", "collection_id", "state"),
-        Index("ix_documents_duplicate", "duplicate_of", postgresql_where=text("duplicate_of IS NOT NULL")),
+        Index("ix_documents_source", "source_id", "id"),
+        Index("ix_documents_duplicate", "duplicate_of", "id", postgresql_where=text("duplicate_of IS NOT NULL")),
+        # The work list of PURGE.
+        Index("ix_documents_purge", "collection_id", "id", postgresql_where=text("state = 'DELETED' AND purge_time IS NULL")),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     collection_id: Mapped[str] = mapped_column(ForeignKey(Collection.id, ondelete="CASCADE"))
     source_id: Mapped[str] = mapped_column(ForeignKey(Source.id, ondelete="CASCADE"))
     uri: Mapped[str]
-    path: Mapped[str] = mapped_column()
+    path: Mapped[str]
     name: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     mime_type: Mapped[str] = mapped_column(default="")
     language: Mapped[str] = mapped_column(default="")
-    content_sha256: Mapped[str] = mapped_column(default="")
-    duplicate_of: Mapped[str | None]
-    content_version: Mapped[int] = mapped_column(BigInteger, default=0)
-    state: Mapped[str] = mapped_column(default=DocumentState.PENDING)
-    reason: Mapped[str | None]
-    error_message: Mapped[str] = mapped_column(default="")
-    is_retryable: Mapped[bool] = mapped_column(default=False)
-    deaths: Mapped[int] = mapped_column(default=0)  # workers that died while it was open
-    chunk_count: Mapped[int] = mapped_column(default=0)
-    token_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    content_sha256: Mapped[str] = mapped_column(default="")  # empty where the content was not read
+    is_original: Mapped[bool] = mapped_column(default=False)  # it is indexed, or is to be, for its bytes
+    duplicate_of: Mapped[str | None]  # the original with the same bytes
+    content_version: Mapped[int] = mapped_column(BigInteger, default=1)
+    state: Mapped[str] = mapped_column(default=DocumentState.PRESENT)
     source_modify_time: Mapped[datetime | None]
-    source_metadata: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    source_metadata: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)  # the connector's locator
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict)
     delete_time: Mapped[datetime | None]
+    purge_time: Mapped[datetime | None]  # when a deleted document's content was gone from everywhere
+
+
+_OPEN_SQL = "state IN ('PENDING', 'PROCESSING')"
 
 
 class DocumentIndex(Base):
-    """What is in a generation's index: the checkpoint of the work and what the reconciler expects."""
+    """A document in one generation: the checkpoint of the work, the work list, and what the reconciler expects.
+
+    ``indexed_version`` is the content version whose points the index holds, 0 for none; ``chunk_count``, ``token_count`` and
+    ``size_bytes`` are of that version. ``content_version`` is the version that ``state`` speaks of.
+    """
 
     __tablename__ = "document_indexes"
+    __table_args__ = (
+        one_of("state", IndexState),
+        CheckConstraint(f"reason IS NULL OR reason IN ({', '.join(repr(r.value) for r in Reason)})", name="reason"),
+        Index("ix_document_indexes_open", "collection_id", "generation", "document_id", postgresql_where=text(_OPEN_SQL)),
+        Index(
+            "ix_document_indexes_refused",
+            "collection_id",
+            "generation",
+            "document_id",
+            postgresql_where=text("state IN ('SKIPPED', 'FAILED')"),
+        ),
+        # What the index still holds of documents that ended SKIPPED or FAILED.
+        Index(
+            "ix_document_indexes_stale",
+            "collection_id",
+            "generation",
+            "document_id",
+            postgresql_where=text("state IN ('SKIPPED', 'FAILED') AND indexed_version > 0"),
+        ),
+    )
 
     document_id: Mapped[str] = mapped_column(ForeignKey(Document.id, ondelete="CASCADE"), primary_key=True)
     generation: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[str]
     content_version: Mapped[int] = mapped_column(BigInteger)
-    chunk_count: Mapped[int]
-    index_time: Mapped[datetime]
+    state: Mapped[str] = mapped_column(default=IndexState.PENDING)
+    reason: Mapped[str | None]
+    error_message: Mapped[str] = mapped_column(default="")
+    is_retryable: Mapped[bool] = mapped_column(default=False)
+    deaths: Mapped[int] = mapped_column(default=0)  # workers that died while it was in their hands
+    indexed_version: Mapped[int] = mapped_column(BigInteger, default=0)
+    chunk_count: Mapped[int] = mapped_column(default=0)
+    token_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    index_time: Mapped[datetime | None]
+
+
+class IndexWrite(Base):
+    """A write to an index that is under way: made before the first point, gone once its documents are published.
+
+    A worker that takes over finds here what its predecessor may have left in the index.
+    """
+
+    __tablename__ = "index_writes"
+    __table_args__ = (Index("ix_index_writes_collection", "collection_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    collection_id: Mapped[str] = mapped_column(ForeignKey(Collection.id, ondelete="CASCADE"))
+    generation: Mapped[int]
+    document_ids: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    content_versions: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+
+
+class OperationCount(Base):
+    """What an operation has done so far, counted in the transactions that did it."""
+
+    __tablename__ = "operation_counts"
+
+    operation_id: Mapped[str] = mapped_column(primary_key=True)
+    collection_id: Mapped[str] = mapped_column(ForeignKey(Collection.id, ondelete="CASCADE"))
+    indexed: Mapped[int] = mapped_column(BigInteger, default=0)
+    skipped: Mapped[int] = mapped_column(BigInteger, default=0)
+    failed: Mapped[int] = mapped_column(BigInteger, default=0)
+    removed: Mapped[int] = mapped_column(BigInteger, default=0)
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    chunks: Mapped[int] = mapped_column(BigInteger, default=0)
+    tokens: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class Artifact(Base):
@@ -238,6 +302,17 @@ class Chunk(Base):
     text_sha256: Mapped[str]
     page: Mapped[int] = mapped_column(default=0)
     section: Mapped[str] = mapped_column(default="")
+    level: Mapped[int] = mapped_column(default=0)
+    parent_ordinal: Mapped[int | None]
+
+
+class ObjectDeletion(Base):
+    """An object without an owner, or one that an upload is about to give an owner to: deleted once its time has come."""
+
+    __tablename__ = "object_deletions"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    delete_time: Mapped[datetime] = mapped_column(index=True)
 
 
 class CachedEmbedding(Base):
@@ -282,14 +357,12 @@ class AuditEntry(Base):
     correlation_id: Mapped[str]
 
 
-class Start(Base):
-    """Work that was asked for: sent to operation until it is acknowledged, then kept a while to recognise repeats."""
+class StartRequest(Base):
+    """Work that was asked for, kept a while so that a repeat is recognised. What is not sent yet is in the outbox."""
 
-    __tablename__ = "pending_starts"
-    __table_args__ = (Index("ix_pending_starts_open", "create_time", postgresql_where=text("acknowledge_time IS NULL")),)
+    __tablename__ = "start_requests"
+    __table_args__ = (Index("ix_start_requests_create_time", "create_time"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)  # the operation's id: UUIDv5 of user and request id
     body_hash: Mapped[str]
     resource_id: Mapped[str]  # what the first call made or touched: a source, a document, a collection
-    request: Mapped[bytes] = mapped_column(LargeBinary)  # a serialised StartOperationRequest
-    acknowledge_time: Mapped[datetime | None]

@@ -27,6 +27,8 @@ def upgrade() -> None:
         sa.Column("text_sha256", sa.Text(), nullable=False),
         sa.Column("page", sa.Integer(), nullable=False),
         sa.Column("section", sa.Text(), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("parent_ordinal", sa.Integer(), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.PrimaryKeyConstraint("collection_id", "document_id", "content_version", "chunking_id", "ordinal", name=op.f("pk_chunks")),
@@ -108,25 +110,26 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_embedding_cache_last_used_time"), "embedding_cache", ["last_used_time"], unique=False, schema="collection")
     op.create_table(
-        "pending_starts",
+        "object_deletions",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("delete_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_object_deletions")),
+        schema="collection",
+    )
+    op.create_index(op.f("ix_object_deletions_delete_time"), "object_deletions", ["delete_time"], unique=False, schema="collection")
+    op.create_table(
+        "start_requests",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("body_hash", sa.Text(), nullable=False),
         sa.Column("resource_id", sa.Text(), nullable=False),
-        sa.Column("request", sa.LargeBinary(), nullable=False),
-        sa.Column("acknowledge_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_pending_starts")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_start_requests")),
         schema="collection",
     )
-    op.create_index(
-        "ix_pending_starts_open",
-        "pending_starts",
-        ["create_time"],
-        unique=False,
-        schema="collection",
-        postgresql_where=sa.text("acknowledge_time IS NULL"),
-    )
+    op.create_index("ix_start_requests_create_time", "start_requests", ["create_time"], unique=False, schema="collection")
     op.create_table(
         "collection_grants",
         sa.Column("id", sa.Text(), nullable=False),
@@ -192,6 +195,41 @@ def upgrade() -> None:
         schema="collection",
     )
     op.create_table(
+        "index_writes",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("collection_id", sa.Text(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("document_ids", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("content_versions", postgresql.ARRAY(sa.BigInteger()), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["collection_id"], ["collection.collections.id"], name=op.f("fk_index_writes_collection_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_index_writes")),
+        schema="collection",
+    )
+    op.create_index("ix_index_writes_collection", "index_writes", ["collection_id"], unique=False, schema="collection")
+    op.create_table(
+        "operation_counts",
+        sa.Column("operation_id", sa.Text(), nullable=False),
+        sa.Column("collection_id", sa.Text(), nullable=False),
+        sa.Column("indexed", sa.BigInteger(), nullable=False),
+        sa.Column("skipped", sa.BigInteger(), nullable=False),
+        sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.Column("removed", sa.BigInteger(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("chunks", sa.BigInteger(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["collection_id"], ["collection.collections.id"], name=op.f("fk_operation_counts_collection_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("operation_id", name=op.f("pk_operation_counts")),
+        schema="collection",
+    )
+    op.create_table(
         "sources",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("collection_id", sa.Text(), nullable=False),
@@ -199,6 +237,7 @@ def upgrade() -> None:
         sa.Column("location", sa.Text(), nullable=False),
         sa.Column("config", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("document_count", sa.BigInteger(), nullable=False),
+        sa.Column("chunk_count", sa.BigInteger(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("last_sync_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_sync_summary", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -233,28 +272,18 @@ def upgrade() -> None:
         sa.Column("mime_type", sa.Text(), nullable=False),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("content_sha256", sa.Text(), nullable=False),
+        sa.Column("is_original", sa.Boolean(), nullable=False),
         sa.Column("duplicate_of", sa.Text(), nullable=True),
         sa.Column("content_version", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("error_message", sa.Text(), nullable=False),
-        sa.Column("is_retryable", sa.Boolean(), nullable=False),
-        sa.Column("deaths", sa.Integer(), nullable=False),
-        sa.Column("chunk_count", sa.Integer(), nullable=False),
-        sa.Column("token_count", sa.BigInteger(), nullable=False),
         sa.Column("source_modify_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("source_metadata", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("metadata", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("delete_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("purge_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.CheckConstraint(
-            "reason IS NULL OR reason IN ('DUPLICATE', 'UNSUPPORTED_TYPE', 'EMPTY', 'TOO_LARGE', 'UNSAFE_PATH', 'UNREADABLE', 'CORRUPT', 'ENCRYPTED', 'TOO_COSTLY', 'POISON', 'INTERNAL')",
-            name=op.f("ck_documents_reason"),
-        ),
-        sa.CheckConstraint(
-            "state IN ('PENDING', 'PROCESSING', 'INDEXED', 'SKIPPED', 'FAILED', 'DELETED')", name=op.f("ck_documents_state")
-        ),
+        sa.CheckConstraint("state IN ('PRESENT', 'DELETED')", name=op.f("ck_documents_state")),
         sa.ForeignKeyConstraint(
             ["collection_id"], ["collection.collections.id"], name=op.f("fk_documents_collection_id"), ondelete="CASCADE"
         ),
@@ -265,21 +294,28 @@ def upgrade() -> None:
     op.create_index(
         "ix_documents_duplicate",
         "documents",
-        ["duplicate_of"],
+        ["duplicate_of", "id"],
         unique=False,
         schema="collection",
         postgresql_where=sa.text("duplicate_of IS NOT NULL"),
     )
     op.create_index("ix_documents_path", "documents", ["collection_id", "path", "id"], unique=False, schema="collection")
-    op.create_index("ix_documents_source", "documents", ["source_id", "state"], unique=False, schema="collection")
-    op.create_index("ix_documents_state", "documents", ["collection_id", "state"], unique=False, schema="collection")
     op.create_index(
-        "uq_documents_content",
+        "ix_documents_purge",
+        "documents",
+        ["collection_id", "id"],
+        unique=False,
+        schema="collection",
+        postgresql_where=sa.text("state = 'DELETED' AND purge_time IS NULL"),
+    )
+    op.create_index("ix_documents_source", "documents", ["source_id", "id"], unique=False, schema="collection")
+    op.create_index(
+        "uq_documents_original",
         "documents",
         ["collection_id", "content_sha256"],
         unique=True,
         schema="collection",
-        postgresql_where=sa.text("state IN ('PENDING', 'PROCESSING', 'INDEXED') AND content_sha256 <> ''"),
+        postgresql_where=sa.text("is_original"),
     )
     op.create_index("uq_documents_uri", "documents", ["collection_id", "uri"], unique=True, schema="collection")
     op.create_table(
@@ -307,31 +343,87 @@ def upgrade() -> None:
         "document_indexes",
         sa.Column("document_id", sa.Text(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("collection_id", sa.Text(), nullable=False),
         sa.Column("content_version", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=False),
+        sa.Column("is_retryable", sa.Boolean(), nullable=False),
+        sa.Column("deaths", sa.Integer(), nullable=False),
+        sa.Column("indexed_version", sa.BigInteger(), nullable=False),
         sa.Column("chunk_count", sa.Integer(), nullable=False),
-        sa.Column("index_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("token_count", sa.BigInteger(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("index_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.CheckConstraint(
+            "reason IS NULL OR reason IN ('DUPLICATE', 'UNSUPPORTED_TYPE', 'EMPTY', 'TOO_LARGE', 'UNSAFE_PATH', 'UNREADABLE', 'CORRUPT', 'ENCRYPTED', 'TOO_COSTLY', 'POISON', 'INTERNAL')",
+            name=op.f("ck_document_indexes_reason"),
+        ),
+        sa.CheckConstraint("state IN ('PENDING', 'PROCESSING', 'INDEXED', 'SKIPPED', 'FAILED')", name=op.f("ck_document_indexes_state")),
         sa.ForeignKeyConstraint(
             ["document_id"], ["collection.documents.id"], name=op.f("fk_document_indexes_document_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("document_id", "generation", name=op.f("pk_document_indexes")),
         schema="collection",
     )
+    op.create_index(
+        "ix_document_indexes_open",
+        "document_indexes",
+        ["collection_id", "generation", "document_id"],
+        unique=False,
+        schema="collection",
+        postgresql_where=sa.text("state IN ('PENDING', 'PROCESSING')"),
+    )
+    op.create_index(
+        "ix_document_indexes_refused",
+        "document_indexes",
+        ["collection_id", "generation", "document_id"],
+        unique=False,
+        schema="collection",
+        postgresql_where=sa.text("state IN ('SKIPPED', 'FAILED')"),
+    )
+    op.create_index(
+        "ix_document_indexes_stale",
+        "document_indexes",
+        ["collection_id", "generation", "document_id"],
+        unique=False,
+        schema="collection",
+        postgresql_where=sa.text("state IN ('SKIPPED', 'FAILED') AND indexed_version > 0"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "ix_document_indexes_stale",
+        table_name="document_indexes",
+        schema="collection",
+        postgresql_where=sa.text("state IN ('SKIPPED', 'FAILED') AND indexed_version > 0"),
+    )
+    op.drop_index(
+        "ix_document_indexes_refused",
+        table_name="document_indexes",
+        schema="collection",
+        postgresql_where=sa.text("state IN ('SKIPPED', 'FAILED')"),
+    )
+    op.drop_index(
+        "ix_document_indexes_open",
+        table_name="document_indexes",
+        schema="collection",
+        postgresql_where=sa.text("state IN ('PENDING', 'PROCESSING')"),
+    )
     op.drop_table("document_indexes", schema="collection")
     op.drop_table("document_artifacts", schema="collection")
     op.drop_index("uq_documents_uri", table_name="documents", schema="collection")
+    op.drop_index("uq_documents_original", table_name="documents", schema="collection", postgresql_where=sa.text("is_original"))
+    op.drop_index("ix_documents_source", table_name="documents", schema="collection")
     op.drop_index(
-        "uq_documents_content",
+        "ix_documents_purge",
         table_name="documents",
         schema="collection",
-        postgresql_where=sa.text("state IN ('PENDING', 'PROCESSING', 'INDEXED') AND content_sha256 <> ''"),
+        postgresql_where=sa.text("state = 'DELETED' AND purge_time IS NULL"),
     )
-    op.drop_index("ix_documents_state", table_name="documents", schema="collection")
-    op.drop_index("ix_documents_source", table_name="documents", schema="collection")
     op.drop_index("ix_documents_path", table_name="documents", schema="collection")
     op.drop_index(
         "ix_documents_duplicate", table_name="documents", schema="collection", postgresql_where=sa.text("duplicate_of IS NOT NULL")
@@ -340,6 +432,9 @@ def downgrade() -> None:
     op.drop_index("uq_sources_location", table_name="sources", schema="collection", postgresql_where=sa.text("delete_time IS NULL"))
     op.drop_index("ix_sources_collection", table_name="sources", schema="collection")
     op.drop_table("sources", schema="collection")
+    op.drop_table("operation_counts", schema="collection")
+    op.drop_index("ix_index_writes_collection", table_name="index_writes", schema="collection")
+    op.drop_table("index_writes", schema="collection")
     op.drop_table("index_generations", schema="collection")
     op.drop_index(
         "uq_collection_grants_user", table_name="collection_grants", schema="collection", postgresql_where=sa.text("user_id IS NOT NULL")
@@ -352,10 +447,10 @@ def downgrade() -> None:
     )
     op.drop_index("ix_collection_grants_user", table_name="collection_grants", schema="collection")
     op.drop_table("collection_grants", schema="collection")
-    op.drop_index(
-        "ix_pending_starts_open", table_name="pending_starts", schema="collection", postgresql_where=sa.text("acknowledge_time IS NULL")
-    )
-    op.drop_table("pending_starts", schema="collection")
+    op.drop_index("ix_start_requests_create_time", table_name="start_requests", schema="collection")
+    op.drop_table("start_requests", schema="collection")
+    op.drop_index(op.f("ix_object_deletions_delete_time"), table_name="object_deletions", schema="collection")
+    op.drop_table("object_deletions", schema="collection")
     op.drop_index(op.f("ix_embedding_cache_last_used_time"), table_name="embedding_cache", schema="collection")
     op.drop_table("embedding_cache", schema="collection")
     op.drop_index(
