@@ -1,9 +1,10 @@
 """Lists as one parameter of a statement, however long they are."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, BindParameter, Text, literal
+from sqlalchemy import ARRAY, BigInteger, BindParameter, TableValuedAlias, Text, column, func, literal
+from sqlalchemy.types import TypeEngine
 
 
 def texts(values: Collection[str]) -> BindParameter[Any]:
@@ -14,3 +15,10 @@ def texts(values: Collection[str]) -> BindParameter[Any]:
 def integers(values: Collection[int]) -> BindParameter[Any]:
     """Return ``values`` as one ``bigint[]`` parameter."""
     return literal(list(values), ARRAY(BigInteger))
+
+
+def unnested(columns: Mapping[str, tuple[type[TypeEngine[Any]], Sequence[Any]]]) -> TableValuedAlias:
+    """Return rows given column by column, as ``unnest`` of one array a column: one statement for any number of rows."""
+    arrays = [literal(list(values), ARRAY(kind)) for kind, values in columns.values()]
+    names = [column(name, kind) for name, (kind, _) in columns.items()]
+    return func.unnest(*arrays).table_valued(*names).render_derived(name="given")

@@ -1,0 +1,261 @@
+"""The commit of a batch: what documents became, their texts and chunks, and every counter, in one fenced transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Integer, Text, any_, column, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.db.arrays import texts, unnested
+from services.collection.store import counts, duplicates, removal
+from services.collection.store.counts import Delta
+from services.collection.store.worklist import Item
+from services.collection.tables import (
+    Artifact,
+    ArtifactKind,
+    Chunk,
+    Collection,
+    Document,
+    DocumentIndex,
+    DocumentState,
+    Generation,
+    IndexState,
+    OperationCount,
+    Source,
+)
+
+# Chunks in one statement: a long document has tens of thousands.
+_CHUNKS = 5000
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """A document whose points are in the index, with all that is stored of it; ``chunks`` are rows of the table."""
+
+    item: Item
+    text: str
+    mime_type: str
+    is_truncated: bool
+    chunks: list[dict[str, Any]]
+    token_count: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A document that yields no chunks, and why."""
+
+    item: Item
+    state: IndexState
+    reason: str
+    message: str
+    is_retryable: bool
+
+
+@dataclass(frozen=True)
+class _Before:
+    source_id: str
+    indexed_version: int
+    chunk_count: int
+    size_bytes: int
+
+
+async def commit(
+    session: AsyncSession, generation: Generation, operation_id: str, indexed: Sequence[Indexed], refused: Sequence[Refused]
+) -> list[Item]:
+    """Commit the ends of documents; return those that were deleted or changed meanwhile, whose points must go.
+
+    The session holds the fence. Committing the same batch again changes nothing and counts nothing twice.
+    """
+    items = [done.item for done in (*indexed, *refused)]
+    before = await _unchanged(session, generation, items)
+    fresh = [done for done in indexed if _is_open(before, done.item)]
+    ends = [end for end in refused if end.item.document_id in before]
+    if fresh:
+        await _mark_indexed(session, generation, fresh)
+        await removal.delete_contents(session, generation.collection_id, _later_versions(fresh))
+        await _put_texts(session, fresh)
+        await _put_chunks(session, fresh)
+    if ends:
+        await _mark_refused(session, generation, ends)
+        await removal.delete_contents(session, generation.collection_id, _later_versions(ends))
+    await _count(session, generation, operation_id, before, fresh, ends)
+    return [done.item for done in indexed if done.item.document_id not in before]
+
+
+def _is_open(before: Mapping[str, _Before], item: Item) -> bool:
+    return item.document_id in before and before[item.document_id].indexed_version != item.content_version
+
+
+def _later_versions(ends: Sequence[Indexed] | Sequence[Refused]) -> dict[str, int]:
+    """Return the versions before which contents are out of date; a first version has none."""
+    return {end.item.document_id: end.item.content_version for end in ends if end.item.content_version > 1}
+
+
+async def _unchanged(session: AsyncSession, generation: Generation, items: Sequence[Item]) -> dict[str, _Before]:
+    """Return what was indexed of those documents that are still there with the same content."""
+    versions = {item.document_id: item.content_version for item in items}
+    statement = (
+        select(
+            Document.id,
+            Document.content_version,
+            Document.source_id,
+            DocumentIndex.indexed_version,
+            DocumentIndex.chunk_count,
+            DocumentIndex.size_bytes,
+        )
+        .join(DocumentIndex, (DocumentIndex.document_id == Document.id) & (DocumentIndex.generation == generation.generation))
+        .join(Source, Source.id == Document.source_id)
+        .where(Document.id == any_(texts(versions)), Document.state == DocumentState.PRESENT, Source.delete_time.is_(None))
+    )
+    rows = (await session.execute(statement)).tuples().all()
+    return {row[0]: _Before(*row[2:]) for row in rows if row[1] == versions[row[0]]}
+
+
+async def _mark_indexed(session: AsyncSession, generation: Generation, done: Sequence[Indexed]) -> None:
+    given = unnested(
+        {
+            "id": (Text, [each.item.document_id for each in done]),
+            "version": (BigInteger, [each.item.content_version for each in done]),
+            "chunks": (Integer, [len(each.chunks) for each in done]),
+            "tokens": (BigInteger, [each.token_count for each in done]),
+            "size": (BigInteger, [each.item.size_bytes for each in done]),
+            "mime_type": (Text, [each.mime_type for each in done]),
+        }
+    )
+    values = {
+        "state": IndexState.INDEXED,
+        "reason": None,
+        "error_message": "",
+        "is_retryable": False,
+        "deaths": 0,
+        "content_version": given.c.version,
+        "indexed_version": given.c.version,
+        "chunk_count": given.c.chunks,
+        "token_count": given.c.tokens,
+        "size_bytes": given.c.size,
+        "index_time": func.clock_timestamp(),
+    }
+    here = (DocumentIndex.generation == generation.generation, DocumentIndex.document_id == given.c.id)
+    await session.execute(update(DocumentIndex).where(*here).values(**values))
+    named = (Document.id == given.c.id, Document.mime_type != given.c.mime_type)
+    await session.execute(update(Document).where(*named).values(mime_type=given.c.mime_type))
+
+
+async def _mark_refused(session: AsyncSession, generation: Generation, ends: Sequence[Refused]) -> None:
+    given = unnested(
+        {
+            "id": (Text, [end.item.document_id for end in ends]),
+            "version": (BigInteger, [end.item.content_version for end in ends]),
+            "state": (Text, [end.state.value for end in ends]),
+            "reason": (Text, [end.reason for end in ends]),
+            "message": (Text, [end.message for end in ends]),
+            "retryable": (Boolean, [end.is_retryable for end in ends]),
+        }
+    )
+    values = {
+        "content_version": given.c.version,
+        "state": given.c.state,
+        "reason": given.c.reason,
+        "error_message": given.c.message,
+        "is_retryable": given.c.retryable,
+        "deaths": 0,
+        "indexed_version": 0,
+        "chunk_count": 0,
+        "token_count": 0,
+        "size_bytes": 0,
+    }
+    here = (DocumentIndex.generation == generation.generation, DocumentIndex.document_id == given.c.id)
+    await session.execute(update(DocumentIndex).where(*here).values(**values))
+    former = update(Document).where(Document.id == given.c.id, Document.is_original).values(is_original=False).returning(Document.id)
+    await duplicates.promote(session, list((await session.scalars(former)).all()))
+
+
+async def _put_texts(session: AsyncSession, done: Sequence[Indexed]) -> None:
+    rows = [
+        {
+            "document_id": each.item.document_id,
+            "content_version": each.item.content_version,
+            "kind": ArtifactKind.TEXT,
+            "mime_type": "text/plain",
+            "charset": "utf-8",
+            "text": each.text,
+            "content_sha256": each.item.content_sha256,
+            "size_bytes": len(each.text.encode()),
+            "is_truncated": each.is_truncated,
+        }
+        for each in done
+    ]
+    await session.execute(insert(Artifact).values(rows).on_conflict_do_nothing())
+
+
+_CHUNK_COLUMNS: Mapping[str, Any] = {
+    "collection_id": Text,
+    "document_id": Text,
+    "content_version": BigInteger,
+    "chunking_id": Text,
+    "ordinal": Integer,
+    "text": Text,
+    "start_offset": BigInteger,
+    "end_offset": BigInteger,
+    "token_count": Integer,
+    "text_sha256": Text,
+    "page": Integer,
+    "section": Text,
+    "level": Integer,
+    "parent_ordinal": Integer,
+}
+
+
+async def _put_chunks(session: AsyncSession, done: Sequence[Indexed]) -> None:
+    rows = [chunk for each in done for chunk in each.chunks]
+    for start in range(0, len(rows), _CHUNKS):
+        part = rows[start : start + _CHUNKS]
+        given = unnested({name: (kind, [row[name] for row in part]) for name, kind in _CHUNK_COLUMNS.items()})
+        names = list(_CHUNK_COLUMNS)
+        source = select(*(given.c[name] for name in names))
+        await session.execute(insert(Chunk).from_select(names, source).on_conflict_do_nothing())
+
+
+async def _count(
+    session: AsyncSession,
+    generation: Generation,
+    operation_id: str,
+    before: Mapping[str, _Before],
+    fresh: Sequence[Indexed],
+    ends: Sequence[Refused],
+) -> None:
+    deltas = []
+    for done in fresh:
+        old = before[done.item.document_id]
+        deltas.append(Delta(old.source_id, int(not old.indexed_version), len(done.chunks) - old.chunk_count, done.item.size_bytes - old.size_bytes))
+    for end in ends:
+        old = before[end.item.document_id]
+        deltas.append(Delta(old.source_id, -int(old.indexed_version > 0), -old.chunk_count, -old.size_bytes))
+    active = select(Collection.generation).where(Collection.id == generation.collection_id)
+    if await session.scalar(active) == generation.generation:
+        await counts.apply(session, generation.collection_id, deltas)
+    points = sum(delta.chunks for delta in deltas)
+    here = (Generation.collection_id == generation.collection_id, Generation.generation == generation.generation)
+    await session.execute(update(Generation).where(*here).values(point_count=Generation.point_count + points))
+    await count_operation(
+        session,
+        operation_id,
+        generation.collection_id,
+        {
+            "indexed": len(fresh),
+            "skipped": sum(end.state == IndexState.SKIPPED for end in ends),
+            "failed": sum(end.state == IndexState.FAILED for end in ends),
+            "size_bytes": sum(end.item.size_bytes for end in (*fresh, *ends)),
+            "chunks": sum(len(done.chunks) for done in fresh),
+            "tokens": sum(done.token_count for done in fresh),
+        },
+    )
+
+
+async def count_operation(session: AsyncSession, operation_id: str, collection_id: str, amounts: Mapping[str, int]) -> None:
+    """Add to what an operation has done, in the transaction that did it."""
+    row = insert(OperationCount).values(operation_id=operation_id, collection_id=collection_id, **amounts)
+    added = {name: getattr(OperationCount, name) + row.excluded[name] for name in amounts}
+    await session.execute(row.on_conflict_do_update(index_elements=["operation_id"], set_=added))
