@@ -177,6 +177,7 @@ class ClaimOperationRequest(_message.Message):
     CLAIM_ID_FIELD_NUMBER: _builtins.int
     SLOT_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    REPEAT_ONLY_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Names the queue; `index` by default."""
     worker_id: _builtins.str
@@ -185,6 +186,8 @@ class ClaimOperationRequest(_message.Message):
     """The claim's id, a UUID of the worker's choice. The same id gives the same claim again while its lease lasts."""
     slot: Global___Slot.ValueType
     """The slot that asks."""
+    repeat_only: _builtins.bool
+    """Whether only an earlier claim of this id is wanted and no new one. Set by a worker that drains."""
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration:
         """The longest wait for work, at most 20 s. Absence answers at once."""
@@ -197,10 +200,11 @@ class ClaimOperationRequest(_message.Message):
         claim_id: _builtins.str = ...,
         slot: Global___Slot.ValueType = ...,
         wait: _duration_pb2.Duration | None = ...,
+        repeat_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "queue", b"queue", "slot", b"slot", "wait", b"wait", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "queue", b"queue", "repeat_only", b"repeat_only", "slot", b"slot", "wait", b"wait", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
