@@ -129,7 +129,6 @@ class Generation(Base):
     chunk_size: Mapped[int]
     chunk_overlap: Mapped[int]
     chunking_id: Mapped[str]
-    point_count: Mapped[int] = mapped_column(BigInteger, default=0)
     switch_time: Mapped[datetime | None]
     drop_after: Mapped[datetime | None]
 
@@ -164,7 +163,7 @@ class Document(Base):
         Index("uq_documents_original", "collection_id", "content_sha256", unique=True, postgresql_where=text("is_original")),
         Index("ix_documents_path", "collection_id", "path", "id"),
         Index("ix_documents_source", "source_id", "id"),
-        Index("ix_documents_duplicate", "duplicate_of", "id", postgresql_where=text("duplicate_of IS NOT NULL")),
+        Index("ix_documents_duplicate", "collection_id", "content_sha256", "id", postgresql_where=text("duplicate_of IS NOT NULL")),
         # The work list of PURGE.
         Index("ix_documents_purge", "collection_id", "id", postgresql_where=text("state = 'DELETED' AND purge_time IS NULL")),
     )
@@ -180,7 +179,7 @@ class Document(Base):
     language: Mapped[str] = mapped_column(default="")
     content_sha256: Mapped[str] = mapped_column(default="")  # empty where the content was not read
     is_original: Mapped[bool] = mapped_column(default=False)  # it is indexed, or is to be, for its bytes
-    duplicate_of: Mapped[str | None]  # the original with the same bytes
+    duplicate_of: Mapped[str | None]  # the original with the same bytes when it became a duplicate; another one may have followed
     content_version: Mapped[int] = mapped_column(BigInteger, default=1)
     state: Mapped[str] = mapped_column(default=DocumentState.PRESENT)
     source_modify_time: Mapped[datetime | None]

@@ -180,7 +180,6 @@ def upgrade() -> None:
         sa.Column("chunk_size", sa.Integer(), nullable=False),
         sa.Column("chunk_overlap", sa.Integer(), nullable=False),
         sa.Column("chunking_id", sa.Text(), nullable=False),
-        sa.Column("point_count", sa.BigInteger(), nullable=False),
         sa.Column("switch_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("drop_after", sa.DateTime(timezone=True), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
@@ -294,7 +293,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_documents_duplicate",
         "documents",
-        ["duplicate_of", "id"],
+        ["collection_id", "content_sha256", "id"],
         unique=False,
         schema="collection",
         postgresql_where=sa.text("duplicate_of IS NOT NULL"),

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Integer, Text, any_, column, delete, func, select, update
+from sqlalchemy import BigInteger, Boolean, Integer, Text, any_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.arrays import texts, unnested
 from services.collection.store import counts, duplicates, removal
 from services.collection.store.counts import Delta
-from services.collection.store.worklist import Item
+from services.collection.store.worklist import OPEN, Item
 from services.collection.tables import (
     Artifact,
     ArtifactKind,
@@ -56,6 +56,7 @@ class Refused:
 @dataclass(frozen=True)
 class _Before:
     source_id: str
+    state: str
     indexed_version: int
     chunk_count: int
     size_bytes: int
@@ -70,8 +71,9 @@ async def commit(
     """
     items = [done.item for done in (*indexed, *refused)]
     before = await _unchanged(session, generation, items)
-    fresh = [done for done in indexed if _is_open(before, done.item)]
-    ends = [end for end in refused if end.item.document_id in before]
+    waiting = {document_id for document_id, was in before.items() if was.state in OPEN}
+    fresh = [done for done in indexed if done.item.document_id in waiting]
+    ends = [end for end in refused if end.item.document_id in waiting]
     if fresh:
         await _mark_indexed(session, generation, fresh)
         await removal.delete_contents(session, generation.collection_id, _later_versions(fresh))
@@ -81,11 +83,13 @@ async def commit(
         await _mark_refused(session, generation, ends)
         await removal.delete_contents(session, generation.collection_id, _later_versions(ends))
     await _count(session, generation, operation_id, before, fresh, ends)
-    return [done.item for done in indexed if done.item.document_id not in before]
+    return [done.item for done in indexed if not _is_committed(done.item, before, waiting)]
 
 
-def _is_open(before: Mapping[str, _Before], item: Item) -> bool:
-    return item.document_id in before and before[item.document_id].indexed_version != item.content_version
+def _is_committed(item: Item, before: Mapping[str, _Before], waiting: set[str]) -> bool:
+    """Return whether this commit, or the same one before it, has committed the document."""
+    was = before.get(item.document_id)
+    return was is not None and (item.document_id in waiting or was.indexed_version == item.content_version)
 
 
 def _later_versions(ends: Sequence[Indexed] | Sequence[Refused]) -> dict[str, int]:
@@ -101,6 +105,7 @@ async def _unchanged(session: AsyncSession, generation: Generation, items: Seque
             Document.id,
             Document.content_version,
             Document.source_id,
+            DocumentIndex.state,
             DocumentIndex.indexed_version,
             DocumentIndex.chunk_count,
             DocumentIndex.size_bytes,
@@ -168,8 +173,10 @@ async def _mark_refused(session: AsyncSession, generation: Generation, ends: Seq
     }
     here = (DocumentIndex.generation == generation.generation, DocumentIndex.document_id == given.c.id)
     await session.execute(update(DocumentIndex).where(*here).values(**values))
-    former = update(Document).where(Document.id == given.c.id, Document.is_original).values(is_original=False).returning(Document.id)
-    await duplicates.promote(session, list((await session.scalars(former)).all()))
+    former = (
+        update(Document).where(Document.id == given.c.id, Document.is_original).values(is_original=False).returning(Document.content_sha256)
+    )
+    await duplicates.promote(session, generation.collection_id, list((await session.scalars(former)).all()))
 
 
 async def _put_texts(session: AsyncSession, done: Sequence[Indexed]) -> None:
@@ -229,16 +236,15 @@ async def _count(
     deltas = []
     for done in fresh:
         old = before[done.item.document_id]
-        deltas.append(Delta(old.source_id, int(not old.indexed_version), len(done.chunks) - old.chunk_count, done.item.size_bytes - old.size_bytes))
+        deltas.append(
+            Delta(old.source_id, int(not old.indexed_version), len(done.chunks) - old.chunk_count, done.item.size_bytes - old.size_bytes)
+        )
     for end in ends:
         old = before[end.item.document_id]
         deltas.append(Delta(old.source_id, -int(old.indexed_version > 0), -old.chunk_count, -old.size_bytes))
     active = select(Collection.generation).where(Collection.id == generation.collection_id)
     if await session.scalar(active) == generation.generation:
         await counts.apply(session, generation.collection_id, deltas)
-    points = sum(delta.chunks for delta in deltas)
-    here = (Generation.collection_id == generation.collection_id, Generation.generation == generation.generation)
-    await session.execute(update(Generation).where(*here).values(point_count=Generation.point_count + points))
     await count_operation(
         session,
         operation_id,
@@ -259,3 +265,10 @@ async def count_operation(session: AsyncSession, operation_id: str, collection_i
     row = insert(OperationCount).values(operation_id=operation_id, collection_id=collection_id, **amounts)
     added = {name: getattr(OperationCount, name) + row.excluded[name] for name in amounts}
     await session.execute(row.on_conflict_do_update(index_elements=["operation_id"], set_=added))
+
+
+async def operation_counts(session: AsyncSession, operation_id: str) -> dict[str, int]:
+    """Return what an operation has done so far."""
+    row = await session.get(OperationCount, operation_id)
+    names = ("indexed", "skipped", "failed", "removed", "size_bytes", "chunks", "tokens")
+    return {name: getattr(row, name) for name in names} if row else {}

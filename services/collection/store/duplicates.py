@@ -1,4 +1,4 @@
-"""Equal bytes are indexed once: one document is the original, the others name it."""
+"""Equal bytes are indexed once: one document is the original, the others are its duplicates."""
 
 from collections.abc import Sequence
 
@@ -9,28 +9,24 @@ from libs.db.arrays import texts
 from services.collection.tables import Document, DocumentIndex, DocumentState, IndexState
 
 
-async def promote(session: AsyncSession, former_ids: Sequence[str]) -> list[str]:
-    """Make the oldest duplicate of each document that is no original any more an original; return the promoted ids.
+async def promote(session: AsyncSession, collection_id: str, digests: Sequence[str]) -> None:
+    """Make the oldest duplicate of each content that has no original any more the one that is indexed.
 
-    The rest of its duplicates name the promoted one from then on. The caller has locked the collection and taken
-    ``is_original`` from the former originals; the promoted documents wait to be indexed.
+    The caller has locked the collection and taken ``is_original`` from the former originals. ``duplicate_of`` of the other
+    duplicates stays as it was: which original a duplicate has is asked by content.
     """
-    if not former_ids:
-        return []
-    here = (Document.duplicate_of == any_(texts(former_ids)), Document.state == DocumentState.PRESENT)
-    oldest = select(func.min(Document.id).label("id"), Document.duplicate_of.label("former")).where(*here).group_by(Document.duplicate_of)
-    successors = (await session.execute(oldest)).tuples().all()
-    if not successors:
-        return []
-    promoted = [successor for successor, _ in successors]
-    values = {"is_original": True, "duplicate_of": None}
-    await session.execute(update(Document).where(Document.id == any_(texts(promoted))).values(**values))
-    for successor, former in successors:
-        await session.execute(update(Document).where(Document.duplicate_of == former).values(duplicate_of=successor))
-    await _reopen(session, promoted)
-    return promoted
-
-
-async def _reopen(session: AsyncSession, document_ids: Sequence[str]) -> None:
+    if not digests:
+        return
+    here = (
+        Document.collection_id == collection_id,
+        Document.content_sha256 == any_(texts(digests)),
+        Document.duplicate_of.is_not(None),
+        Document.state == DocumentState.PRESENT,
+    )
+    oldest = select(func.min(Document.id)).where(*here).group_by(Document.content_sha256)
+    promoted = list((await session.scalars(oldest)).all())
+    if not promoted:
+        return
+    await session.execute(update(Document).where(Document.id == any_(texts(promoted))).values(is_original=True, duplicate_of=None))
     values = {"state": IndexState.PENDING, "reason": None, "error_message": "", "is_retryable": False, "deaths": 0}
-    await session.execute(update(DocumentIndex).where(DocumentIndex.document_id == any_(texts(document_ids))).values(**values))
+    await session.execute(update(DocumentIndex).where(DocumentIndex.document_id == any_(texts(promoted))).values(**values))

@@ -76,7 +76,9 @@ async def purge(session: AsyncSession, collection_id: str, versions: Sequence[Ve
 
 async def documents_of_source(session: AsyncSession, source_id: str, limit: int) -> list[str]:
     """List documents of a source that goes."""
-    return list((await session.scalars(select(Document.id).where(Document.source_id == source_id).order_by(Document.id).limit(limit))).all())
+    return list(
+        (await session.scalars(select(Document.id).where(Document.source_id == source_id).order_by(Document.id).limit(limit))).all()
+    )
 
 
 async def documents_of_collection(session: AsyncSession, collection_id: str, limit: int) -> list[str]:
@@ -89,7 +91,9 @@ async def delete_documents(session: AsyncSession, collection_id: str, document_i
     """Delete documents that are out of every index, with their rows; duplicates take the place of originals."""
     await counts.subtract(session, collection_id, document_ids)
     here = Document.id == any_(texts(document_ids))
-    originals = (await session.scalars(update(Document).where(here).values(is_original=False, state=DocumentState.DELETED).returning(Document.id))).all()
+    originals = (
+        await session.scalars(update(Document).where(here).values(is_original=False, state=DocumentState.DELETED).returning(Document.id))
+    ).all()
     await duplicates.promote(session, originals)
     await _delete_artifacts(session, Artifact.document_id == any_(texts(document_ids)))
     await session.execute(delete(Document).where(here))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.db.arrays import texts
 from services.collection.tables import Document, DocumentIndex, DocumentState, Generation, IndexState, Reason, Source
 
-_OPEN = (IndexState.PENDING, IndexState.PROCESSING)
+OPEN = (IndexState.PENDING, IndexState.PROCESSING)
 # Two deaths may be an accident; a document that is alone in a worker's hands when it dies for the third time is not.
 _DEATHS = 3
 
@@ -103,7 +103,10 @@ async def count_deaths(session: AsyncSession, generation: Generation) -> int:
         "deaths": 0,
     }
     given_up = await session.execute(
-        update(DocumentIndex).where(*_open(generation), DocumentIndex.deaths >= _DEATHS).values(**poison).returning(DocumentIndex.document_id)
+        update(DocumentIndex)
+        .where(*_open(generation), DocumentIndex.deaths >= _DEATHS)
+        .values(**poison)
+        .returning(DocumentIndex.document_id)
     )
     return len(given_up.all())
 
@@ -112,7 +115,7 @@ def _open(generation: Generation) -> tuple[ColumnElement[bool], ...]:
     return (
         DocumentIndex.collection_id == generation.collection_id,
         DocumentIndex.generation == generation.generation,
-        DocumentIndex.state.in_(_OPEN),
+        DocumentIndex.state.in_(OPEN),
     )
 
 

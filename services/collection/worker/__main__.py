@@ -3,52 +3,62 @@
 import asyncio
 from functools import partial
 
+from services.collection.worker.extraction.child import Limits
+
 from libs.db import engine as db
-from libs.rpc import bell, channels, peers
+from libs.rpc import channels, peers
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.process import configured, run
 from libs.rpc.server import Server
-from services.collection.hiding import SEARCH_IDEMPOTENT
-from services.collection.models import EMBEDDING_IDEMPOTENT
+from libs.rpc.settings import Environment
+from libs.work import failpoints
+from libs.work.attempt import Pace
+from libs.work.worker import Worker
 from services.collection.objects import Objects
-from services.collection.starter import OPERATION_IDEMPOTENT
-from services.collection.worker.claims import Worker
+from services.collection.worker.embedder import Embedder
 from services.collection.worker.extraction.pool import ExtractionPool
-from services.collection.worker.job import Tools
-from services.collection.worker.peers import Embedder
+from services.collection.worker.handler import IngestionHandler
+from services.collection.worker.job import Dependencies
 from services.collection.worker.settings import Settings
+
+# After draining the slots need five seconds to give back what they hold.
+_END_SECONDS = 15.0
 
 
 async def main(settings: Settings) -> None:
     mesh = MeshIdentity.from_file("worker", settings.mesh_key_file)
     draining = asyncio.Event()
+    failpoint = failpoints.parse(settings.failpoints) if settings.environment is Environment.LOCAL else failpoints.nothing
+    limits = Limits(settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters)
     async with (
         db.database(settings, "worker") as engine,
-        channels.connect(settings.auth_address, "auth", mesh, peers.AUTH_IDEMPOTENT) as auth,
-        channels.connect(settings.operation_address, "operation", mesh, OPERATION_IDEMPOTENT) as operation,
-        channels.connect(settings.embedding_address, "embedding", mesh, EMBEDDING_IDEMPOTENT) as embedding,
-        channels.connect(settings.search_address, "search", mesh, SEARCH_IDEMPOTENT) as search,
-        ExtractionPool(
-            settings.extraction_processes, settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters
-        ) as extraction,
+        channels.connect(settings.auth_address, "auth", mesh) as auth,
+        channels.connect(settings.operation_address, "operation", mesh) as operation,
+        channels.connect(settings.embedding_address, "embedding", mesh) as embedding,
+        channels.connect(settings.search_address, "search", mesh) as search,
+        ExtractionPool(settings.extraction_processes, limits) as extraction,
     ):
-        tools = Tools(settings, db.sessions(engine), Objects(settings.objects_url), extraction, Embedder(embedding))
-        worker = Worker(tools, operation, search, draining)
-        # It serves nothing but its health.
-        server = Server(
-            settings,
-            [],
-            mesh,
-            peers.verifier(auth),
-            ready=partial(db.ping, engine),
-            background=[partial(bell.listen, settings.redis_url, settings.queue, worker.ring)],
-            draining=draining,
+        objects = Objects(settings.objects_url)
+        dependencies = Dependencies(settings, db.sessions(engine), objects, extraction, Embedder(embedding), search, failpoint)
+        worker = Worker(
+            operation,
+            IngestionHandler(dependencies),
+            draining,
+            queue=settings.queue,
+            worker_id=settings.worker_id,
+            long_slots=settings.long_slots,
+            short_slots=settings.short_slots,
+            pace=Pace(settings.report_seconds, settings.stall_seconds),
+            failpoint=failpoint,
         )
-        working = asyncio.create_task(worker.run())
-        serving = asyncio.create_task(server.run())
-        await asyncio.wait((working, serving), return_when=asyncio.FIRST_COMPLETED)
+        # It serves nothing but its health.
+        server = Server(settings, [], mesh, peers.verifier(auth), ready=partial(db.ping, engine), draining=draining)
+        tasks = asyncio.create_task(worker.run()), asyncio.create_task(server.run())
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         draining.set()
-        await asyncio.gather(working, serving)
+        ended, _ = await asyncio.wait(tasks, timeout=_END_SECONDS)
+        for task in ended:
+            task.result()
 
 
 if __name__ == "__main__":

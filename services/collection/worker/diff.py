@@ -4,91 +4,110 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from services.collection.store.listing import Known
-from services.collection.tables import DocumentState, Reason
+from services.collection.store.scan import Known
+from services.collection.tables import DocumentState, IndexState, Reason
 from services.collection.worker.connectors.entries import Entry
 
 _FAILURES = (Reason.UNREADABLE, Reason.CORRUPT)
 
 
 class Change(Enum):
-    """What happened to a document since the source was last read; nothing at all has no name."""
+    """What happened to a document since its source was last read."""
 
     NEW = auto()
     CHANGED = auto()
     # The same content at another time, or elsewhere in its file.
     TOUCHED = auto()
     REFUSED = auto()
+    UNCHANGED = auto()
+    # It was deleted here, or belongs to a source that overlaps this one.
+    FOREIGN = auto()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an entry must not be read."""
+
+    reason: Reason
+    message: str
+
+    @property
+    def state(self) -> IndexState:
+        return IndexState.FAILED if self.reason in _FAILURES else IndexState.SKIPPED
 
 
 @dataclass(frozen=True)
 class Difference:
+    """One entry beside what is stored of it."""
+
     entry: Entry
     change: Change
-    known: Known | None
+    known: Known | None = None
     sha256: str = ""
-    reason: Reason | None = None
-    message: str = ""
-
-    @property
-    def state(self) -> DocumentState:
-        """The state it begins in, duplicates aside."""
-        if self.change is not Change.REFUSED:
-            return DocumentState.PENDING
-        return DocumentState.FAILED if self.reason in _FAILURES else DocumentState.SKIPPED
+    refusal: Refusal | None = None
 
 
-def compare(entry: Entry, known: Known | None, source_id: str, max_bytes: int, digest: Callable[[Entry], str]) -> Difference | None:
-    """Return what is different about one entry; ``digest`` reads it, and is called only when size or time differ."""
-    if known is not None and (known.state == DocumentState.DELETED or known.source_id != source_id):
-        # Somebody deleted it here, or it belongs to a source that overlaps this one.
-        return None
+def needs_digest(entry: Entry, known: Known | None, source_id: str, max_bytes: int) -> bool:
+    """Return whether the entry's bytes decide: it is new, or its size or time differ."""
+    if _is_foreign(known, source_id) or _refusal(entry, max_bytes) is not None:
+        return False
+    return known is None or not known.content_sha256 or not _looks_same(entry, known)
+
+
+def compare(entry: Entry, known: Known | None, source_id: str, max_bytes: int, digest: str | OSError | None) -> Difference:
+    """Return what is different about one entry.
+
+    ``digest`` is the SHA-256 of its bytes where ``needs_digest`` asks for it, or why they cannot be read.
+    """
+    if _is_foreign(known, source_id):
+        return Difference(entry, Change.FOREIGN, known)
     refusal = _refusal(entry, max_bytes)
-    sha256 = ""
-    if refusal is None:
-        # What could not be read may be readable now; what failed otherwise waits for a person or another content.
-        fails = known is not None and known.state == DocumentState.FAILED and known.reason == Reason.UNREADABLE
-        if known is not None and known.content_sha256 and not fails and _looks_same(entry, known):
-            return None
-        try:
-            sha256 = digest(entry)
-        except OSError as error:
-            refusal = (Reason.UNREADABLE, f"it cannot be read: {error.strerror or error}")
-        else:
-            if known is None:
-                return Difference(entry, Change.NEW, known, sha256)
-            same = known.content_sha256 == sha256 and not fails
-            return Difference(entry, Change.TOUCHED if same else Change.CHANGED, known, sha256)
-    if known is not None and known.reason == refusal[0] and not known.content_sha256:
-        return None
-    return Difference(entry, Change.REFUSED, known, "", *refusal)
+    if refusal is None and isinstance(digest, OSError):
+        refusal = Refusal(Reason.UNREADABLE, f"the file cannot be read: {digest.strerror or digest}")
+    match refusal, known, digest:
+        case None, None, str():
+            return Difference(entry, Change.NEW, None, digest)
+        case None, Known(), str() if digest != known.content_sha256:
+            return Difference(entry, Change.CHANGED, known, digest)
+        case None, Known(), str():
+            return Difference(entry, Change.TOUCHED, known, digest)
+        case None, _, _:
+            return Difference(entry, Change.UNCHANGED, known)
+        case Refusal(), Known(), _ if known.reason == refusal.reason and not known.content_sha256:
+            return Difference(entry, Change.UNCHANGED, known)
+        case _:
+            return Difference(entry, Change.REFUSED, known, refusal=refusal)
+
+
+def _is_foreign(known: Known | None, source_id: str) -> bool:
+    return known is not None and (known.state == DocumentState.DELETED or known.source_id != source_id)
 
 
 def _looks_same(entry: Entry, known: Known) -> bool:
     return (entry.size_bytes, entry.modify_time) == (known.size_bytes, known.modify_time)
 
 
-def _refusal(entry: Entry, max_bytes: int) -> tuple[Reason, str] | None:
+def _refusal(entry: Entry, max_bytes: int) -> Refusal | None:
     if entry.refusal is not None:
-        return Reason(entry.refusal[0]), entry.refusal[1]
+        return Refusal(Reason(entry.refusal[0]), entry.refusal[1])
     if entry.size_bytes > max_bytes:
-        return Reason.TOO_LARGE, f"it has {entry.size_bytes} bytes; at most {max_bytes} are read"
+        return Refusal(Reason.TOO_LARGE, f"the file has {entry.size_bytes} bytes; the limit is {max_bytes}")
     return None
 
 
-def twins(differences: Sequence[tuple[str, Difference]], live: Mapping[str, str]) -> dict[str, str]:
+def find_duplicates(differences: Sequence[tuple[str, Difference]], originals: Mapping[str, str]) -> dict[str, str]:
     """Return which of the new and changed documents, by id, have the content of another one, and of which.
 
-    ``live`` holds the contents that are indexed or about to be, but for the documents that change now.
+    ``originals`` names the document that is indexed for each content, but for the documents that change now.
     """
-    holders = dict(live)
-    found: dict[str, str] = {}
+    holders = dict(originals)
+    duplicates: dict[str, str] = {}
     for document_id, difference in differences:
         if difference.change in (Change.NEW, Change.CHANGED) and holders.setdefault(difference.sha256, document_id) != document_id:
-            found[document_id] = holders[difference.sha256]
-    return found
+            duplicates[document_id] = holders[difference.sha256]
+    return duplicates
 
 
 def is_gone(uri: str, seen: Callable[[str], bool], unreadable: Sequence[str]) -> bool:
-    """Tell whether a stored document is gone: not seen, and not below something that could not be read this time."""
-    return not seen(uri) and not any(uri.startswith((f"{each}/", f"{each}#")) for each in unreadable)
+    """Return whether a stored document is gone: not seen, and not below something that could not be read this time."""
+    return not seen(uri) and not any(uri.startswith((f"{prefix}/", f"{prefix}#")) for prefix in unreadable)

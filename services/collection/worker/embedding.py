@@ -1,42 +1,47 @@
-"""Embeds chunks in batches; each batch is kept until its documents are committed, so that a death costs one batch at most."""
+"""Embeds chunks in batches; a batch is kept until its documents are committed, so that a death costs one batch at most."""
 
 from collections.abc import Iterator, Sequence
 
-from services.collection.store import vectors as kept
-from services.collection.worker.failpoints import reach
+from services.collection.store import vectors as stored
+from services.collection.worker import metrics
 from services.collection.worker.job import Job
-from services.collection.worker.reading import Passages
+from services.collection.worker.reading import ChunkedDocument
 
 _TEXTS = 256
 # Well below what one message may hold, whatever the alphabet.
 _CHARACTERS = 500_000
+_Text = tuple[str, str, int]  # digest, text, tokens
 
 
-async def embed(job: Job, group: Sequence[Passages]) -> dict[str, bytes]:
+async def embed(job: Job, group: Sequence[ChunkedDocument]) -> dict[str, bytes]:
     """Return the vector of every chunk's text, by the text's digest."""
-    texts = {digest: chunk for read in group for digest, chunk in zip(read.digests, read.chunks, strict=True)}
-    async with job.tools.sessions() as session:
-        vectors = await kept.cached(session, job.generation, texts.keys())
+    generation = job.target.generation
+    texts = {digest: chunk for document in group for digest, chunk in zip(document.digests, document.chunks, strict=True)}
+    vectors = await job.read(lambda session: stored.cached(session, generation, texts.keys()))
+    metrics.tokens.labels("kept").inc(sum(texts[digest].token_count for digest in vectors))
     missing = [(digest, chunk.text, chunk.token_count) for digest, chunk in texts.items() if digest not in vectors]
-    for batch in _batches(missing, job.tools.settings.batch_tokens):
-        made = await job.tools.embedder.embed(job.generation, [text for _, text, _ in batch])
-        fresh = dict(zip((digest for digest, _, _ in batch), made, strict=True))
-        async with job.tools.sessions.begin() as session:
-            await kept.keep(session, job.generation, fresh)
+    for batch in _batches(missing, job.dependencies.settings.batch_tokens):
+        with metrics.stage("embed"):
+            computed = await job.dependencies.embedder.embed(generation, [text for _, text, _ in batch], job.report)
+        fresh = dict(zip((digest for digest, _, _ in batch), computed, strict=True))
+        await job.write(lambda session, fresh=fresh: stored.keep(session, generation, fresh))  # type: ignore[misc]
         vectors |= fresh
-        reach("after_embed")
+        tokens = sum(count for _, _, count in batch)
+        metrics.tokens.labels("model").inc(tokens)
+        job.progress.embedded(tokens)
+        job.dependencies.failpoint("after_embed")
     return vectors
 
 
-def _batches(texts: Sequence[tuple[str, str, int]], most_tokens: int) -> Iterator[list[tuple[str, str, int]]]:
-    batch: list[tuple[str, str, int]] = []
+def _batches(texts: Sequence[_Text], most_tokens: int) -> Iterator[list[_Text]]:
+    batch: list[_Text] = []
     tokens = characters = 0
-    for each in texts:
-        _, text, count = each
+    for entry in texts:
+        _, text, count = entry
         if batch and (tokens + count > most_tokens or characters + len(text) > _CHARACTERS or len(batch) == _TEXTS):
             yield batch
             batch, tokens, characters = [], 0, 0
-        batch.append(each)
+        batch.append(entry)
         tokens += count
         characters += len(text)
     if batch:

@@ -1,42 +1,49 @@
 """What is stored of an indexed document: its points in the index, its rows in the tables."""
 
+from collections.abc import Iterator, Mapping
+
 from libs.rpc.timestamps import timestamp
 from semantik.search.v1 import index_internal_service_pb2 as messages
-from services.collection.chunking.recursive import Chunk
-from services.collection.store.indexing import Indexed
-from services.collection.worker.job import Job
-from services.collection.worker.reading import Passages
+from services.collection.store.commits import Indexed
+from services.collection.tables import Generation
+from services.collection.worker.reading import ChunkedDocument
 
 
-def point(read: Passages, chunk: Chunk, vector: bytes) -> messages.Chunk:
-    document = read.document
-    return messages.Chunk(
-        document_id=document.id,
-        source_id=document.source_id,
-        content_version=document.content_version,
-        ordinal=chunk.ordinal,
-        text=chunk.text,
-        start_offset=chunk.start,
-        end_offset=chunk.end,
-        path=document.path,
-        name=document.name,
-        mime_type=read.extracted.mime_type,
-        language=document.language,
-        size_bytes=document.size_bytes,
-        modify_time=timestamp(document.source_modify_time),
-        page=chunk.page,
-        section=chunk.section,
-        vector=vector,
-    )
+def points(document: ChunkedDocument, vectors: Mapping[str, bytes]) -> Iterator[messages.Chunk]:
+    """Yield a document's chunks with their vectors, which are given by the digest of the text."""
+    item = document.item
+    for chunk, digest in zip(document.chunks, document.digests, strict=True):
+        yield messages.Chunk(
+            document_id=item.document_id,
+            source_id=item.source_id,
+            content_version=item.content_version,
+            ordinal=chunk.ordinal,
+            text=chunk.text,
+            start_offset=chunk.start,
+            end_offset=chunk.end,
+            path=item.path,
+            name=item.name,
+            mime_type=document.extracted.mime_type,
+            language=item.language,
+            size_bytes=item.size_bytes,
+            modify_time=timestamp(item.modify_time),
+            page=chunk.page,
+            section=chunk.section,
+            level=chunk.level,
+            parent_ordinal=chunk.parent_ordinal,
+            vector=vectors[digest],
+        )
 
 
-def indexed(job: Job, read: Passages) -> Indexed:
+def indexed(generation: Generation, document: ChunkedDocument) -> Indexed:
+    """Return what the commit stores of a document."""
+    item, extracted = document.item, document.extracted
     chunks = [
         {
-            "collection_id": read.document.collection_id,
-            "document_id": read.document.id,
-            "content_version": read.document.content_version,
-            "chunking_id": job.generation.chunking_id,
+            "collection_id": generation.collection_id,
+            "document_id": item.document_id,
+            "content_version": item.content_version,
+            "chunking_id": generation.chunking_id,
             "ordinal": chunk.ordinal,
             "text": chunk.text,
             "start_offset": chunk.start,
@@ -45,7 +52,9 @@ def indexed(job: Job, read: Passages) -> Indexed:
             "text_sha256": digest,
             "page": chunk.page,
             "section": chunk.section,
+            "level": chunk.level,
+            "parent_ordinal": chunk.parent_ordinal,
         }
-        for chunk, digest in zip(read.chunks, read.digests, strict=True)
+        for chunk, digest in zip(document.chunks, document.digests, strict=True)
     ]
-    return Indexed(read.document, read.extracted.text, read.extracted.mime_type, read.extracted.is_truncated, chunks, read.token_count)
+    return Indexed(item, extracted.text, extracted.mime_type, extracted.is_truncated, chunks, document.token_count)

@@ -1,91 +1,117 @@
-"""Turns a waiting document into text and chunks, or into the reason why it has none."""
+"""Turns waiting documents into texts and chunks, or into the reasons why they have none."""
 
-import asyncio
 import hashlib
 import logging
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
+from services.collection.chunking.chunk import Chunk
+from services.collection.worker.extraction.child import File
+from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from tokenizers import Tokenizer
 
-from services.collection.chunking import recursive
+from libs.work.retry import is_transient
+from services.collection.chunking import chunk
 from services.collection.chunking.landmarks import Landmarks
 from services.collection.chunking.settings import ChunkSettings
-from services.collection.store import indexing
-from services.collection.tables import Document, Reason
-from services.collection.worker.connectors import lines
-from services.collection.worker.extraction.formats import Extracted, UnreadableError
-from services.collection.worker.job import Job
-from services.collection.worker.lease import is_transient
+from services.collection.store.commits import Refused
+from services.collection.store.worklist import Item
+from services.collection.tables import Generation, IndexState, Reason
+from services.collection.worker import metrics
+from services.collection.worker.connectors import Connector
+from services.collection.worker.connectors.entries import KnownText
+from services.collection.worker.extraction.pool import ExtractionPool
 
 log = logging.getLogger(__name__)
+_RETRYABLE = (Reason.UNREADABLE, Reason.TOO_COSTLY, Reason.INTERNAL)
 
 
 @dataclass(frozen=True)
-class Passages:
-    """A document that was read and cut."""
+class ChunkedDocument:
+    """A document that was read and cut into chunks."""
 
-    document: Document
+    item: Item
     extracted: Extracted
-    chunks: list[recursive.Chunk]
+    chunks: list[Chunk]
 
     @cached_property
     def digests(self) -> list[str]:
-        """The digest of each chunk's text."""
+        """The SHA-256 of each chunk's text, in hex."""
         return [hashlib.sha256(chunk.text.encode()).hexdigest() for chunk in self.chunks]
 
-    @property
+    @cached_property
     def token_count(self) -> int:
         return sum(chunk.token_count for chunk in self.chunks)
 
+    @cached_property
+    def size_bytes(self) -> int:
+        """About the memory it takes: its text, once more in chunks, and what each chunk costs by itself."""
+        return 2 * len(self.extracted.text.encode()) + 500 * len(self.chunks)
+
 
 class Reader:
-    def __init__(self, job: Job, tokenizer: Tokenizer) -> None:
-        self._job = job
+    """Reads batches of documents of one collection, whatever their sources."""
+
+    def __init__(
+        self, connectors: Mapping[str, Connector], extraction: ExtractionPool, tokenizer: Tokenizer, generation: Generation
+    ) -> None:
+        self._connectors = connectors
+        self._extraction = extraction
         self._tokenizer = tokenizer
-        self._settings = ChunkSettings(job.generation.chunk_strategy, job.generation.chunk_size, job.generation.chunk_overlap)
+        self._settings = ChunkSettings(generation.chunk_strategy, generation.chunk_size, generation.chunk_overlap)
 
-    async def read(self, document: Document) -> Passages:
-        """Return a document's chunks; raises UnreadableError for whatever is wrong with it, and for nothing else."""
-        try:
-            extracted = await self._extract(document)
-            marks = Landmarks(extracted.pages, extracted.headings, extracted.breaks, extracted.blocks)
-            chunks = await asyncio.to_thread(recursive.chunks, extracted.text, self._tokenizer, self._settings, marks)
-        except UnreadableError:
-            raise
-        except (OSError, ValueError) as error:
-            raise UnreadableError(Reason.UNREADABLE, f"it cannot be read: {type(error).__name__}") from error
-        except Exception as error:
-            if is_transient(error):
-                raise
-            log.exception("document %s cannot be read", document.id)
-            raise UnreadableError(Reason.INTERNAL, "it cannot be read, by a fault of ours") from error
-        if not chunks:
-            raise UnreadableError(Reason.EMPTY, "it holds no words", skip=True)
-        return Passages(document, extracted, chunks)
+    async def read(self, items: Sequence[Item]) -> tuple[list[ChunkedDocument], list[Refused]]:
+        """Return what the documents hold, and those that yield nothing. Raises what is no document's fault."""
+        with metrics.stage("extract"):
+            texts = await self._extract(items)
+        read = [(item, text) for item, text in zip(items, texts, strict=True) if isinstance(text, Extracted)]
+        refused = [refuse(item, error) for item, error in zip(items, texts, strict=True) if isinstance(error, UnreadableError)]
+        marks = [Landmarks(text.pages, text.headings, text.breaks, text.blocks) for _, text in read]
+        with metrics.stage("chunk"):
+            chunks = await chunk([(text.text, mark) for (_, text), mark in zip(read, marks, strict=True)], self._tokenizer, self._settings)
+        documents = [ChunkedDocument(item, text, cut) for (item, text), cut in zip(read, chunks, strict=True)]
+        empty = UnreadableError(Reason.EMPTY, "the document has no words", skip=True)
+        refused += [refuse(document.item, empty) for document in documents if not document.chunks]
+        return [document for document in documents if document.chunks], refused
 
-    async def _extract(self, document: Document) -> Extracted:
-        content = document.source_metadata
-        if "offset" in content:
-            return Extracted(await asyncio.to_thread(lines.text, content), "text/plain")
-        if "file" in content:
-            return await self._job.tools.extraction.extract(Path(content["file"]), document.name, document.mime_type)
-        async with self._downloaded(document) as path:
-            return await self._job.tools.extraction.extract(path, document.name, document.mime_type)
+    async def _extract(self, items: Sequence[Item]) -> list[Extracted | UnreadableError]:
+        """Return the text of each document, or why there is none; files go to the sandbox together."""
+        texts: list[Extracted | UnreadableError | None] = [None] * len(items)
+        async with AsyncExitStack() as open_files:
+            files: dict[int, File] = {}
+            for number, item in enumerate(items):
+                try:
+                    content = await open_files.enter_async_context(self._connectors[item.source_id].content(item.locator))
+                except Exception as error:
+                    texts[number] = _unreadable(item, error)
+                    continue
+                if isinstance(content, KnownText):
+                    texts[number] = Extracted(content.text, content.mime_type)
+                else:
+                    files[number] = File(content.descriptor, item.name, item.mime_type)
+            if files:
+                answers = await self._extraction.extract_all(list(files.values()))
+                for number, answer in zip(files, answers, strict=True):
+                    texts[number] = answer
+        return [text for text in texts if text is not None]
 
-    @asynccontextmanager
-    async def _downloaded(self, document: Document) -> AsyncIterator[Path]:
-        """Put an upload where the reading child can open it."""
-        async with self._job.tools.sessions() as session:
-            artifact = await indexing.original(session, document)
-        if artifact is None or artifact.object_key is None:
-            raise UnreadableError(Reason.UNREADABLE, "its content was not kept")
-        with tempfile.NamedTemporaryFile(prefix="semantik-read-") as file:
-            async for part in self._job.tools.objects.stream(artifact.object_key):
-                file.write(part)
-            file.flush()
-            yield Path(file.name)
+
+def refuse(item: Item, error: UnreadableError) -> Refused:
+    """Return the end of a document that cannot be indexed."""
+    state = IndexState.SKIPPED if error.skip else IndexState.FAILED
+    return Refused(item, state, error.reason, str(error), is_retryable=error.reason in _RETRYABLE)
+
+
+def _unreadable(item: Item, error: Exception) -> UnreadableError:
+    """Return the reason for which a document's content cannot be opened; raises what waiting may heal."""
+    if isinstance(error, UnreadableError):
+        return error
+    if is_transient(error):
+        raise error
+    if isinstance(error, OSError | ValueError):
+        return UnreadableError(Reason.UNREADABLE, f"the document cannot be read: {type(error).__name__}")
+    log.exception("document %s cannot be read", item.document_id)
+    metrics.failures.labels("read").inc()
+    return UnreadableError(Reason.INTERNAL, "the document cannot be read because of an internal error")

@@ -1,0 +1,36 @@
+"""Indexes what waits in a collection, whatever its sources."""
+
+from services.collection.store import worklist
+from services.collection.tables import Source, SourceKind
+from services.collection.worker.connectors import CONNECTORS, Connector
+from services.collection.worker.job import Job
+from services.collection.worker.pipeline import Pipeline, Scan
+from services.collection.worker.reading import Reader
+
+
+async def index(job: Job, scan: Scan | None = None) -> None:
+    """Index every waiting document of the job's target, beside ``scan`` where there is one."""
+    generation = job.target.generation
+    waiting, size_bytes = await job.read(lambda session: worklist.totals(session, generation))
+    if scan is None:
+        if not waiting:
+            return
+        job.progress.listed(waiting, size_bytes)
+    opened: dict[str, Connector] = {}
+
+    async def connector_of(source_id: str) -> Connector:
+        if source_id not in opened:
+            source = await job.read(lambda session: session.get_one(Source, source_id))
+            opened[source_id] = open_connector(job, source)
+        return opened[source_id]
+
+    tokenizer = await job.dependencies.embedder.tokenizer(generation.digest, job.report)
+    reader = Reader(connector_of, job.dependencies.extraction, tokenizer, generation)
+    await Pipeline(job, reader, scan).run()
+
+
+def open_connector(job: Job, source: Source) -> Connector:
+    """Return the connector that reads a source."""
+    factory = CONNECTORS[SourceKind(source.kind)]
+    dependencies = job.dependencies
+    return factory(location=source.location, config=source.config, roots=dependencies.settings.roots, objects=dependencies.objects)
