@@ -91,12 +91,17 @@ async def delete_documents(session: AsyncSession, collection_id: str, document_i
     """Delete documents that are out of every index, with their rows; duplicates take the place of originals."""
     await counts.subtract(session, collection_id, document_ids)
     here = Document.id == any_(texts(document_ids))
-    originals = (
-        await session.scalars(update(Document).where(here).values(is_original=False, state=DocumentState.DELETED).returning(Document.id))
-    ).all()
-    await duplicates.promote(session, originals)
+    released = update(Document).where(here, Document.is_original).values(is_original=False).returning(Document.content_sha256)
+    digests = list((await session.scalars(released)).all())
+    await session.execute(update(Document).where(here).values(state=DocumentState.DELETED, duplicate_of=None))
+    await duplicates.promote(session, collection_id, digests)
     await _delete_artifacts(session, Artifact.document_id == any_(texts(document_ids)))
     await session.execute(delete(Document).where(here))
+
+
+async def drop_documents(session: AsyncSession, document_ids: Sequence[str]) -> None:
+    """Delete documents of a collection that goes as a whole: nothing takes their place, nothing is counted."""
+    await session.execute(delete(Document).where(Document.id == any_(texts(document_ids))))
 
 
 async def delete_source(session: AsyncSession, source_id: str) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,9 +55,13 @@ class Reader:
     """Reads batches of documents of one collection, whatever their sources."""
 
     def __init__(
-        self, connectors: Mapping[str, Connector], extraction: ExtractionPool, tokenizer: Tokenizer, generation: Generation
+        self,
+        connector_of: Callable[[str], Awaitable[Connector]],
+        extraction: ExtractionPool,
+        tokenizer: Tokenizer,
+        generation: Generation,
     ) -> None:
-        self._connectors = connectors
+        self._connector_of = connector_of
         self._extraction = extraction
         self._tokenizer = tokenizer
         self._settings = ChunkSettings(generation.chunk_strategy, generation.chunk_size, generation.chunk_overlap)
@@ -83,8 +87,9 @@ class Reader:
             files: dict[int, File] = {}
             for number, item in enumerate(items):
                 try:
-                    content = await open_files.enter_async_context(self._connectors[item.source_id].content(item.locator))
-                except Exception as error:
+                    connector = await self._connector_of(item.source_id)
+                    content = await open_files.enter_async_context(connector.content(item.locator))
+                except Exception as error:  # noqa: BLE001 - a document is to blame, or waiting helps: see below
                     texts[number] = _unreadable(item, error)
                     continue
                 if isinstance(content, KnownText):
@@ -112,6 +117,6 @@ def _unreadable(item: Item, error: Exception) -> UnreadableError:
         raise error
     if isinstance(error, OSError | ValueError):
         return UnreadableError(Reason.UNREADABLE, f"the document cannot be read: {type(error).__name__}")
-    log.exception("document %s cannot be read", item.document_id)
+    log.error("document %s cannot be read", item.document_id, exc_info=error)
     metrics.failures.labels("read").inc()
     return UnreadableError(Reason.INTERNAL, "the document cannot be read because of an internal error")

@@ -110,7 +110,7 @@ class Sync:
         digests = {difference.sha256 for difference in differences if difference.sha256}
         originals = await scan.originals(session, generation.collection_id, digests, set(changing))
         duplicates = find_duplicates(named, originals)
-        rows = {change: [] for change in Change}  # type: dict[Change, list[tuple[Row, Difference]]]
+        rows: dict[Change, list[tuple[Row, Difference]]] = {change: [] for change in Change}
         for document_id, difference in named:
             rows[difference.change].append((_row(document_id, difference, duplicates.get(document_id)), difference))
         refused = [(row, difference) for row, difference in rows[Change.REFUSED] if difference.known is None]

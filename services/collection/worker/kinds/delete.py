@@ -14,6 +14,6 @@ async def run(job: Job) -> None:
     await patiently(lambda: job.dependencies.objects.delete_below(job.collection_id), job.report, "object storage")
     while page := await job.read(lambda session: removal.documents_of_collection(session, job.collection_id, PAGE)):
         await delete_chunks(job, page)
-        await job.write(lambda session, ids=page: removal.delete_documents(session, job.collection_id, ids))  # type: ignore[misc]
+        await job.write(lambda session, ids=page: removal.drop_documents(session, ids))  # type: ignore[misc]
         removed(job, len(page))
     await job.write(lambda session: removal.delete_collection(session, job.collection_id))

@@ -14,6 +14,7 @@ async def run(job: Job) -> None:
     while page := await job.read(lambda session: removal.tombstones(session, job.collection_id, PAGE)):
         for target in job.targets:
             await target.index.delete_through(page)
+        await delete_chunks(job, [document_id for document_id, _ in page])
 
         async def purge(session: AsyncSession, page: list[removal.Version] = page) -> int:
             purged = await removal.purge(session, job.collection_id, page)

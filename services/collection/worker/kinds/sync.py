@@ -3,7 +3,6 @@
 from semantik.operation.v1.operation_pb2 import Progress
 from services.collection.store import sources
 from services.collection.worker import ingestion
-from services.collection.worker.connectors import open_connector
 from services.collection.worker.job import Job
 from services.collection.worker.removing import remove_stale
 from services.collection.worker.sync import Sync
@@ -14,8 +13,7 @@ async def run(job: Job) -> None:
     if source is None:
         return
     job.progress.enter(Progress.PHASE_LISTING)
-    connector = open_connector(source, job.dependencies.settings.roots, job.dependencies.objects)
-    sync = Sync(job, source, connector)
+    sync = Sync(job, source, ingestion.open_connector(job, source))
     await ingestion.index(job, sync.scan)
     job.progress.enter(Progress.PHASE_REMOVING)
     await sync.reconcile()
