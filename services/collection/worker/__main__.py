@@ -13,6 +13,7 @@ from services.collection.models import EMBEDDING_IDEMPOTENT
 from services.collection.objects import Objects
 from services.collection.starter import OPERATION_IDEMPOTENT
 from services.collection.worker.claims import Worker
+from services.collection.worker.extraction.child import Limits
 from services.collection.worker.extraction.pool import ExtractionPool
 from services.collection.worker.job import Tools
 from services.collection.worker.peers import Embedder
@@ -29,7 +30,7 @@ async def main(settings: Settings) -> None:
         channels.connect(settings.embedding_address, "embedding", mesh, EMBEDDING_IDEMPOTENT) as embedding,
         channels.connect(settings.search_address, "search", mesh, SEARCH_IDEMPOTENT) as search,
         ExtractionPool(
-            settings.extraction_processes, settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters
+            settings.extraction_processes, Limits(settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters)
         ) as extraction,
     ):
         tools = Tools(settings, db.sessions(engine), Objects(settings.objects_url), extraction, Embedder(embedding))

@@ -16,7 +16,7 @@ from semantik.operation.v1 import operation_pb2
 from semantik.operation.v1.operation_internal_service_pb2_grpc import OperationInternalServiceStub
 from services.collection.store import collections, indexing
 from services.collection.worker import work
-from services.collection.worker.connectors.directory import UnreadableSourceError
+from services.collection.worker.connectors.entries import UnreadableSourceError
 from services.collection.worker.failpoints import reach
 from services.collection.worker.job import Job, Tools
 from services.collection.worker.lease import Lease, is_lost, is_transient

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -11,14 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from libs.db.tables import new_id
 from services.collection.store import indexing
 from services.collection.store import listing as stored
-from services.collection.tables import DocumentState, Reason, Source
-from services.collection.worker.connectors import directory
-from services.collection.worker.connectors.entries import Entry, entry_sha256
+from services.collection.tables import DocumentState, Reason, Source, SourceKind
+from services.collection.worker.connectors import CONNECTORS, SourceSettings
+from services.collection.worker.connectors.entries import Entry
 from services.collection.worker.diff import Change, Difference, compare, is_gone, twins
 from services.collection.worker.failpoints import reach
 from services.collection.worker.job import Job
 
-_BATCH = 200
 _REMOVE = 500
 _TRIES = 3
 
@@ -39,8 +37,11 @@ class Listing:
 
         Raises UnreadableSourceError if the directory as a whole cannot be read: nothing is taken for gone then.
         """
-        entries = directory.entries(self._source.location, self._source.config, self._job.tools.settings.roots)
-        while batch := await asyncio.to_thread(lambda: list(islice(entries, _BATCH))):
+        tools = self._job.tools
+        self._connector = CONNECTORS[SourceKind(self._source.kind)](
+            SourceSettings(self._source.location, self._source.config, tools.settings.roots, tools.objects)
+        )
+        async for batch in self._connector.entries():
             fresh = [entry for entry in batch if self._is_first(entry)]
             self._unreadable += [entry.uri for entry in fresh if entry.refusal and entry.refusal[0] == Reason.UNREADABLE]
             await self._take_in(fresh)
@@ -80,8 +81,13 @@ class Listing:
             known = await stored.known(session, self._job.collection_id, [entry.uri for entry in entries])
         limit = self._job.tools.settings.max_file_bytes
 
+        loop = asyncio.get_running_loop()
+
+        def digest(entry: Entry) -> str:
+            return asyncio.run_coroutine_threadsafe(self._connector.digest(entry), loop).result()
+
         def compared() -> list[Difference]:
-            found = (compare(entry, known.get(entry.uri), self._source.id, limit, entry_sha256) for entry in entries)
+            found = (compare(entry, known.get(entry.uri), self._source.id, limit, digest) for entry in entries)
             return [difference for difference in found if difference is not None]
 
         differences = await asyncio.to_thread(compared)
@@ -139,7 +145,7 @@ async def remove(job: Job, document_ids: list[str]) -> None:
 
 
 def _place(entry: Entry) -> dict[str, Any]:
-    return {"size_bytes": entry.size_bytes, "source_modify_time": entry.modify_time, "source_metadata": entry.content}
+    return {"size_bytes": entry.size_bytes, "source_modify_time": entry.modify_time, "source_metadata": dict(entry.locator)}
 
 
 def _short(uri: str) -> bytes:

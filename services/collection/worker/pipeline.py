@@ -14,7 +14,7 @@ from services.collection.store import indexing
 from services.collection.store import vectors as kept
 from services.collection.tables import Document, Reason
 from services.collection.worker.embedding import embed
-from services.collection.worker.extraction.formats import UnreadableError
+from services.collection.worker.extraction.extracted import UnreadableError
 from services.collection.worker.failpoints import reach
 from services.collection.worker.job import Job
 from services.collection.worker.points import indexed, point

@@ -2,7 +2,7 @@
 
 from libs.rpc.timestamps import timestamp
 from semantik.search.v1 import index_internal_service_pb2 as messages
-from services.collection.chunking.recursive import Chunk
+from services.collection.chunking.chunk import Chunk
 from services.collection.store.indexing import Indexed
 from services.collection.worker.job import Job
 from services.collection.worker.reading import Passages

@@ -1,24 +1,20 @@
 """Turns a waiting document into text and chunks, or into the reason why it has none."""
 
-import asyncio
 import hashlib
 import logging
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from services.collection.chunking import recursive
-from services.collection.chunking.landmarks import Landmarks
+from services.collection import chunking
+from services.collection.chunking.chunk import Chunk
 from services.collection.chunking.settings import ChunkSettings
-from services.collection.store import indexing
-from services.collection.tables import Document, Reason
-from services.collection.worker.connectors import lines
-from services.collection.worker.extraction.formats import Extracted, UnreadableError
+from services.collection.tables import Document, Reason, Source, SourceKind
+from services.collection.worker.connectors import CONNECTORS, SourceSettings
+from services.collection.worker.connectors.entries import KnownText
+from services.collection.worker.extraction.child import File
+from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.job import Job
 from services.collection.worker.lease import is_transient
 
@@ -31,7 +27,7 @@ class Passages:
 
     document: Document
     extracted: Extracted
-    chunks: list[recursive.Chunk]
+    chunks: list[Chunk]
 
     @cached_property
     def digests(self) -> list[str]:
@@ -53,8 +49,7 @@ class Reader:
         """Return a document's chunks; raises UnreadableError for whatever is wrong with it, and for nothing else."""
         try:
             extracted = await self._extract(document)
-            marks = Landmarks(extracted.pages, extracted.headings, extracted.breaks, extracted.blocks)
-            chunks = await asyncio.to_thread(recursive.chunks, extracted.text, self._tokenizer, self._settings, marks)
+            [chunks] = await chunking.chunk([(extracted.text, extracted.landmarks)], self._tokenizer, self._settings)
         except UnreadableError:
             raise
         except (OSError, ValueError) as error:
@@ -69,23 +64,11 @@ class Reader:
         return Passages(document, extracted, chunks)
 
     async def _extract(self, document: Document) -> Extracted:
-        content = document.source_metadata
-        if "offset" in content:
-            return Extracted(await asyncio.to_thread(lines.text, content), "text/plain")
-        if "file" in content:
-            return await self._job.tools.extraction.extract(Path(content["file"]), document.name, document.mime_type)
-        async with self._downloaded(document) as path:
-            return await self._job.tools.extraction.extract(path, document.name, document.mime_type)
-
-    @asynccontextmanager
-    async def _downloaded(self, document: Document) -> AsyncIterator[Path]:
-        """Put an upload where the reading child can open it."""
-        async with self._job.tools.sessions() as session:
-            artifact = await indexing.original(session, document)
-        if artifact is None or artifact.object_key is None:
-            raise UnreadableError(Reason.UNREADABLE, "its content was not kept")
-        with tempfile.NamedTemporaryFile(prefix="semantik-read-") as file:
-            async for part in self._job.tools.objects.stream(artifact.object_key):
-                file.write(part)
-            file.flush()
-            yield Path(file.name)
+        tools = self._job.tools
+        async with tools.sessions() as session:
+            source = await session.get_one(Source, document.source_id)
+        connector = CONNECTORS[SourceKind(source.kind)](SourceSettings(source.location, source.config, tools.settings.roots, tools.objects))
+        async with connector.content(document.source_metadata) as content:
+            if isinstance(content, KnownText):
+                return Extracted(content.text, content.mime_type)
+            return await tools.extraction.extract(File(content.descriptor, document.name, document.mime_type))
