@@ -19,6 +19,7 @@ from semantik.search.v1.index_internal_service_pb2 import DocumentVersion
 from services.collection import objects as stored
 from services.collection import permission, uploads
 from services.collection.hiding import Hiding
+from services.collection.locators import object_locator
 from services.collection.objects import Objects
 from services.collection.servicer import audit
 from services.collection.servicer.shapes import document_message
@@ -168,6 +169,7 @@ async def _take_in(session: AsyncSession, upload: uploads.Upload, document_id: s
     document.content_version = (document.content_version or 0) + 1
     document.delete_time = None
     document.error_message = ""
+    document.source_metadata = {**object_locator(key)}
     document.state = DocumentState.SKIPPED if twin else DocumentState.PENDING
     document.reason = Reason.DUPLICATE if twin else None
     document.duplicate_of = twin.id if twin else None

@@ -1,5 +1,6 @@
 """SourceService: where documents come from."""
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
         principal = call.principal()
         async with self._sessions.begin() as session:
             collection, _ = await permission.require(session, principal, request.collection_id, Role.WRITE)
-            location = str(roots.allowed(request.path, self._roots))
+            location = str(await asyncio.to_thread(roots.resolve_allowed, request.path, self._roots))
             config = json_format.MessageToDict(request.directory, preserving_proto_field_name=True)
             fresh = Source(id=new_id(), collection_id=collection.id, kind=SourceKind.DIRECTORY, location=location, config=config)
             existing = await sources.at(session, collection.id, location)
@@ -80,7 +81,7 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
         async with self._sessions.begin() as session:
             source = await permission.require_source(session, principal, request.source_id, Role.WRITE)
             if source.kind == SourceKind.DIRECTORY:
-                roots.allowed(source.location, self._roots)
+                await asyncio.to_thread(roots.resolve_allowed, source.location, self._roots)
             asked = work(principal, Kind.KIND_SYNC, source.collection_id, request_id=request.request_id, source_id=source.id)
             if await self._starter.record(session, asked, source.id, source.id) is None:
                 await audit.record(session, source.collection_id, "source.sync", source_id=source.id)

@@ -3,8 +3,6 @@
 import asyncio
 from functools import partial
 
-from services.collection.worker.extraction.child import Limits
-
 from libs.db import engine as db
 from libs.rpc import channels, peers
 from libs.rpc.mesh import MeshIdentity
@@ -16,6 +14,7 @@ from libs.work.attempt import Pace
 from libs.work.worker import Worker
 from services.collection.objects import Objects
 from services.collection.worker.embedder import Embedder
+from services.collection.worker.extraction.child import Limits
 from services.collection.worker.extraction.pool import ExtractionPool
 from services.collection.worker.handler import IngestionHandler
 from services.collection.worker.job import Dependencies

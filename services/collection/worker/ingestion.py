@@ -2,7 +2,7 @@
 
 from services.collection.store import worklist
 from services.collection.tables import Source, SourceKind
-from services.collection.worker.connectors import CONNECTORS, Connector
+from services.collection.worker.connectors import CONNECTORS, Connector, SourceSettings
 from services.collection.worker.job import Job
 from services.collection.worker.pipeline import Pipeline, Scan
 from services.collection.worker.reading import Reader
@@ -31,6 +31,5 @@ async def index(job: Job, scan: Scan | None = None) -> None:
 
 def open_connector(job: Job, source: Source) -> Connector:
     """Return the connector that reads a source."""
-    factory = CONNECTORS[SourceKind(source.kind)]
-    dependencies = job.dependencies
-    return factory(location=source.location, config=source.config, roots=dependencies.settings.roots, objects=dependencies.objects)
+    settings = SourceSettings(source.location, source.config, job.dependencies.settings.roots, job.dependencies.objects)
+    return CONNECTORS[SourceKind(source.kind)](settings)

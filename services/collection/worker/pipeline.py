@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import grpc
-from services.collection.worker.extraction.extracted import UnreadableError
 
 from services.collection.store import worklist
 from services.collection.store.worklist import Item
 from services.collection.tables import Reason
 from services.collection.worker.embedding import embed
+from services.collection.worker.extraction.extracted import UnreadableError
 from services.collection.worker.job import Job
 from services.collection.worker.queues import StageQueue
 from services.collection.worker.reading import ChunkedDocument, Reader, refuse

@@ -7,14 +7,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
 
-from services.collection.chunking.chunk import Chunk
-from services.collection.worker.extraction.child import File
-from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from tokenizers import Tokenizer
 
 from libs.work.retry import is_transient
 from services.collection.chunking import chunk
-from services.collection.chunking.landmarks import Landmarks
+from services.collection.chunking.chunk import Chunk
 from services.collection.chunking.settings import ChunkSettings
 from services.collection.store.commits import Refused
 from services.collection.store.worklist import Item
@@ -22,6 +19,8 @@ from services.collection.tables import Generation, IndexState, Reason
 from services.collection.worker import metrics
 from services.collection.worker.connectors import Connector
 from services.collection.worker.connectors.entries import KnownText
+from services.collection.worker.extraction.child import File
+from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.pool import ExtractionPool
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ class ChunkedDocument:
     @cached_property
     def size_bytes(self) -> int:
         """About the memory it takes: its text, once more in chunks, and what each chunk costs by itself."""
-        return 2 * len(self.extracted.text.encode()) + 500 * len(self.chunks)
+        return 2 * self.extracted.size_bytes + 500 * len(self.chunks)
 
 
 class Reader:
@@ -72,9 +71,8 @@ class Reader:
             texts = await self._extract(items)
         read = [(item, text) for item, text in zip(items, texts, strict=True) if isinstance(text, Extracted)]
         refused = [refuse(item, error) for item, error in zip(items, texts, strict=True) if isinstance(error, UnreadableError)]
-        marks = [Landmarks(text.pages, text.headings, text.breaks, text.blocks) for _, text in read]
         with metrics.stage("chunk"):
-            chunks = await chunk([(text.text, mark) for (_, text), mark in zip(read, marks, strict=True)], self._tokenizer, self._settings)
+            chunks = await chunk([(text.text, text.landmarks) for _, text in read], self._tokenizer, self._settings)
         documents = [ChunkedDocument(item, text, cut) for (item, text), cut in zip(read, chunks, strict=True)]
         empty = UnreadableError(Reason.EMPTY, "the document has no words", skip=True)
         refused += [refuse(document.item, empty) for document in documents if not document.chunks]

@@ -8,15 +8,25 @@ import pypdfium2
 import pypdfium2.raw
 import pytest
 
-from services.collection.worker.extraction import structure
-from services.collection.worker.extraction.formats import UnreadableError, extract
+from services.collection.worker.extraction.child import File, Limits
+from services.collection.worker.extraction.extracted import Extracted, UnreadableError
+from services.collection.worker.extraction.formats import code, extract, markdown
 from services.collection.worker.extraction.pool import ExtractionPool
+
+
+async def _read(pool: ExtractionPool, file: Path) -> Extracted:
+    with file.open("rb") as opened:
+        return await pool.extract(File(opened.fileno(), file.name))
 
 
 def _file(directory: Path, name: str, content: bytes | str) -> Path:
     file = directory / name
-    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    file.write_bytes(_bytes(content))
     return file
+
+
+def _bytes(content: bytes | str) -> bytes:
+    return content.encode() if isinstance(content, str) else content
 
 
 _GERMAN = "Ein schöner Käse für Frau Müller, größer als üblich."
@@ -37,9 +47,9 @@ _GERMAN = "Ein schöner Käse für Frau Müller, größer als üblich."
         ("a.html", "<script>evil()</script><style>p{}</style>shown", "shown", "text/html"),
     ],
 )  # fmt: skip
-def test_text_is_read(tmp_path: Path, name: str, content: bytes | str, text: str, mime_type: str) -> None:
+def test_text_is_read(name: str, content: bytes | str, text: str, mime_type: str) -> None:
     """By what the file holds first, by what it is called second."""
-    found = extract(_file(tmp_path, name, content), name, "", 1000)
+    found = extract(_bytes(content), name, "", 1000)
     assert (found.text, found.mime_type) == (text, mime_type)
 
 
@@ -55,24 +65,24 @@ def test_text_is_read(tmp_path: Path, name: str, content: bytes | str, text: str
         ("a.pdf", b"%PDF-1.7 and then nothing", "CORRUPT", False),
     ],
 )
-def test_what_holds_no_text_is_refused_with_a_reason(tmp_path: Path, name: str, content: bytes, reason: str, skip: bool) -> None:
+def test_what_holds_no_text_is_refused_with_a_reason(name: str, content: bytes, reason: str, skip: bool) -> None:
     """Nothing to read is skipped; something broken has failed."""
     with pytest.raises(UnreadableError) as refused:
-        extract(_file(tmp_path, name, content), name, "", 1000)
+        extract(_bytes(content), name, "", 1000)
     assert (refused.value.reason, refused.value.skip) == (reason, skip)
 
 
-def test_a_long_text_is_cut_and_says_so(tmp_path: Path) -> None:
+def test_a_long_text_is_cut_and_says_so() -> None:
     """The limit is in characters."""
-    found = extract(_file(tmp_path, "a.txt", "é" * 20), "a.txt", "", 10)
+    found = extract(_bytes("é" * 20), "a.txt", "", 10)
     assert (found.text, found.is_truncated) == ("é" * 10, True)
 
 
-def test_html_headings_know_where_they_stand(tmp_path: Path) -> None:
+def test_html_headings_know_where_they_stand() -> None:
     """Sections follow from them."""
-    found = extract(_file(tmp_path, "a.html", "<h1>First <i>one</i></h1><p>words</p><h2></h2><h2>Second</h2>more"), "a.html", "", 1000)
+    found = extract(_bytes("<h1>First <i>one</i></h1><p>words</p><h2></h2><h2>Second</h2>more"), "a.html", "", 1000)
     assert found.text == "First one\n\nwords\n\nSecond\n\nmore"
-    assert found.headings == [(0, "First one"), (found.text.index("Second"), "Second")]
+    assert found.landmarks.headings == [(0, "First one"), (found.text.index("Second"), "Second")]
 
 
 def test_pdf_pages_know_where_they_begin(tmp_path: Path) -> None:
@@ -89,14 +99,14 @@ def test_pdf_pages_know_where_they_begin(tmp_path: Path) -> None:
         pypdfium2.raw.FPDFPage_InsertObject(page, shape)
         page.gen_content()
     document.save(str(tmp_path / "a.pdf"))
-    found = extract(tmp_path / "a.pdf", "a.pdf", "", 1000)
-    assert [found.text[start:].split("\n")[0] for start in found.pages] == ["First page", "Second page"]
+    found = extract((tmp_path / "a.pdf").read_bytes(), "a.pdf", "", 1000)
+    assert [found.text[start:].split("\n")[0] for start in found.landmarks.pages] == ["First page", "Second page"]
 
 
 def test_markdown_headings_are_found_outside_of_listings() -> None:
     """Both spellings; a comment in a listing is none."""
     text = "# One #\n\n```sh\n# no heading\n```\n\nTwo\n===\n\n####### seven\n#no\n   ## Three"
-    found = structure.markdown(text)
+    found = markdown.landmarks(text)
     assert [title for _, title in found.headings] == ["One", "Two", "Three"]
     assert [text[start:][:3] for start in found.breaks] == ["# O", "Two", "   "]
     assert [text[start:end] for start, end in found.blocks] == ["```sh\n# no heading\n```"]
@@ -105,21 +115,21 @@ def test_markdown_headings_are_found_outside_of_listings() -> None:
 @pytest.mark.parametrize("line", ["# " * 500_000, "# a" + " " * 1_000_000 + "x", "\n" * 1_000_000, "#" * 1_000_000])
 def test_no_line_takes_the_structure_long(line: str) -> None:
     """Each is read once: a square of a million would never end."""
-    structure.markdown(line)
-    structure.code(line)
+    markdown.landmarks(line)
+    code.landmarks(line)
 
 
 @pytest.fixture
 async def pool() -> AsyncIterator[ExtractionPool]:
-    async with ExtractionPool(2, 3.0, 512, 100_000) as opened:
+    async with ExtractionPool(2, Limits(3.0, 512, 100_000)) as opened:
         yield opened
 
 
 async def test_children_read_files_side_by_side(pool: ExtractionPool, tmp_path: Path) -> None:
     """What a child answers is what the reader found."""
     files = [_file(tmp_path, f"{number}.md", f"# Title {number}\n\nwords") for number in range(8)]
-    found = await asyncio.gather(*(pool.extract(file, file.name, "") for file in files))
-    assert [each.headings for each in found] == [[(0, f"Title {number}")] for number in range(8)]
+    found = await asyncio.gather(*(_read(pool, file) for file in files))
+    assert [each.landmarks.headings for each in found] == [[(0, f"Title {number}")] for number in range(8)]
     assert len(pool._resting) == 2
 
 
@@ -131,7 +141,7 @@ async def test_a_file_that_hangs_or_swells_costs_only_itself(pool: ExtractionPoo
         file.write(b"words ")
         file.truncate(600 * 1024 * 1024)
     fine = _file(tmp_path, "fine.txt", "words")
-    results = await asyncio.gather(*(pool.extract(file, file.name, "") for file in (hangs, swells, fine)), return_exceptions=True)
+    results = await asyncio.gather(*(_read(pool, file) for file in (hangs, swells, fine)), return_exceptions=True)
     assert [getattr(each, "reason", None) or each.text for each in results] == ["TOO_COSTLY", "TOO_COSTLY", "words"]  # type: ignore[union-attr]
 
 
@@ -139,16 +149,6 @@ async def test_a_child_has_none_of_our_secrets(pool: ExtractionPool, tmp_path: P
     """A parser that is taken over finds no credentials in its environment."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://secret")
     file = _file(tmp_path, "a.txt", "words")
-    await pool.extract(file, file.name, "")
+    await _read(pool, file)
     [reader] = pool._resting
-    assert b"secret" not in Path(f"/proc/{reader.process.pid}/environ").read_bytes()
-
-
-async def test_a_pipe_that_took_a_files_place_is_refused(pool: ExtractionPool, tmp_path: Path) -> None:
-    """Nothing waits for a writer that never comes."""
-    import os
-
-    os.mkfifo(tmp_path / "a.txt")
-    with pytest.raises(UnreadableError) as refused:
-        await pool.extract(tmp_path / "a.txt", "a.txt", "")
-    assert refused.value.reason == "UNSAFE_PATH"
+    assert b"secret" not in Path(f"/proc/{reader.pid}/environ").read_bytes()

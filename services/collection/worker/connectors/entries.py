@@ -1,24 +1,21 @@
-"""What a connector lists: one entry for each document it sees."""
+"""What a connector lists and reads: an entry for each document it sees, and the content of one."""
 
-import hashlib
-import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any, BinaryIO
-
-_READ_BYTES = 1024 * 1024
+from typing import Any
 
 
-@dataclass(frozen=True)
+class UnreadableSourceError(Exception):
+    """The source as a whole cannot be read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A document as its source shows it.
 
-    ``content`` finds it again, ``sha256`` is known where listing it meant reading it, ``refusal`` (reason, message) is why
-    it must not be read.
+    ``locator`` is how its connector finds the content again (see ``services.collection.locators``), ``sha256`` is known
+    where listing meant reading, ``refusal`` (reason, message) is why it must not be read.
     """
 
     uri: str
@@ -26,27 +23,25 @@ class Entry:
     name: str
     size_bytes: int
     modify_time: datetime
-    content: dict[str, Any] = field(default_factory=dict)
+    locator: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     refusal: tuple[str, str] | None = None
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file for reading; raises OSError for anything else, and never waits for a pipe or follows a link."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("it is no regular file")
-        yield file
+@dataclass(frozen=True)
+class KnownText:
+    """Content that needs no extraction."""
+
+    text: str
+    mime_type: str = "text/plain"
 
 
-def entry_sha256(entry: Entry) -> str:
-    """Return the digest of an entry's bytes; raises OSError."""
-    if entry.sha256:
-        return entry.sha256
-    digest = hashlib.sha256()
-    with opened(Path(entry.content["file"])) as file:
-        while part := file.read(_READ_BYTES):
-            digest.update(part)
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class OpenFile:
+    """Content for the extraction pool: a regular file, open for reading, closed by the connector that opened it."""
+
+    descriptor: int
+    size_bytes: int
+
+
+Content = KnownText | OpenFile

@@ -1,51 +1,65 @@
-"""A JSON-lines file of ``_id``, ``title``, ``text``: each line is a document."""
+"""A JSON lines file of ``_id``, ``title``, ``text``: each line is a document."""
 
 import hashlib
 import json
-from collections.abc import Iterator
-from datetime import datetime
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from services.collection.worker.connectors.entries import Entry, opened
+from services.collection.locators import LineLocator
+from services.collection.tables import Reason
+from services.collection.worker.connectors.entries import Entry
+from services.collection.worker.connectors.files import reading
 
 _LINE_BYTES = 16 * 1024 * 1024
 _KEY_CHARACTERS = 200
 
 
-def is_listing(file: Path) -> bool:
-    """Tell whether the first line is of this form; raises OSError."""
-    with opened(file) as lines:
-        return _record(lines.readline(_LINE_BYTES)) is not None
+def entries(root: Path, file: Entry) -> Iterator[Entry]:
+    """Yield an entry for each line of a file, or the file itself if its first line has another form; raises OSError.
 
-
-def entries(file: Path, path: str, moment: datetime) -> Iterator[Entry]:
-    """Yield an entry for each line; a line of another form is listed as refused. One line is in memory at a time."""
-    with opened(file) as lines:
-        for number, (offset, line) in enumerate(_lines(lines), 1):
+    A later line of another form is listed as refused. One line is in memory at a time.
+    """
+    with _opened(root, file.locator["path"]) as opened:
+        if _record(opened.readline(_LINE_BYTES)) is None:
+            yield file
+            return
+        opened.seek(0)
+        for number, (offset, line) in enumerate(_lines(opened), 1):
             if not line.strip():
                 continue
             record = _record(line)
             if record is None:
-                where = f"{path}#line-{number}"
-                refusal = ("CORRUPT", "the line is too long, or no object with _id and text")
-                yield Entry(f"{file.as_uri()}#line-{number}", where, where.rpartition("/")[2], 0, moment, refusal=refusal)
+                name = f"line-{number}"
+                refusal = (Reason.CORRUPT, "the line is too long, or not a JSON object with _id and text")
+                yield replace(
+                    file, uri=f"{file.uri}#{name}", path=f"{file.path}#{name}", name=name, size_bytes=0, locator={}, refusal=refusal
+                )
                 continue
             key, title, text = record
-            content = {"file": str(file), "offset": offset, "length": len(line), "key": key}
-            read = text.encode()
-            digest = hashlib.sha256(read).hexdigest()
-            yield Entry(f"{file.as_uri()}#{key}", f"{path}#{key}", title or key, len(read), moment, content, digest)
+            content = text.encode()
+            locator: LineLocator = {"kind": "line", "path": file.locator["path"], "offset": offset, "length": len(line), "key": key}
+            digest = hashlib.sha256(content).hexdigest()
+            yield Entry(f"{file.uri}#{key}", f"{file.path}#{key}", title or key, len(content), file.modify_time, locator, digest)
 
 
-def text(content: dict[str, Any]) -> str:
+def text(root: Path, locator: Mapping[str, Any]) -> str:
     """Return the text of an entry listed earlier; raises OSError, or ValueError if the file has changed since."""
-    with opened(Path(content["file"])) as file:
-        file.seek(content["offset"])
-        record = _record(file.read(content["length"]))
-    if record is None or record[0] != content["key"]:
+    with _opened(root, locator["path"]) as file:
+        file.seek(locator["offset"])
+        record = _record(file.read(locator["length"]))
+    if record is None or record[0] != locator["key"]:
         raise ValueError("the file has changed since it was listed")
     return record[2]
+
+
+@contextmanager
+def _opened(root: Path, path: str) -> Iterator[BinaryIO]:
+    with reading(root, path) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        yield file
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

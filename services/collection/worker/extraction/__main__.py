@@ -1,38 +1,61 @@
-"""The child that reads files: one JSON request a line on standard input, one answer a line on standard output."""
+"""The child that reads files: a batch of open files over the socket on standard input, an answer to each back."""
 
-import json
+import os
 import resource
+import socket
 import sys
-from pathlib import Path
+from typing import Any
 
-from services.collection.worker.extraction.formats import UnreadableError, extract
-
-
-def _answer(request: dict[str, object]) -> dict[str, object]:
-    try:
-        found = extract(Path(str(request["path"])), str(request["name"]), str(request["mime_type"]), int(str(request["max_characters"])))
-    except UnreadableError as error:
-        return {"reason": error.reason, "message": str(error), "skip": error.skip}
-    except OSError as error:
-        return {"reason": "UNREADABLE", "message": f"the file cannot be read: {error.strerror}", "skip": False}
-    except MemoryError:
-        return {"reason": "TOO_COSTLY", "message": "reading it takes too much memory", "skip": False}
-    except Exception as error:  # noqa: BLE001 - a parser may raise anything; the file is to blame, not the child
-        return {"reason": "CORRUPT", "message": f"the file cannot be parsed ({type(error).__name__})", "skip": False}
-    return found.plain()
+from services.collection.worker.extraction.extracted import Extracted, UnreadableError
+from services.collection.worker.extraction.formats import extract
+from services.collection.worker.extraction.wire import receive_request, send_answer, send_ready
 
 
 def main() -> None:
-    memory, seconds = int(sys.argv[1]) * 1024 * 1024, int(sys.argv[2])
+    memory, seconds, max_characters = int(sys.argv[1]) * 1024 * 1024, int(sys.argv[2]), int(sys.argv[3])
+    channel = socket.socket(fileno=sys.stdin.fileno())
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for line in sys.stdin.buffer:
-        # The kernel ends a child that spins, also when nobody is left to kill it.
-        spent = resource.getrusage(resource.RUSAGE_SELF)
-        used = int(spent.ru_utime + spent.ru_stime)
-        resource.setrlimit(resource.RLIMIT_CPU, (used + seconds + 1, resource.RLIM_INFINITY))
-        sys.stdout.buffer.write(json.dumps(_answer(json.loads(line))).encode() + b"\n")
-        sys.stdout.buffer.flush()
+    send_ready(channel)
+    while request := receive_request(channel):
+        for descriptor, file in zip(*request, strict=True):
+            _limit_processor_time(seconds)
+            send_answer(channel, *_answer(descriptor, file, max_characters))
+
+
+def _answer(descriptor: int, file: dict[str, Any], max_characters: int) -> tuple[dict[str, Any], str]:
+    try:
+        with os.fdopen(descriptor, "rb", buffering=0) as opened:
+            content = opened.readall()
+        extracted = extract(content, file["name"], file["mime_type"], max_characters)
+    except UnreadableError as error:
+        return _refused(error.reason, str(error), skip=error.skip)
+    except OSError as error:
+        return _refused("UNREADABLE", f"the file cannot be read: {error.strerror}")
+    except MemoryError:
+        return _refused("TOO_COSTLY", "extracting the text takes too much memory")
+    except Exception as error:  # noqa: BLE001 - a parser may raise anything; the file is to blame, not the child
+        return _refused("CORRUPT", f"the file cannot be parsed ({type(error).__name__})")
+    return _found(extracted), extracted.text
+
+
+def _found(extracted: Extracted) -> dict[str, Any]:
+    marks = extracted.landmarks
+    return {
+        "mime_type": extracted.mime_type,
+        "is_truncated": extracted.is_truncated,
+        "landmarks": {"pages": marks.pages, "headings": marks.headings, "breaks": marks.breaks, "blocks": marks.blocks},
+    }
+
+
+def _refused(reason: str, message: str, *, skip: bool = False) -> tuple[dict[str, Any], str]:
+    return {"reason": reason, "message": message, "skip": skip}, ""
+
+
+def _limit_processor_time(seconds: int) -> None:
+    """The kernel ends a child that spins, also when the pool is gone and cannot."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(usage.ru_utime + usage.ru_stime) + seconds + 1, resource.RLIM_INFINITY))
 
 
 if __name__ == "__main__":

@@ -1,111 +1,102 @@
-"""A pool of reading children: started on demand, killed when a file makes them hang or swell, stopped when idle."""
+"""A pool of extraction children: started on demand, killed when a file makes them hang or swell, stopped when idle."""
 
 import asyncio
-import contextlib
-import json
-import math
-import os
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from services.collection.worker.extraction.formats import Extracted, UnreadableError
+from services.collection.worker.extraction.child import Child, File, Limits
+from services.collection.worker.extraction.extracted import Extracted, UnreadableError
+from services.collection.worker.extraction.wire import MAX_FILES
+
+log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 30.0
-_LINE_BYTES = 512 * 1024 * 1024
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR")
-
-
-@dataclass
-class _Reader:
-    process: asyncio.subprocess.Process
-    idle: asyncio.TimerHandle | None = None
 
 
 class ExtractionPool:
-    """At most ``processes`` files are read at once; each may take ``seconds`` and ``memory_mib``."""
+    """At most ``processes`` files are read at once, each within ``limits``."""
 
-    def __init__(self, processes: int, seconds: float, memory_mib: int, max_characters: int) -> None:
+    def __init__(self, processes: int, limits: Limits) -> None:
+        self._limits = limits
         self._places = asyncio.Semaphore(processes)
-        self._seconds = seconds
-        self._memory_mib = memory_mib
-        self._max_characters = max_characters
-        self._resting: list[_Reader] = []
+        self._threads = ThreadPoolExecutor(2 * processes, "extraction")
+        self._resting: dict[Child, asyncio.TimerHandle] = {}
+        self._busy: set[Child] = set()
 
-    async def extract(self, path: Path, name: str, mime_type: str) -> Extracted:
-        """Return the text of a file; raises UnreadableError, also when reading it killed the child."""
-        request = {"path": str(path), "name": name, "mime_type": mime_type, "max_characters": self._max_characters}
+    async def extract(self, file: File) -> Extracted:
+        """Return the text of a file; raises UnreadableError, also when the file killed the child."""
+        [answer] = await self.extract_all([file])
+        if isinstance(answer, UnreadableError):
+            raise answer
+        return answer
+
+    async def extract_all(self, files: Sequence[File]) -> list[Extracted | UnreadableError]:
+        """Return the text of each file, or why there is none; many small files cost one round trip to one child."""
+        answers: list[Extracted | UnreadableError] = []
         async with self._places:
-            reader = await self._take()
-            try:
-                answer = await asyncio.wait_for(_ask(reader.process, request), self._seconds)
-            except (TimeoutError, EOFError, OSError):
-                await _kill(reader.process)
-                raise UnreadableError("TOO_COSTLY", "reading it takes too much time or memory") from None
-            except BaseException:
-                await _kill(reader.process)
-                raise
-            self._rest(reader)
-        if "reason" in answer:
-            raise UnreadableError(str(answer["reason"]), str(answer["message"]), skip=bool(answer["skip"]))
-        answer["headings"] = [(int(offset), str(title)) for offset, title in answer["headings"]]
-        answer["blocks"] = [(int(start), int(end)) for start, end in answer["blocks"]]
-        return Extracted(**answer)
+            while len(answers) < len(files):
+                answers += await self._ask(files[len(answers) : len(answers) + MAX_FILES])
+        return answers
 
-    async def _take(self) -> _Reader:
+    async def _ask(self, files: Sequence[File]) -> list[Extracted | UnreadableError]:
+        """Return the answers of one child, which are fewer than the files if one of them ended it."""
+        child = await self._take()
+        self._busy.add(child)
+        try:
+            answers = await asyncio.wrap_future(self._threads.submit(child.extract, files))
+        except BaseException:  # a cancellation: the thread ends with the child
+            self._end(child)
+            raise
+        finally:
+            self._busy.discard(child)
+        if child.is_alive:
+            self._rest(child)
+        else:
+            self._end(child)
+            log.warning("the extraction child %d ended at the file %s", child.pid, files[max(0, len(answers) - 1)].name)
+        return answers
+
+    async def _take(self) -> Child:
         while self._resting:
-            reader = self._resting.pop()
-            if reader.idle is not None:
-                reader.idle.cancel()
-            if reader.process.returncode is None:
-                return reader
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "services.collection.worker.extraction", str(self._memory_mib), str(math.ceil(self._seconds)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=_LINE_BYTES,
-            # The child parses hostile files: it gets none of our secrets.
-            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-        )  # fmt: skip
-        return _Reader(process)
+            child, idle = self._resting.popitem()
+            idle.cancel()
+            if child.is_alive:
+                return child
+            self._end(child)
+        starting = self._threads.submit(Child.start, self._limits)
+        try:
+            return await asyncio.wrap_future(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(_stop_started)
+            raise
 
-    def _rest(self, reader: _Reader) -> None:
-        def retire() -> None:
-            if reader in self._resting:
-                self._resting.remove(reader)
-                with contextlib.suppress(ProcessLookupError):
-                    reader.process.kill()
+    def _rest(self, child: Child) -> None:
+        self._resting[child] = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._retire, child)
 
-        reader.idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, retire)
-        self._resting.append(reader)
+    def _retire(self, child: Child) -> None:
+        if self._resting.pop(child, None):
+            self._end(child)
+
+    def _end(self, child: Child) -> None:
+        child.kill()
+        self._threads.submit(child.stop)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for reader in self._resting:
-            if reader.idle is not None:
-                reader.idle.cancel()
-            await _kill(reader.process)
+        for idle in self._resting.values():
+            idle.cancel()
+        for child in (*self._resting, *self._busy):
+            self._end(child)
         self._resting.clear()
+        # Not waited for: the children are dead, and a thread waits for nothing else.
+        self._threads.shutdown(wait=False)
 
 
-async def _ask(process: asyncio.subprocess.Process, request: dict[str, object]) -> dict[str, Any]:
-    assert process.stdin is not None  # noqa: S101 - for the type checker
-    assert process.stdout is not None  # noqa: S101 - for the type checker
-    process.stdin.write(json.dumps(request).encode() + b"\n")
-    await process.stdin.drain()
-    line = await process.stdout.readline()
-    if not line.endswith(b"\n"):
-        raise EOFError
-    answer: dict[str, Any] = json.loads(line)
-    return answer
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+def _stop_started(starting: Future[Child]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().stop()

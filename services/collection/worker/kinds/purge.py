@@ -6,7 +6,7 @@ from semantik.operation.v1.operation_pb2 import Progress
 from services.collection.store import commits, removal
 from services.collection.worker import ingestion
 from services.collection.worker.job import Job
-from services.collection.worker.removing import PAGE, removed
+from services.collection.worker.removing import PAGE, delete_chunks, removed
 
 
 async def run(job: Job) -> None:

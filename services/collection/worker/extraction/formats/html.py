@@ -1,11 +1,14 @@
-"""Flattens HTML into text: a line for each block, headings where they stand."""
+"""HTML: a line of text for each block, and its headings."""
 
 import re
 
-from selectolax.lexbor import LexborHTMLParser
+from services.collection.chunking.landmarks import Landmarks
+from services.collection.worker.extraction.extracted import Extracted
+from services.collection.worker.extraction.formats.plain import decode
 
 # Control characters mark places in the tree; the text itself has none left by then.
 _LINE, _PARAGRAPH, _HEADING, _END = "\x04", "\x05", "\x02", "\x03"
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEFT_OUT = "script, style, noscript, template, svg, head, iframe, object"
 _LINES = "br, li, tr, dt, dd, option, figcaption, caption"
 _PARAGRAPHS = "p, div, section, article, main, header, footer, aside, nav, blockquote, ul, ol, dl, table, form, figure, hr, address"
@@ -13,8 +16,15 @@ _PLACES = re.compile(r"([\x02-\x05])")
 _TITLE_CHARACTERS = 200
 
 
-def flatten(source: str) -> tuple[str, list[tuple[int, str]]]:
+def extract(content: bytes, mime_type: str) -> Extracted:
+    text, headings = _flatten(_CONTROL.sub(" ", decode(content)))
+    return Extracted(text, mime_type, Landmarks(headings=headings, breaks=[start for start, _ in headings]))
+
+
+def _flatten(source: str) -> tuple[str, list[tuple[int, str]]]:
     """Return the text of a page without control characters, and its headings with their offsets."""
+    from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415 - imported by the first file that needs it
+
     tree = LexborHTMLParser(source)
     if tree.body is None:
         return "", []

@@ -1,0 +1,189 @@
+"""Lists a tree of folders: one pass over each folder, one look at each file, however deep the tree."""
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from fnmatch import translate
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote_from_bytes
+
+from services.collection.tables import Reason
+from services.collection.worker.connectors import lines
+from services.collection.worker.connectors.entries import Entry, UnreadableSourceError
+from services.collection.worker.connectors.files import open_folder
+
+# Never what "my documents" means.
+_IGNORED = {"node_modules", "__pycache__", "site-packages", "venv"}
+_KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
+_EPOCH = datetime.fromtimestamp(0, UTC)
+# A unique index of the database takes no longer keys; it bounds the depth of the tree too.
+_URI_BYTES = 1_500
+
+
+class _Item(NamedTuple):
+    """A name of a folder, as one look showed it; ``mode`` is 0 where it cannot be looked at."""
+
+    name: str
+    mode: int
+    size_bytes: int = 0
+    modify_time: float = 0.0
+
+
+class _RefusedFolderError(Exception):
+    """A folder that is not entered; the message says why."""
+
+
+class Tree:
+    """Everything below ``root``, a directory or one file, without symbolic links in its own path.
+
+    Nothing outside ``root`` is opened: links that lead out, devices, pipes, sockets and the kernel's file systems are
+    listed as refused.
+    """
+
+    def __init__(self, root: Path, config: Mapping[str, Any]) -> None:
+        self._root = root
+        self._prefix = root.as_uri().rstrip("/") + "/"
+        self._hidden = bool(config.get("hidden"))
+        self._included = _matcher(config.get("include") or ())
+        self._excluded = _matcher(config.get("exclude") or ())
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what the tree has, in the order of paths; raises UnreadableSourceError if its root cannot be read."""
+        if any(self._root.is_relative_to(kernel) for kernel in _KERNEL):
+            yield self._refused("", Reason.UNSAFE_PATH, "the path belongs to the system, not to documents")
+            return
+        try:
+            status = self._root.stat()
+            if not stat.S_ISDIR(status.st_mode):
+                yield from self._file("", self._root.name, _Item(self._root.name, status.st_mode, status.st_size, status.st_mtime))
+                return
+            levels = [("", iter(self._items("")))]
+        except OSError as error:
+            raise UnreadableSourceError(f"the source cannot be read: {error.strerror}") from error
+        while levels:
+            folder, items = levels[-1]
+            if (item := next(items, None)) is None:
+                levels.pop()
+            elif not _is_text(path := f"{folder}{item.name}"):
+                yield self._refused(path, Reason.UNREADABLE, "the name is not valid UTF-8")
+            elif not stat.S_ISDIR(item.mode):
+                if self._is_wanted(path, item.name):
+                    yield from self._entry(path, item)
+            elif not self._excluded(path, item.name):
+                try:
+                    self._check_folder(path)
+                    levels.append((f"{path}/", iter(self._items(path))))
+                except _RefusedFolderError as error:
+                    yield self._refused(path, Reason.UNSAFE_PATH, str(error))
+                except OSError as error:
+                    yield self._refused(path, Reason.UNREADABLE, f"the directory cannot be read: {error.strerror}")
+
+    def _items(self, folder: str) -> list[_Item]:
+        descriptor = open_folder(self._root, folder)
+        try:
+            with os.scandir(descriptor) as listing:
+                items = [_item(entry) for entry in listing if self._is_shown(entry.name)]
+        finally:
+            os.close(descriptor)
+        items.sort()
+        return items
+
+    def _is_shown(self, name: str) -> bool:
+        return name not in _IGNORED and (self._hidden or not name.startswith("."))
+
+    def _is_wanted(self, path: str, name: str) -> bool:
+        return (self._included is _nothing or self._included(path, name)) and not self._excluded(path, name)
+
+    def _check_folder(self, path: str) -> None:
+        if len(self._uri(path)) > _URI_BYTES:
+            raise _RefusedFolderError(f"the path is longer than {_URI_BYTES} bytes")
+        if self._root / path in _KERNEL:
+            raise _RefusedFolderError("the path belongs to the system, not to documents")
+
+    def _entry(self, path: str, item: _Item) -> Iterator[Entry]:
+        if not stat.S_ISLNK(item.mode):
+            yield from self._file(path, path, item)
+            return
+        try:
+            target = (self._root / path).resolve(strict=True)
+            status = target.stat()
+        except (OSError, RuntimeError):
+            yield self._refused(path, Reason.UNREADABLE, "the symbolic link leads nowhere, or in a circle")
+            return
+        if not target.is_relative_to(self._root):
+            yield self._refused(path, Reason.UNSAFE_PATH, "the symbolic link leads out of the source")
+        elif stat.S_ISDIR(status.st_mode):
+            yield self._refused(path, Reason.UNSAFE_PATH, "links to directories are not followed")
+        else:
+            place = str(target.relative_to(self._root))
+            yield from self._file(place, path, _Item(item.name, status.st_mode, status.st_size, status.st_mtime))
+
+    def _file(self, place: str, path: str, item: _Item) -> Iterator[Entry]:
+        """Yield the file at ``place`` (without links), shown as ``path``."""
+        uri = self._uri(path) if place else self._prefix.rstrip("/")
+        if not item.mode:
+            yield self._refused(path, Reason.UNREADABLE, "the file cannot be opened")
+        elif not stat.S_ISREG(item.mode):
+            yield self._refused(path, Reason.UNSAFE_PATH, "it is not a regular file")
+        elif len(uri) > _URI_BYTES or not _is_text(place):
+            yield self._refused(path, Reason.UNSAFE_PATH, f"the path is longer than {_URI_BYTES} bytes")
+        else:
+            listed = Entry(uri, path, item.name, item.size_bytes, _moment(item.modify_time), {"kind": "file", "path": place})
+            if not item.name.endswith(".jsonl"):
+                yield listed
+                return
+            try:
+                yield from lines.entries(self._root, listed)
+            except OSError:
+                yield self._refused(path, Reason.UNREADABLE, "the file cannot be read")
+
+    def _uri(self, path: str) -> str:
+        return self._prefix + quote_from_bytes(os.fsencode(path))
+
+    def _refused(self, path: str, reason: Reason, message: str) -> Entry:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace") or self._root.name
+        uri = self._uri(path).rstrip("/")
+        if len(uri) > _URI_BYTES:
+            uri, shown = f"{uri[: _URI_BYTES - 65]}~{sha256(uri.encode()).hexdigest()}", shown[: _URI_BYTES // 4]
+        return Entry(uri, shown, shown.rpartition("/")[2], 0, _EPOCH, refusal=(reason, message))
+
+
+def _item(entry: "os.DirEntry[str]") -> _Item:
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            return _Item(entry.name, stat.S_IFDIR)
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return _Item(entry.name, 0)
+    return _Item(entry.name, status.st_mode, status.st_size, status.st_mtime)
+
+
+def _moment(seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):  # a file system can hold years that no calendar has
+        return _EPOCH
+
+
+def _matcher(globs: Sequence[str]) -> Callable[[str, str], bool]:
+    """Return whether a path, or its last part, matches one of the globs."""
+    if not globs:
+        return _nothing
+    matches = re.compile("|".join(translate(glob) for glob in globs)).match
+    return lambda path, name: bool(matches(path) or matches(name))
+
+
+def _nothing(_path: str, _name: str) -> bool:
+    return False
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,73 @@
+"""What passes between the pool and a child: a batch of open files there, an answer for each back, over one socket pair."""
+
+import json
+import socket
+import struct
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+# Linux passes 253 descriptors at most in one message.
+MAX_FILES = 64
+_REQUEST = struct.Struct("!I")
+_ANSWER = struct.Struct("!IQ")
+_READY = b"+"
+_READ_BYTES = 1024 * 1024
+_LANDMARKS_BYTES = 256 * 1024 * 1024
+
+
+def send_ready(channel: socket.socket) -> None:
+    channel.sendall(_READY)
+
+
+def receive_ready(channel: socket.socket, deadline: float) -> None:
+    """Wait until the child can be asked; raises TimeoutError or EOFError."""
+    _received(channel, len(_READY), deadline)
+
+
+def send_request(channel: socket.socket, descriptors: Sequence[int], files: Sequence[dict[str, Any]]) -> None:
+    body = json.dumps(files).encode()
+    message = _REQUEST.pack(len(body)) + body
+    sent = socket.send_fds(channel, [message], descriptors)
+    channel.sendall(message[sent:])
+
+
+def receive_request(channel: socket.socket) -> tuple[list[int], list[dict[str, Any]]] | None:
+    """Return descriptors and descriptions of a batch; None once the pool has gone."""
+    start, descriptors, _, _ = socket.recv_fds(channel, _REQUEST.size, MAX_FILES)
+    if not start:
+        return None
+    if len(start) < _REQUEST.size:
+        start += _received(channel, _REQUEST.size - len(start), None)
+    body = _received(channel, _REQUEST.unpack(start)[0], None)
+    files: list[dict[str, Any]] = json.loads(body)
+    return descriptors, files
+
+
+def send_answer(channel: socket.socket, head: dict[str, Any], text: str) -> None:
+    body, content = json.dumps(head).encode(), text.encode()
+    channel.sendall(_ANSWER.pack(len(body), len(content)) + body)
+    channel.sendall(content)
+
+
+def receive_answer(channel: socket.socket, deadline: float, max_characters: int) -> tuple[dict[str, Any], str]:
+    """Return the next answer; raises TimeoutError past the deadline, EOFError if the child has died, ValueError for nonsense."""
+    body_bytes, text_bytes = _ANSWER.unpack(_received(channel, _ANSWER.size, deadline))
+    if body_bytes > _LANDMARKS_BYTES or text_bytes > 4 * max_characters:
+        raise ValueError("the answer is larger than agreed")
+    head = json.loads(_received(channel, body_bytes, deadline))
+    return head, _received(channel, text_bytes, deadline).decode()
+
+
+def _received(channel: socket.socket, size: int, deadline: float | None) -> bytearray:
+    buffer = bytearray(size)
+    view = memoryview(buffer)
+    filled = 0
+    while filled < size:
+        if deadline is not None:
+            channel.settimeout(max(0.001, deadline - monotonic()))
+        count = channel.recv_into(view[filled : filled + _READ_BYTES])
+        if not count:
+            raise EOFError
+        filled += count
+    return buffer
