@@ -69,7 +69,7 @@ async def commit(
 
     The session holds the fence. Committing the same batch again changes nothing and counts nothing twice.
     """
-    items = [done.item for done in (*indexed, *refused)]
+    items = [done.item for done in indexed] + [end.item for end in refused]
     before = await _unchanged(session, generation, items)
     waiting = {document_id for document_id, was in before.items() if was.state in OPEN}
     fresh = [done for done in indexed if done.item.document_id in waiting]
@@ -253,7 +253,7 @@ async def _count(
             "indexed": len(fresh),
             "skipped": sum(end.state == IndexState.SKIPPED for end in ends),
             "failed": sum(end.state == IndexState.FAILED for end in ends),
-            "size_bytes": sum(end.item.size_bytes for end in (*fresh, *ends)),
+            "size_bytes": sum(done.item.size_bytes for done in fresh) + sum(end.item.size_bytes for end in ends),
             "chunks": sum(len(done.chunks) for done in fresh),
             "tokens": sum(done.token_count for done in fresh),
         },

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Integer, Text, any_, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Boolean, DateTime, Integer, Text, any_, delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -69,7 +69,7 @@ async def known(session: AsyncSession, generation: Generation, uris: Sequence[st
         .outerjoin(DocumentIndex, (DocumentIndex.document_id == Document.id) & (DocumentIndex.generation == generation.generation))
         .where(Document.collection_id == generation.collection_id, Document.uri == any_(texts(uris)))
     )
-    return {row[0]: Known(*row[1:]) for row in (await session.execute(statement)).tuples()}
+    return {uri: Known(*stored) for uri, *stored in (await session.execute(statement)).all()}
 
 
 async def stored(session: AsyncSession, source_id: str, after: str) -> list[tuple[str, str]]:
@@ -95,15 +95,15 @@ async def insert_documents(session: AsyncSession, generation: Generation, source
     given = _given(rows)
     values = {
         "id": given.c.id,
-        "collection_id": func.cast(generation.collection_id, Text),
-        "source_id": func.cast(source_id, Text),
+        "collection_id": literal(generation.collection_id, Text),
+        "source_id": literal(source_id, Text),
         "uri": given.c.uri,
         **_place(given),
         **_content(given),
-        "language": func.cast("", Text),
-        "content_version": func.cast(1, BigInteger),
-        "state": func.cast(DocumentState.PRESENT.value, Text),
-        "metadata": func.cast({}, JSONB),
+        "language": literal("", Text),
+        "content_version": literal(1, BigInteger),
+        "state": literal(DocumentState.PRESENT.value, Text),
+        "metadata": literal({}, JSONB),
     }
     statement = insert(Document).from_select(list(values), select(*values.values()), include_defaults=False)
     inserted = set((await session.scalars(statement.on_conflict_do_nothing().returning(Document.id))).all())
@@ -117,14 +117,14 @@ async def _put_index_rows(session: AsyncSession, generation: Generation, rows: S
     zeros = ("deaths", "indexed_version", "chunk_count", "token_count", "size_bytes")
     source = select(
         given.c.id,
-        func.cast(generation.generation, Integer),
-        func.cast(generation.collection_id, Text),
-        func.cast(1, BigInteger),
+        literal(generation.generation, Integer),
+        literal(generation.collection_id, Text),
+        literal(1, BigInteger),
         given.c.state,
         given.c.reason,
         given.c.message,
         given.c.retryable,
-        *(func.cast(0, Integer) for _ in zeros),
+        *(literal(0, Integer) for _ in zeros),
     )
     await session.execute(insert(DocumentIndex).from_select([*names, *zeros], source, include_defaults=False))
 

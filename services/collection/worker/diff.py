@@ -59,24 +59,28 @@ def compare(entry: Entry, known: Known | None, source_id: str, max_bytes: int, d
 
     ``digest`` is the SHA-256 of its bytes where ``needs_digest`` asks for it, or why they cannot be read.
     """
-    if _is_foreign(known, source_id):
-        return Difference(entry, Change.FOREIGN, known)
     refusal = _refusal(entry, max_bytes)
     if refusal is None and isinstance(digest, OSError):
         refusal = Refusal(Reason.UNREADABLE, f"the file cannot be read: {digest.strerror or digest}")
-    match refusal, known, digest:
-        case None, None, str():
-            return Difference(entry, Change.NEW, None, digest)
-        case None, Known(), str() if digest != known.content_sha256:
-            return Difference(entry, Change.CHANGED, known, digest)
-        case None, Known(), str():
-            return Difference(entry, Change.TOUCHED, known, digest)
-        case None, _, _:
-            return Difference(entry, Change.UNCHANGED, known)
-        case Refusal(), Known(), _ if known.reason == refusal.reason and not known.content_sha256:
-            return Difference(entry, Change.UNCHANGED, known)
+    sha256 = digest if isinstance(digest, str) and refusal is None else ""
+    change = _change(known, source_id, refusal, sha256)
+    return Difference(entry, change, known, sha256, refusal if change is Change.REFUSED else None)
+
+
+def _change(known: Known | None, source_id: str, refusal: Refusal | None, sha256: str) -> Change:
+    if _is_foreign(known, source_id):
+        return Change.FOREIGN
+    match known, refusal:
+        case Known(), Refusal() if known.reason == refusal.reason and not known.content_sha256:
+            return Change.UNCHANGED
+        case _, Refusal():
+            return Change.REFUSED
+        case None, None:
+            return Change.NEW
+        case Known(), None if not sha256:
+            return Change.UNCHANGED
         case _:
-            return Difference(entry, Change.REFUSED, known, refusal=refusal)
+            return Change.TOUCHED if known and known.content_sha256 == sha256 else Change.CHANGED
 
 
 def _is_foreign(known: Known | None, source_id: str) -> bool:
