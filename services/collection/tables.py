@@ -234,7 +234,7 @@ class DocumentIndex(Base):
     chunk_count: Mapped[int] = mapped_column(default=0)
     token_count: Mapped[int] = mapped_column(BigInteger, default=0)
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
-    index_time: Mapped[datetime | None]
+    index_time: Mapped[datetime | None]  # when it last ended INDEXED, SKIPPED or FAILED
 
 
 class IndexWrite(Base):

@@ -167,6 +167,7 @@ async def _mark_refused(session: AsyncSession, generation: Generation, ends: Seq
         "is_retryable": given.c.retryable,
         "deaths": 0,
         "indexed_version": 0,
+        "index_time": func.clock_timestamp(),
         "chunk_count": 0,
         "token_count": 0,
         "size_bytes": 0,

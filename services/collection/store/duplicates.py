@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import any_, func, select, update
+from sqlalchemy import any_, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from libs.db.arrays import texts
 from services.collection.tables import Document, DocumentIndex, DocumentState, IndexState
@@ -17,7 +18,10 @@ async def promote(session: AsyncSession, collection_id: str, digests: Sequence[s
     """
     if not digests:
         return
+    original = aliased(Document)
+    held = exists().where(original.collection_id == collection_id, original.content_sha256 == Document.content_sha256, original.is_original)
     here = (
+        ~held,
         Document.collection_id == collection_id,
         Document.content_sha256 == any_(texts(digests)),
         Document.duplicate_of.is_not(None),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Integer, Text, any_, delete, func, literal, or_, select, update
+from sqlalchemy import BigInteger, Boolean, DateTime, Integer, Text, any_, case, delete, func, literal, null, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -125,8 +125,14 @@ async def _put_index_rows(session: AsyncSession, generation: Generation, rows: S
         given.c.message,
         given.c.retryable,
         *(literal(0, Integer) for _ in zeros),
+        _end_time(given),
     )
-    await session.execute(insert(DocumentIndex).from_select([*names, *zeros], source, include_defaults=False))
+    await session.execute(insert(DocumentIndex).from_select([*names, *zeros, "index_time"], source, include_defaults=False))
+
+
+def _end_time(given: Any) -> Any:
+    """Return now for what ends with the scan, NULL for what waits."""
+    return case((given.c.state == IndexState.PENDING.value, null()), else_=func.clock_timestamp())
 
 
 async def change_documents(session: AsyncSession, generation: Generation, rows: Sequence[Row]) -> None:
@@ -149,6 +155,7 @@ async def change_documents(session: AsyncSession, generation: Generation, rows: 
         "is_retryable": given.c.retryable,
         "deaths": 0,
         "content_version": Document.content_version,
+        "index_time": func.coalesce(_end_time(given), DocumentIndex.index_time),
     }
     here = (DocumentIndex.document_id == Document.id, Document.id == given.c.id, DocumentIndex.generation == generation.generation)
     await session.execute(update(DocumentIndex).where(*here).values(**index))

@@ -24,7 +24,7 @@ from services.collection.worker.extraction.extracted import Extracted, Unreadabl
 from services.collection.worker.extraction.pool import ExtractionPool
 
 log = logging.getLogger(__name__)
-_RETRYABLE = (Reason.UNREADABLE, Reason.TOO_COSTLY, Reason.INTERNAL)
+_RETRYABLE = (Reason.UNREADABLE, Reason.INTERNAL)
 
 
 @dataclass(frozen=True)

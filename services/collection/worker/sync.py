@@ -2,16 +2,21 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from grpc import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.tables import new_id
-from services.collection.store import scan, worklist
+from libs.rpc.errors import Failure
+from libs.work.errors import WorkFailedError
+from semantik.error.v1.error_reason_pb2 import ErrorReason
+from services.collection.store import commits, scan, worklist
 from services.collection.store.scan import Known, Row
 from services.collection.tables import IndexState, Reason, Source
 from services.collection.worker import metrics
 from services.collection.worker.connectors import Connector
-from services.collection.worker.connectors.entries import Entry
+from services.collection.worker.connectors.entries import Entry, UnreadableSourceError
 from services.collection.worker.diff import Change, Difference, compare, find_duplicates, is_gone, needs_digest
 from services.collection.worker.job import Job
 from services.collection.worker.removing import remove_documents
@@ -34,8 +39,17 @@ class Sync:
     async def scan(self, wake: Callable[[], None]) -> None:
         """Store what is new and changed, calling ``wake`` after each batch; nothing is extracted yet.
 
-        Raises UnreadableSourceError if the source as a whole cannot be read: nothing is taken for gone then.
+        Raises WorkFailedError if the source as a whole cannot be read: nothing is taken for gone then.
         """
+        try:
+            await self._list(wake)
+        except UnreadableSourceError as error:
+            code, reason = StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_SOURCE_UNREADABLE
+            raise WorkFailedError(Failure(code, reason, str(error)).proto()) from error
+        waiting = await self._job.read(lambda session: worklist.totals(session, self._job.target.generation))
+        self._job.progress.listed(*waiting)
+
+    async def _list(self, wake: Callable[[], None]) -> None:
         async for batch in self._connector.entries():
             fresh = [entry for entry in batch if self._is_first(entry)]
             self._unreadable += [entry.uri for entry in fresh if entry.refusal and entry.refusal[0] == Reason.UNREADABLE]
@@ -43,8 +57,6 @@ class Sync:
             self._job.report.advanced()
             self._job.dependencies.failpoint("after_list")
             wake()
-        waiting = await self._job.read(lambda session: worklist.totals(session, self._job.target.generation))
-        self._job.progress.listed(*waiting)
 
     async def reconcile(self) -> None:
         """Move what has moved, and remove what is gone."""
@@ -78,13 +90,12 @@ class Sync:
             with metrics.stage("compare"):
                 differences = await self._compared(entries)
             with metrics.stage("store_entries"):
-                missed = await self._job.write(lambda session, each=differences: self._commit(session, each))  # type: ignore[misc]
-            if not missed:
+                stored = await self._job.write(lambda session, each=differences: self._commit(session, each))  # type: ignore[misc]
+            self._note(stored)
+            entries = [difference.entry for difference in stored.missed]
+            if not entries:
                 return
-            entries = missed
-        raise RuntimeError(
-            f"{len(entries)} entries of source {self._source.id} cannot be stored: their places or contents keep changing hands"
-        )
+        raise RuntimeError(f"{len(entries)} entries of source {self._source.id} cannot be stored: others keep taking their places")
 
     async def _compared(self, entries: Sequence[Entry]) -> list[Difference]:
         uris = [entry.uri for entry in entries]
@@ -102,46 +113,77 @@ class Sync:
             differences.append(compare(entry, stored, self._source.id, limit, digest))
         return differences
 
-    async def _commit(self, session: AsyncSession, differences: Sequence[Difference]) -> list[Entry]:
-        """Store the differences; return the entries whose place or content somebody else has taken meanwhile."""
+    async def _commit(self, session: AsyncSession, differences: Sequence[Difference]) -> "_Stored":
         generation = self._job.target.generation
         named = [(difference.known.id if difference.known else new_id(), difference) for difference in differences]
-        changing = [document_id for document_id, difference in named if difference.change in (Change.CHANGED, Change.REFUSED)]
+        changing = {document_id for document_id, difference in named if difference.change in (Change.CHANGED, Change.REFUSED)}
         digests = {difference.sha256 for difference in differences if difference.sha256}
-        originals = await scan.originals(session, generation.collection_id, digests, set(changing))
+        originals = await scan.originals(session, generation.collection_id, digests, changing)
         duplicates = find_duplicates(named, originals)
-        rows: dict[Change, list[tuple[Row, Difference]]] = {change: [] for change in Change}
-        for document_id, difference in named:
-            rows[difference.change].append((_row(document_id, difference, duplicates.get(document_id)), difference))
-        refused = [(row, difference) for row, difference in rows[Change.REFUSED] if difference.known is None]
-        fresh = rows[Change.NEW] + refused
+        rows = [(difference, _row(document_id, difference, duplicates.get(document_id))) for document_id, difference in named]
+        kept = [(difference, row) for difference, row in rows if difference.change in (Change.CHANGED, Change.REFUSED) and difference.known]
         # First what changes gives up its content, so that contents may change places.
-        changed = [row for row, difference in rows[Change.CHANGED] + rows[Change.REFUSED] if difference.known is not None]
-        await scan.change_documents(session, generation, changed)
-        # A duplicate names its original, so originals go in first.
-        ordered = sorted(fresh, key=lambda pair: pair[0].duplicate_of is not None)
-        inserted = await scan.insert_documents(session, generation, self._source.id, [row for row, _ in ordered])
-        await scan.touch_documents(session, [row for row, _ in rows[Change.TOUCHED]])
-        known = [difference.known for change in (Change.TOUCHED, Change.UNCHANGED) for _, difference in rows[change]]
-        await scan.reopen_refused(
-            session, generation, [stored.id for stored in known if stored and stored.index_state == IndexState.FAILED]
-        )
-        self._note(rows, duplicates)
-        return [difference.entry for row, difference in fresh if row.id not in inserted]
+        await scan.change_documents(session, generation, [row for _, row in kept])
+        fresh = [
+            (difference, row) for difference, row in rows if difference.change in (Change.NEW, Change.REFUSED) and not difference.known
+        ]
+        # An original goes in before its duplicates: if somebody took its content, they are compared again with it.
+        fresh.sort(key=lambda pair: pair[1].duplicate_of is not None)
+        inserted = await scan.insert_documents(session, generation, self._source.id, [row for _, row in fresh])
+        await scan.touch_documents(session, [row for difference, row in rows if difference.change is Change.TOUCHED])
+        failed = [
+            difference.known.id for difference, _ in rows if difference.known and _is_same(difference) and _has_failed(difference.known)
+        ]
+        await scan.reopen_refused(session, generation, failed)
+        ended = [row for _, row in kept] + [row for _, row in fresh if row.id in inserted]
+        amounts = _amounts([row for row in ended if row.state is not IndexState.PENDING])
+        await commits.count_operation(session, self._job.operation_id, generation.collection_id, amounts)
+        missed = [difference for difference, row in fresh if row.id not in inserted]
+        arrivals = {row.duplicate_of: row.id for _, row in fresh if row.duplicate_of is not None and row.id in inserted}
+        return _Stored(differences, missed, arrivals, amounts)
 
-    def _note(self, rows: dict[Change, list[tuple[Row, Difference]]], duplicates: dict[str, str]) -> None:
-        self._arrivals |= {duplicates[row.id]: row.id for row, _ in rows[Change.NEW] if row.id in duplicates}
-        for change, of_change in rows.items():
-            metrics.entries.labels(change.name.lower()).inc(len(of_change))
-        same = [difference for change in (Change.TOUCHED, Change.UNCHANGED, Change.FOREIGN) for _, difference in rows[change]]
-        unchanged = [difference for difference in same if not self._is_of_this_operation(difference.known)]
+    def _note(self, stored: "_Stored") -> None:
+        """Count a batch once its transaction has ended."""
+        self._arrivals |= stored.arrivals
+        for difference in stored.differences:
+            metrics.entries.labels(difference.change.name.lower()).inc()
+        unchanged = [
+            difference for difference in stored.differences if _is_same(difference) and not self._is_of_this_operation(difference.known)
+        ]
         self._job.progress.unchanged(len(unchanged), sum(difference.entry.size_bytes for difference in unchanged))
+        self._job.progress.committed(stored.amounts)
 
     def _is_of_this_operation(self, known: Known | None) -> bool:
         """Return whether a document waits for this operation, or was indexed by it under an earlier claim."""
         if known is None or known.index_state in (IndexState.PENDING, IndexState.PROCESSING):
             return True
         return known.index_time is not None and known.index_time >= self._job.since
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What became of a batch of entries; ``missed`` are those whose place or content somebody else has taken meanwhile."""
+
+    differences: Sequence[Difference]
+    missed: list[Difference]
+    arrivals: dict[str, str]
+    amounts: dict[str, int]
+
+
+def _is_same(difference: Difference) -> bool:
+    return difference.change in (Change.TOUCHED, Change.UNCHANGED, Change.FOREIGN)
+
+
+def _has_failed(known: Known) -> bool:
+    return known.index_state == IndexState.FAILED
+
+
+def _amounts(ended: Sequence[Row]) -> dict[str, int]:
+    return {
+        "skipped": sum(row.state is IndexState.SKIPPED for row in ended),
+        "failed": sum(row.state is IndexState.FAILED for row in ended),
+        "size_bytes": sum(row.size_bytes for row in ended),
+    }
 
 
 def _row(document_id: str, difference: Difference, duplicate_of: str | None) -> Row:
