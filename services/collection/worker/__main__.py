@@ -4,14 +4,12 @@ import asyncio
 from functools import partial
 
 from libs.db import engine as db
-from libs.rpc import bell, channels, peers
+from libs.rpc import bell, channels
+from libs.rpc.identity import auth_client
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.process import configured, run
 from libs.rpc.server import Server
-from services.collection.hiding import SEARCH_IDEMPOTENT
-from services.collection.models import EMBEDDING_IDEMPOTENT
 from services.collection.objects import Objects
-from services.collection.starter import OPERATION_IDEMPOTENT
 from services.collection.worker.claims import Worker
 from services.collection.worker.extraction.pool import ExtractionPool
 from services.collection.worker.job import Tools
@@ -24,10 +22,11 @@ async def main(settings: Settings) -> None:
     draining = asyncio.Event()
     async with (
         db.database(settings, "worker") as engine,
-        channels.connect(settings.auth_address, "auth", mesh, peers.AUTH_IDEMPOTENT) as auth,
-        channels.connect(settings.operation_address, "operation", mesh, OPERATION_IDEMPOTENT) as operation,
-        channels.connect(settings.embedding_address, "embedding", mesh, EMBEDDING_IDEMPOTENT) as embedding,
-        channels.connect(settings.search_address, "search", mesh, SEARCH_IDEMPOTENT) as search,
+        db.probe(settings, "worker") as ready,
+        channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth,
+        channels.connect(settings.operation_address, "operation", mesh, ["semantik.operation.v1.OperationInternalService"]) as operation,
+        channels.connect(settings.embedding_address, "embedding", mesh, ["semantik.embedding.v1.EmbeddingInternalService"]) as embedding,
+        channels.connect(settings.search_address, "search", mesh, ["semantik.search.v1.IndexInternalService"]) as search,
         ExtractionPool(
             settings.extraction_processes, settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters
         ) as extraction,
@@ -39,8 +38,8 @@ async def main(settings: Settings) -> None:
             settings,
             [],
             mesh,
-            peers.verifier(auth),
-            ready=partial(db.ping, engine),
+            auth_client.verifier(auth),
+            ready=ready,
             background=[partial(bell.listen, settings.redis_url, settings.queue, worker.ring)],
             draining=draining,
         )
