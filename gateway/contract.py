@@ -41,11 +41,6 @@ def http_rule(method: MethodDescriptor) -> HttpRule:
     return HttpRule(pattern.upper(), str(getattr(rule, pattern, "")), rule.body)
 
 
-def is_read(method: MethodDescriptor) -> bool:
-    """Say whether the call may be repeated at will: its HTTP rule is a GET."""
-    return http_rule(method).method == "GET"
-
-
 def descriptor_set() -> bytes:
     """Return the files of the public services and all they import, and the error details, as a FileDescriptorSet."""
     files = FileDescriptorSet()

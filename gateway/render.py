@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway import contract, strict
 from gateway.errors import mappers, trailers
+from semantik import policy
 
 _TEMPLATE = Path(__file__).parent / "envoy.yaml"
 _OPEN_AI = Path(__file__).parent / "open_ai.lua"
@@ -72,7 +73,9 @@ def _routes() -> list[dict[str, Any]]:
         cluster = contract.cluster(service)
         for method in service.methods:
             path = f"/{service.full_name}/{method.name}"
-            rpcs.append(_stream(path, cluster) if contract.is_stream(method) else _unary(path, cluster, is_read=contract.is_read(method)))
+            rpcs.append(
+                _stream(path, cluster) if contract.is_stream(method) else _unary(path, cluster, is_read=policy.is_repeatable(method))
+            )
             if method.client_streaming:
                 uploads.append(_upload(contract.http_rule(method).path))
     return rpcs + uploads

@@ -1,21 +1,21 @@
-"""The connection to Postgres: one engine a process, one translation of its errors."""
+"""The connection to Postgres: one engine a process, a probe beside it, one translation of its errors."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Self
 
-from grpc import StatusCode
-from psycopg.errors import UntranslatableCharacter
+import psycopg
+from psycopg import errors
 from pydantic import model_validator
-from sqlalchemy import make_url, text
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from libs.rpc.errors import Failure, unavailable
+from libs.rpc.errors import Failure, statement_timeout, storage_full, transaction_conflict, unavailable
 from libs.rpc.settings import Environment, MeshSettings
-from libs.rpc.validation import NO_NUL
-from semantik.error.v1.error_reason_pb2 import ErrorReason
+from libs.rpc.validation import text_has_nul
 
 Sessions = async_sessionmaker[AsyncSession]
 # A process that freezes in a transaction loses its locks before its leases run out, or nobody could take over from it.
@@ -45,6 +45,7 @@ async def database(settings: DatabaseSettings, application: str) -> AsyncIterato
         max_overflow=0,
         pool_timeout=2.0,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error's text goes to the log, and parameters hold people's texts
         connect_args={"application_name": application, "connect_timeout": 3, "options": _OPTIONS},
     )
     try:
@@ -57,23 +58,61 @@ def sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
-async def ping(engine: AsyncEngine) -> None:
-    """Raise unless Postgres answers."""
-    async with engine.connect() as connection:
-        await connection.execute(text("SELECT 1"))
+def dsn(database_url: str) -> str:
+    """Return ``DATABASE_URL`` as psycopg reads it."""
+    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@asynccontextmanager
+async def probe(settings: DatabaseSettings, application: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Yield a function that raises unless Postgres answers.
+
+    It keeps a connection of its own: requests that hold all of the engine's, or wait for them, do not look like an outage.
+    """
+    connection: psycopg.AsyncConnection | None = None
+
+    async def answers() -> None:
+        nonlocal connection
+        if connection is None:
+            connection = await psycopg.AsyncConnection.connect(
+                dsn(settings.database_url), autocommit=True, application_name=f"{application} probe", connect_timeout=2
+            )
+        try:
+            await connection.execute("SELECT 1")
+        except BaseException:
+            # After an error or a timeout its state is unknown; the next probe opens another.
+            broken, connection = connection, None
+            await broken.close()
+            raise
+
+    try:
+        yield answers
+    finally:
+        if connection is not None:
+            await connection.close()
 
 
 def translate(error: Exception) -> Failure | None:
-    """Return UNAVAILABLE for a Postgres that is lost, full or out of connections, None for a fault of ours.
+    """Return what an error of SQLAlchemy or psycopg means to a client, None for a fault of ours.
 
-    A NUL, which Postgres cannot store and JSON cannot avoid, is the caller's: INVALID_ARGUMENT.
+    A Postgres that is lost, starting or out of connections is UNAVAILABLE, as is a transaction that lost against another;
+    a full disk is RESOURCE_EXHAUSTED, a statement that took too long DEADLINE_EXCEEDED. A NUL, which Postgres cannot store
+    and JSON cannot avoid, is the caller's: INVALID_ARGUMENT.
     """
-    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
-        return unavailable("postgres")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    for kinds, failure in _MEANINGS:
+        if isinstance(cause, kinds):
+            return failure()
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return unavailable("postgres")
-    if isinstance(error, DataError) and (isinstance(error.orig, UntranslatableCharacter) or "NUL" in str(error.orig)):
-        return Failure(
-            StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, "texts must not contain NUL", {"rule": NO_NUL}
-        )
-    return None
+    return text_has_nul() if isinstance(cause, psycopg.DataError) and "NUL" in str(cause) else None
+
+
+# The first that fits; psycopg's OperationalError is the base of all above it.
+_MEANINGS: Sequence[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[], Failure]]] = (
+    (errors.DiskFull, partial(storage_full, "postgres")),
+    (errors.QueryCanceled, statement_timeout),
+    ((errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable), transaction_conflict),
+    ((psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError), partial(unavailable, "postgres")),
+    (errors.UntranslatableCharacter, text_has_nul),
+)

@@ -116,6 +116,62 @@ def unavailable(dependency: str) -> Failure:
     )
 
 
+def storage_full(store: str) -> Failure:
+    """Return RESOURCE_EXHAUSTED for a store without space."""
+    return Failure(
+        StatusCode.RESOURCE_EXHAUSTED,
+        ErrorReason.ERROR_REASON_STORAGE_FULL,
+        f"{store} has no space left; nothing was written",
+        {"store": store},
+        retry_after=15.0,
+    )
+
+
+def statement_timeout() -> Failure:
+    """Return DEADLINE_EXCEEDED for a statement that the database ended because it took too long."""
+    message = "the database needed too long for this request and ended it; nothing was written"
+    return Failure(StatusCode.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_STATEMENT_TIMEOUT, message)
+
+
+def transaction_conflict() -> Failure:
+    """Return UNAVAILABLE for a transaction that lost against another one: the same call can succeed at once."""
+    message = "another request changed the same data at the same time; nothing was written, try again"
+    return Failure(StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_TRANSACTION_CONFLICT, message, retry_after=0.1)
+
+
+def credentials_missing() -> Failure:
+    """Return UNAUTHENTICATED for a call without an ``authorization`` header."""
+    message = "sign in first: send `authorization: Bearer <access token>`"
+    return Failure(StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_CREDENTIALS_MISSING, message)
+
+
+def token_invalid() -> Failure:
+    """Return UNAUTHENTICATED for a credential that does not hold; why is not said."""
+    return Failure(StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_TOKEN_INVALID, "the access token is not valid")
+
+
+def role_required(role: str) -> Failure:
+    """Return PERMISSION_DENIED for a global role below ``role``."""
+    message = f"this needs the role {role} or a higher one"
+    return Failure(StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_ROLE_REQUIRED, message, {"role": role})
+
+
+def internal() -> Failure:
+    """Return INTERNAL, which says nothing: the correlation id finds the cause in the log."""
+    return Failure(StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, "internal error")
+
+
+def deadline_exceeded() -> Failure:
+    """Return DEADLINE_EXCEEDED for work that outlasted the caller's deadline."""
+    message = "the work was not done within the deadline"
+    return Failure(StatusCode.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED, message)
+
+
+def draining(message: str) -> Failure:
+    """Return UNAVAILABLE for a call that another replica, or this one in a moment, answers."""
+    return Failure(StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DRAINING, message, retry_after=0.1)
+
+
 def reason_of(error: grpc.RpcError) -> str:
     """Return the ErrorInfo reason of a peer's answer, or an empty string."""
     status = rpc_status.from_call(error)
@@ -132,7 +188,7 @@ def from_peer(error: grpc.aio.AioRpcError) -> Failure | None:
     if code is StatusCode.UNAVAILABLE:
         return unavailable("a service of the mesh")
     if code is StatusCode.DEADLINE_EXCEEDED:
-        return Failure(code, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED, "the work was not done within the deadline")
+        return deadline_exceeded()
     if code not in _PASSED_ON:
         return None
     status = rpc_status.from_call(error)

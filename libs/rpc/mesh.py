@@ -49,7 +49,7 @@ class MeshIdentity:
             return caller
         try:
             decoded = jwt.decode(token, self._key, algorithms=["ES256"])
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             return None
         claims = decoded.claims
         fresh = claims.get("iat", now + 1e9) <= now + _LEEWAY_SECONDS and now < claims.get("exp", 0) + _LEEWAY_SECONDS

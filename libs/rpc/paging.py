@@ -5,6 +5,8 @@ import binascii
 import hashlib
 import hmac
 import json
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from google.protobuf.message import Message
 from grpc import StatusCode
@@ -17,15 +19,19 @@ from semantik.error.v1.error_reason_pb2 import ErrorReason
 DEFAULT_PAGE_SIZE = 50
 _MAC_BYTES = 16
 Cursor = list[str | int]
+_Row = TypeVar("_Row")
 
 
 class Pager:
-    """Makes and reads page tokens: the cursor of the last row, with a MAC over cursor, request and user."""
+    """Makes and reads page tokens: the cursor of the last row, with a MAC over cursor, request and user.
+
+    ``principal`` is None for an RPC of the mesh, which no user calls.
+    """
 
     def __init__(self, mesh: MeshIdentity) -> None:
         self._key = mesh.derive("page tokens")
 
-    def cursor(self, request: Message, principal: Principal) -> Cursor | None:
+    def cursor(self, request: Message, principal: Principal | None) -> Cursor | None:
         """Return where ``request.page_token`` continues, None for a first page; raises PAGE_TOKEN_INVALID."""
         token: str = request.page_token  # type: ignore[attr-defined]
         if not token:
@@ -40,17 +46,25 @@ class Pager:
         cursor: Cursor = json.loads(body)
         return cursor
 
-    def token(self, cursor: Cursor, request: Message, principal: Principal) -> str:
+    def token(self, cursor: Cursor, request: Message, principal: Principal | None) -> str:
         """Return the token that continues ``request`` after ``cursor``."""
         body = json.dumps(cursor, separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(self._mac(body, request, principal) + body).decode()
 
-    def _mac(self, body: bytes, request: Message, principal: Principal) -> bytes:
+    def page(
+        self, rows: Sequence[_Row], size: int, cursor: Callable[[_Row], Cursor], request: Message, principal: Principal | None
+    ) -> tuple[Sequence[_Row], str]:
+        """Cut ``rows``, of which ``size`` + 1 were read, to a page; return it with the token of the next, empty on the last."""
+        page = rows[:size]
+        return page, self.token(cursor(page[-1]), request, principal) if len(rows) > size else ""
+
+    def _mac(self, body: bytes, request: Message, principal: Principal | None) -> bytes:
+        user_id = "" if principal is None else principal.user_id
         plain = type(request)()
         plain.CopyFrom(request)
         for name in ("page_token", "page_size"):
             plain.ClearField(name)
-        bound = b"\0".join([request.DESCRIPTOR.full_name.encode(), principal.user_id.encode(), plain.SerializeToString(deterministic=True)])
+        bound = b"\0".join([request.DESCRIPTOR.full_name.encode(), user_id.encode(), plain.SerializeToString(deterministic=True)])
         return hmac.digest(self._key, hashlib.sha256(bound).digest() + body, "sha256")[:_MAC_BYTES]
 
 

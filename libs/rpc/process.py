@@ -1,6 +1,11 @@
 """The first and last lines of every process."""
 
 import asyncio
+import faulthandler
+import logging
+import os
+import sys
+import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -9,6 +14,9 @@ from pydantic import ValidationError
 from libs.rpc.settings import MeshSettings
 from libs.telemetry import logs, metrics, traces
 
+_EXIT_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
 _Settings = TypeVar("_Settings", bound=MeshSettings)
 
 
@@ -22,7 +30,10 @@ def configured(kind: type[_Settings]) -> _Settings:
 
 
 def run(service: str, settings: MeshSettings, main: Coroutine[Any, Any, None]) -> None:
-    """Run ``main`` to its end with logs, metrics and traces of ``service``, on uvloop where that is on."""
+    """Run ``main`` to its end with logs, metrics and traces of ``service``, on uvloop where that is on.
+
+    Once ``main`` has ended the process does, within 10 s, whatever tasks and threads are left.
+    """
     logs.start(service, settings.log_format, settings.log_level)
     metrics.start(settings.metrics_address)
     traces.start(service, settings.otel_exporter_otlp_endpoint)
@@ -32,4 +43,17 @@ def run(service: str, settings: MeshSettings, main: Coroutine[Any, Any, None]) -
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main)
+        try:
+            runner.run(main)
+        finally:
+            # The runner waits for every task that is left, and the interpreter for every thread, without a bound.
+            exit_anyway = threading.Timer(_EXIT_SECONDS, _exit_anyway)
+            exit_anyway.daemon = True
+            exit_anyway.start()
+
+
+def _exit_anyway() -> None:
+    log.error("the process did not end within %.0f s of its work; what is left follows", _EXIT_SECONDS)
+    faulthandler.dump_traceback(sys.stderr)
+    logging.shutdown()
+    os._exit(1)

@@ -8,21 +8,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from libs.rpc.boundary import Access, Boundary
+from libs.rpc import limits
+from libs.rpc.boundary import Access, Boundary, Interceptor
+from libs.rpc.boundary.authenticate import Authenticate
+from libs.rpc.boundary.observe import Observe
+from libs.rpc.boundary.translate import Translate
+from libs.rpc.boundary.validate import Validate
 from libs.rpc.errors import Failure
+from libs.rpc.health import Health, Probe
 from libs.rpc.identity import Verifier
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.settings import MeshSettings
 
-MESSAGE_BYTES = 8 * 1024 * 1024
-_PROBE_SECONDS = 2.0
-_PROBE_TIMEOUT = 3.0
+_STOP_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
-Probe = Callable[[], Awaitable[None]]
+
+
+class NotReadyError(Exception):
+    """The service cannot do its work yet, or at the moment."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +63,24 @@ class Server:
     port: int = 0
 
     async def start(self) -> None:
-        """Bind and answer; health says SERVING once ``ready`` holds. ``port`` is the port bound."""
-        boundary = Boundary({service.name: service.access for service in self.services}, self.mesh, self.verifier, self.translate)
-        self._server = grpc.aio.server(interceptors=[boundary], options=_OPTIONS)
+        """Bind and answer; health says SERVING once the service is ready. ``port`` is the port bound."""
+        access = {service.name: service.access for service in self.services}
+        self._needs_verifier = bool({Access.SIGNED_IN, Access.MEMBER} & set(access.values()))
+        # The one order of the interceptors, outermost first.
+        interceptors: list[Interceptor] = [Observe(), Authenticate(access, self.mesh, self.verifier), Validate(), Translate(self.translate)]
+        self._server = grpc.aio.server(interceptors=[Boundary(access, interceptors)], options=_OPTIONS)
         for service in self.services:
             service.add(service.servicer, self._server)
-        self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [service.name for service in self.services]
-        self._names = ["", *names, *self.capabilities]
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        self._health = Health(["", *access, *self.capabilities], self._probe)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
+        reflection.enable_server_reflection([*access, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         self.port = self._server.add_insecure_port(self.settings.listen_address)
-        await self._set_health(serving=False)
         await self._server.start()
         log.info("listening on port %d", self.port)
-        self._tasks = [asyncio.create_task(self._probe()), asyncio.create_task(self.verifier.run())]
-        self._tasks += [asyncio.create_task(_named(work)) for work in self.background]
+        self._tasks = [asyncio.create_task(self._health.run(), name="health")]
+        if self._needs_verifier:
+            self._tasks.append(asyncio.create_task(self.verifier.run(), name="verifier"))
+        self._tasks += [asyncio.create_task(_named(work), name=f"background {work}") for work in self.background]
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain."""
@@ -87,35 +96,26 @@ class Server:
             task.result()
 
     async def stop(self) -> None:
-        """Say NOT_SERVING, let calls under way finish, and stop."""
+        """Say NOT_SERVING, let calls under way finish, and stop; what does not end in time is logged and left behind."""
         self.draining.set()
-        await self._health.enter_graceful_shutdown()
-        await self._server.stop(self.settings.drain_seconds)
+        await self._health.drain()
+        try:
+            async with asyncio.timeout(self.settings.drain_seconds + _STOP_SECONDS):
+                await self._server.stop(self.settings.drain_seconds)
+        except TimeoutError:
+            log.exception("calls did not end within %.0f s of being cancelled", _STOP_SECONDS)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        _, pending = await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
+        for task in pending:
+            log.error("did not end within %.0f s of being cancelled: %s", _STOP_SECONDS, task.get_name())
         log.info("stopped")
 
     async def _probe(self) -> None:
-        serving = False
-        while True:
-            try:
-                if self.ready is not None:
-                    await asyncio.wait_for(self.ready(), _PROBE_TIMEOUT)
-                now = True
-            except Exception as error:  # noqa: BLE001 - whatever it was, the service cannot work
-                now = False
-                if serving:
-                    log.warning("not ready: %s", type(error).__name__)
-            if now != serving and not self.draining.is_set():
-                serving = now
-                await self._set_health(serving=serving)
-            await asyncio.sleep(_PROBE_SECONDS if serving else 0.2)
-
-    async def _set_health(self, *, serving: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        for name in self._names:
-            await self._health.set(name, status)
+        if self._needs_verifier and not self.verifier.is_ready:
+            raise NotReadyError("the keys and revocations of auth were not read yet")
+        if self.ready is not None:
+            await self.ready()
 
 
 async def _named(work: Callable[[], Awaitable[None]]) -> None:
@@ -124,11 +124,11 @@ async def _named(work: Callable[[], Awaitable[None]]) -> None:
 
 _OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MESSAGE_BYTES),
-    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
+    ("grpc.max_send_message_length", limits.MESSAGE_BYTES),
+    ("grpc.max_metadata_size", limits.METADATA_BYTES),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", limits.MIN_PING_SECONDS * 1000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
 )

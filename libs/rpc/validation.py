@@ -1,7 +1,6 @@
 """What in a request breaks the contract: its rules, and a NUL where a text is to be stored."""
 
-import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +17,9 @@ NO_NUL = "string.no_nul"
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Bytes that are no message of the contract, or hold a text that is no UTF-8."""
+    """Bytes that do not parse as a message of the contract, or hold a text that is not UTF-8."""
 
-    why: str
+    reason: str
 
 
 def readable(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message | Unreadable]:
@@ -35,46 +34,37 @@ def readable(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message | U
     return read
 
 
-def check(message: Message | Unreadable) -> None:
-    """Raise INVALID_ARGUMENT for what cannot be read, and for the first rule of the contract that ``message`` breaks."""
+def check(message: Message | Unreadable) -> Message:
+    """Return ``message``; raises INVALID_ARGUMENT for what cannot be read, and for the first rule that it breaks."""
     if isinstance(message, Unreadable):
-        raise Failure(StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, f"the request cannot be read: {message.why}")
+        raise Failure(
+            StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, f"the request cannot be read: {message.reason}"
+        )
     violations = protovalidate.collect_violations(message, fail_fast=True)
     if violations:
         first = violations[0].proto
         elements = first.field.elements if first.field else ()
         path = ".".join(element.field_name for element in elements)
         raise invalid(path, first.message, first.rule_id)
+    return message
 
 
-class Incoming:
-    """What a call was sent, checked as it comes: ``checked`` is the message, or an iterator over the messages of a stream."""
+def text_has_nul() -> Failure:
+    """Return INVALID_ARGUMENT for a NUL that the database has found: it does not know the field."""
+    return Failure(StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, "texts must not contain NUL", {"rule": NO_NUL})
 
-    def __init__(self, request: Any) -> None:
-        self._request = request
-        self._suspects: list[Message] = []
 
-    def checked(self) -> Any:
-        if inspect.isasyncgen(self._request) or hasattr(self._request, "__aiter__"):
-            return self._each()
-        check(self._request)
-        self._suspects = [self._request]
-        return self._request
+def has_nul(message: Message) -> bool:
+    """Return whether a text in ``message`` holds a NUL."""
+    return next(_with_nul(message), None) is not None
 
-    async def _each(self) -> AsyncIterator[Message]:
-        async for message in self._request:
-            check(message)
-            if next(_with_nul(message), None) is not None:
-                self._suspects.append(message)
-            yield message
 
-    def named(self, failure: Failure) -> Failure:
-        """Return the failure; the refusal of a NUL, which only the database has found, with the name of the field."""
-        if failure.metadata.get("rule") != NO_NUL:
-            return failure
-        fields = (field for message in self._suspects for field in _with_nul(message))
-        field = next(fields, None)
-        return failure if field is None else invalid(field, "must not contain NUL", NO_NUL)
+def with_nul_named(failure: Failure, messages: Iterable[Message]) -> Failure:
+    """Return ``failure``; the refusal of a NUL, which only the database has found, with the name of the field."""
+    if failure.metadata.get("rule") != NO_NUL:
+        return failure
+    field = next((field for message in messages for field in _with_nul(message)), None)
+    return failure if field is None else invalid(field, "must not contain NUL", NO_NUL)
 
 
 def _with_nul(message: Message, path: Sequence[str] = ()) -> Iterator[str]:

@@ -3,21 +3,22 @@
 import logging
 import re
 import sys
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
-from structlog.contextvars import bind_contextvars, merge_contextvars
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 _QUIET = ("httpx", "hpack", "alembic.runtime.migration", "arq.worker")
 
 
 def start(service: str, style: str = "json", level: str = "INFO") -> None:
     """Log from now on as ``service``; ``style`` is ``json`` or ``console``."""
     before: list[Processor] = [
-        merge_contextvars,
+        _add_correlation_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
@@ -51,9 +52,15 @@ def _service_name(service: str) -> Processor:
     return add
 
 
+def _add_correlation_id(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if correlation_id := _correlation_id.get():
+        event["correlation_id"] = correlation_id
+    return event
+
+
 def correlate(correlation_id: str) -> None:
     """Put ``correlation_id`` on every line this task logs."""
-    bind_contextvars(correlation_id=correlation_id)
+    _correlation_id.set(correlation_id)
 
 
 def clean_correlation_id(value: str) -> str:

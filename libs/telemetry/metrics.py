@@ -1,4 +1,9 @@
-"""RPC metrics, on a Prometheus port where one is set."""
+"""RPC metrics, on a Prometheus port where one is set.
+
+Series of a domain stand in a ``metrics`` module of their service, made with ``prometheus_client`` directly and named
+``semantik_<noun>_<unit>``, counters ending in ``_total``: the module of the code that raises them imports them. Labels
+are words from the contract or the code, never ids or texts of users.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
@@ -15,11 +20,22 @@ def start(address: str) -> None:
         start_http_server(int(port), host)
 
 
-def rpc_started(method: str) -> None:
-    _running.labels(method).inc()
+class RpcSeries:
+    """The series of one method; its children are looked up once, not at each call."""
 
+    def __init__(self, method: str) -> None:
+        self._method = method
+        self._running = _running.labels(method)
+        self._seconds = _seconds.labels(method)
+        self._handled: dict[str, Counter] = {}
 
-def rpc_ended(method: str, code: str, seconds: float) -> None:
-    _running.labels(method).dec()
-    _handled.labels(method, code).inc()
-    _seconds.labels(method).observe(seconds)
+    def started(self) -> None:
+        self._running.inc()
+
+    def ended(self, code: str, seconds: float) -> None:
+        self._running.dec()
+        handled = self._handled.get(code)
+        if handled is None:
+            handled = self._handled[code] = _handled.labels(self._method, code)
+        handled.inc()
+        self._seconds.observe(seconds)

@@ -1,44 +1,31 @@
 """Constructs the auth service and serves it."""
 
-from functools import partial
-
 from libs.db import engine as db
 from libs.rpc.boundary import Access
-from libs.rpc.identity import Revocation, Verifier
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.paging import Pager
 from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.auth.v1 import auth_internal_service_pb2_grpc, auth_service_pb2_grpc, user_service_pb2_grpc
+from services.auth import revocations
 from services.auth.keys import SigningKeys
 from services.auth.passwords import Passwords
 from services.auth.servicer.auth import AuthServicer
 from services.auth.servicer.internal import AuthInternalServicer
 from services.auth.servicer.user import UserServicer
 from services.auth.settings import Settings
-from services.auth.store import sessions as store
 from services.auth.tokens import Tokens
-
-
-def _verifier(keys: SigningKeys, database: db.Sessions) -> Verifier:
-    async def jwks() -> str:
-        return keys.jwks
-
-    async def revocations(after: int) -> list[Revocation]:
-        async with database() as session:
-            rows = await store.revocations_after(session, after)
-        return [Revocation(row.seq, row.user_id or row.session_id or "", row.not_before.timestamp()) for row in rows]
-
-    return Verifier(jwks, revocations)
 
 
 async def main(settings: Settings) -> None:
     mesh = MeshIdentity.from_file("auth", settings.mesh_key_file)
     keys = SigningKeys(settings.signing_key_dir, may_generate=settings.may_generate_keys)
-    async with db.database(settings, "auth") as engine:
+    pager = Pager(mesh)
+    async with db.database(settings, "auth") as engine, db.probe(settings, "auth") as ready:
         database = db.sessions(engine)
-        verifier = _verifier(keys, database)
-        tokens = Tokens(keys, mesh, settings.access_token_lifetime_seconds)
+        access_seconds = settings.access_token_lifetime_seconds
+        verifier = revocations.verifier(keys, database, access_seconds)
+        tokens = Tokens(keys, mesh, access_seconds)
         services = [
             Served(
                 "semantik.auth.v1.AuthService",
@@ -49,17 +36,17 @@ async def main(settings: Settings) -> None:
             Served(
                 "semantik.auth.v1.UserService",
                 user_service_pb2_grpc.add_UserServiceServicer_to_server,
-                UserServicer(database, Pager(mesh), verifier),
+                UserServicer(database, pager, verifier),
                 Access.SIGNED_IN,
             ),
             Served(
                 "semantik.auth.v1.AuthInternalService",
                 auth_internal_service_pb2_grpc.add_AuthInternalServiceServicer_to_server,
-                AuthInternalServicer(database, keys),
+                AuthInternalServicer(database, keys, pager, access_seconds),
                 Access.MESH,
             ),
         ]
-        await Server(settings, services, mesh, verifier, ready=partial(db.ping, engine), translate=db.translate).run()
+        await Server(settings, services, mesh, verifier, ready, translate=db.translate).run()
 
 
 if __name__ == "__main__":

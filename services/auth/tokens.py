@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from joserfc import jwt
 
-from libs.rpc.identity import AUDIENCE, ISSUER, TOKEN_TYPE
+from libs.rpc.identity.tokens import AUDIENCE, ISSUER, TOKEN_TYPE
 from libs.rpc.mesh import MeshIdentity
 from services.auth.keys import SigningKeys
 

@@ -1,10 +1,9 @@
 """Constructs the collection service and serves it."""
 
-from functools import partial
-
 from libs.db import engine as db
-from libs.rpc import channels, peers
+from libs.rpc import channels
 from libs.rpc.boundary import Access
+from libs.rpc.identity import auth_client
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.paging import Pager
 from libs.rpc.process import configured, run
@@ -15,25 +14,26 @@ from semantik.collection.v1 import (
     document_service_pb2_grpc,
     source_service_pb2_grpc,
 )
-from services.collection.hiding import SEARCH_IDEMPOTENT, Hiding
-from services.collection.models import EMBEDDING_IDEMPOTENT, Models
+from services.collection.hiding import Hiding
+from services.collection.models import Models
 from services.collection.objects import Objects
 from services.collection.servicer.collection import CollectionServicer
 from services.collection.servicer.document import DocumentServicer
 from services.collection.servicer.internal import CollectionInternalServicer
 from services.collection.servicer.source import SourceServicer
 from services.collection.settings import Settings
-from services.collection.starter import OPERATION_IDEMPOTENT, Starter
+from services.collection.starter import Starter
 
 
 async def main(settings: Settings) -> None:
     mesh = MeshIdentity.from_file("collection", settings.mesh_key_file)
     async with (
         db.database(settings, "collection") as engine,
-        channels.connect(settings.auth_address, "auth", mesh, peers.AUTH_IDEMPOTENT) as auth,
-        channels.connect(settings.operation_address, "operation", mesh, OPERATION_IDEMPOTENT) as operation,
-        channels.connect(settings.embedding_address, "embedding", mesh, EMBEDDING_IDEMPOTENT) as embedding,
-        channels.connect(settings.search_address, "search", mesh, SEARCH_IDEMPOTENT) as search,
+        db.probe(settings, "collection") as ready,
+        channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth,
+        channels.connect(settings.operation_address, "operation", mesh, ["semantik.operation.v1.OperationInternalService"]) as operation,
+        channels.connect(settings.embedding_address, "embedding", mesh, ["semantik.embedding.v1.EmbeddingInternalService"]) as embedding,
+        channels.connect(settings.search_address, "search", mesh, ["semantik.search.v1.IndexInternalService"]) as search,
     ):
         sessions = db.sessions(engine)
         pager = Pager(mesh)
@@ -66,8 +66,7 @@ async def main(settings: Settings) -> None:
                 Access.MESH,
             ),
         ]
-        ready = partial(db.ping, engine)
-        await Server(settings, services, mesh, peers.verifier(auth), ready, [starter.run], db.translate).run()
+        await Server(settings, services, mesh, auth_client.verifier(auth), ready, [starter.run], db.translate).run()
 
 
 if __name__ == "__main__":

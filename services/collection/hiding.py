@@ -7,7 +7,6 @@ from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
 from services.collection.store import collections
 
-SEARCH_IDEMPOTENT = ("semantik.search.v1.IndexInternalService",)
 _SECONDS = 5.0
 
 

@@ -6,7 +6,6 @@ from semantik.embedding.v1 import embedding_internal_service_pb2 as messages
 from semantik.embedding.v1 import model_pb2
 from semantik.embedding.v1.embedding_internal_service_pb2_grpc import EmbeddingInternalServiceStub
 
-EMBEDDING_IDEMPOTENT = ("semantik.embedding.v1.EmbeddingInternalService",)
 _SECONDS = 10.0
 
 

@@ -23,7 +23,6 @@ from services.collection.store import starts
 from services.collection.tables import Start
 
 log = logging.getLogger(__name__)
-OPERATION_IDEMPOTENT = ("semantik.operation.v1.OperationInternalService",)
 Kind = operation_pb2.Operation.Kind
 _KEEP_DAYS = 7
 _SECONDS = 5.0

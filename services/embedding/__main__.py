@@ -2,8 +2,9 @@
 
 import asyncio
 
-from libs.rpc import channels, peers
+from libs.rpc import channels
 from libs.rpc.boundary import Access
+from libs.rpc.identity import auth_client
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
@@ -27,8 +28,8 @@ async def main(settings: Settings) -> None:
     draining = asyncio.Event()
     engine = Engine(settings)
     downloads = Downloads(settings, engine.catalog, draining)
-    async with channels.connect(settings.auth_address, "auth", mesh, peers.AUTH_IDEMPOTENT) as auth:
-        verifier = peers.verifier(auth)
+    async with channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth:
+        verifier = auth_client.verifier(auth)
         services = [
             Served(
                 "semantik.embedding.v1.EmbeddingService",

@@ -5,16 +5,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from libs.db import engine as db
-from libs.rpc import channels, peers
+from libs.rpc import channels
 from libs.rpc.bell import Bell
 from libs.rpc.boundary import Access
+from libs.rpc.identity import auth_client
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.paging import Pager
 from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.operation.v1 import operation_internal_service_pb2_grpc, operation_service_pb2_grpc
 from services.operation.feed import Feed
-from services.operation.permission import COLLECTION_IDEMPOTENT, Permission
+from services.operation.permission import Permission
 from services.operation.servicer.internal import OperationInternalServicer
 from services.operation.servicer.operation import OperationServicer
 from services.operation.settings import Settings
@@ -27,11 +28,14 @@ async def main(settings: Settings) -> None:
     bell = Bell(settings.redis_url)
     async with (
         db.database(settings, "operation") as engine,
-        channels.connect(settings.auth_address, "auth", mesh, peers.AUTH_IDEMPOTENT) as auth,
-        channels.connect(settings.collection_address, "collection", mesh, COLLECTION_IDEMPOTENT) as collection,
+        db.probe(settings, "operation") as ready,
+        channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth,
+        channels.connect(
+            settings.collection_address, "collection", mesh, ["semantik.collection.v1.CollectionInternalService"]
+        ) as collection,
     ):
         sessions = db.sessions(engine)
-        verifier = peers.verifier(auth)
+        verifier = auth_client.verifier(auth)
         feed = Feed(settings.database_url, sessions, settings.repeat_seconds)
         services = [
             Served(
@@ -48,7 +52,7 @@ async def main(settings: Settings) -> None:
             ),
         ]
         background: list[Callable[[], Awaitable[None]]] = [feed.run, partial(sweep, settings, sessions, bell)]
-        await Server(settings, services, mesh, verifier, partial(db.ping, engine), background, db.translate, draining).run()
+        await Server(settings, services, mesh, verifier, ready, background, db.translate, draining).run()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from semantik.collection.v1.collection_internal_service_pb2_grpc import Collecti
 from semantik.collection.v1.grant_pb2 import Grant
 from services.operation.tables import Operation
 
-COLLECTION_IDEMPOTENT = ("semantik.collection.v1.CollectionInternalService",)
-
 
 class Permission:
     """Decides by the collection's grant; who started an operation may always read it."""

@@ -5,16 +5,17 @@ from urllib.parse import urlsplit
 
 from qdrant_client import AsyncQdrantClient
 
-from libs.rpc import channels, peers
+from libs.rpc import channels
 from libs.rpc.boundary import Access
+from libs.rpc.identity import auth_client
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.search.v1 import index_internal_service_pb2_grpc, search_service_pb2_grpc
-from services.search.authority import COLLECTION_IDEMPOTENT, Authority
+from services.search.authority import Authority
 from services.search.index import Indexes
 from services.search.retrieval import Retrieval
-from services.search.searcher import EMBEDDING_IDEMPOTENT, Searcher
+from services.search.searcher import Searcher
 from services.search.servicer.internal import IndexInternalServicer
 from services.search.servicer.search import SearchServicer
 from services.search.settings import Settings
@@ -40,9 +41,11 @@ async def main(settings: Settings) -> None:
     mesh = MeshIdentity.from_file("search", settings.mesh_key_file)
     client = _client(settings)
     async with (
-        channels.connect(settings.auth_address, "auth", mesh, peers.AUTH_IDEMPOTENT) as auth,
-        channels.connect(settings.collection_address, "collection", mesh, COLLECTION_IDEMPOTENT) as collection,
-        channels.connect(settings.embedding_address, "embedding", mesh, EMBEDDING_IDEMPOTENT) as embedding,
+        channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth,
+        channels.connect(
+            settings.collection_address, "collection", mesh, ["semantik.collection.v1.CollectionInternalService"]
+        ) as collection,
+        channels.connect(settings.embedding_address, "embedding", mesh, ["semantik.embedding.v1.EmbeddingInternalService"]) as embedding,
     ):
         authority = Authority(collection, settings.authorization_cache_seconds)
         services = [
@@ -64,7 +67,7 @@ async def main(settings: Settings) -> None:
             await client.get_collections()
 
         try:
-            await Server(settings, services, mesh, peers.verifier(auth), ready).run()
+            await Server(settings, services, mesh, auth_client.verifier(auth), ready).run()
         finally:
             await client.close()
 

@@ -10,7 +10,6 @@ from semantik.collection.v1 import collection_internal_service_pb2 as messages
 from semantik.collection.v1.collection_internal_service_pb2_grpc import CollectionInternalServiceStub
 from semantik.collection.v1.grant_pb2 import Grant
 
-COLLECTION_IDEMPOTENT = ("semantik.collection.v1.CollectionInternalService",)
 _MOST_KEPT = 10_000
 _Key = tuple[Principal, tuple[str, ...]]
 

@@ -21,7 +21,6 @@ from services.search.highlights import highlights
 from services.search.queries import index_filter
 from services.search.retrieval import Found, Retrieval, Side, model_mismatch
 
-EMBEDDING_IDEMPOTENT = ("semantik.embedding.v1.EmbeddingInternalService",)
 DEFAULT_LIMIT = 10
 _Model = tuple[str, str, int]
 

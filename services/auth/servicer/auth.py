@@ -11,7 +11,8 @@ from libs.db.tables import new_id, now
 from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import Failure
-from libs.rpc.identity import Revocation, Verifier
+from libs.rpc.identity import Verifier
+from libs.rpc.identity.revocations import Revocation
 from libs.rpc.timestamps import timestamp
 from semantik.auth.v1 import auth_service_pb2 as messages
 from semantik.auth.v1 import auth_service_pb2_grpc, session_pb2
@@ -166,7 +167,7 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
     async def _end(self, session: AsyncSession, family_id: str, reason: str) -> None:
         revocation = await sessions.revoke(session, family_id, reason)
         if revocation is not None:
-            self._verifier.revoke(Revocation(revocation.seq, family_id, revocation.not_before.timestamp()))
+            self._verifier.revoke(Revocation(family_id, revocation.not_before.timestamp()))
 
 
 async def _audit(session: AsyncSession, actor: str, action: str, outcome: str, **details: str) -> None:

@@ -5,8 +5,9 @@ from datetime import datetime
 from libs.db.engine import Sessions
 from libs.rpc import call
 from libs.rpc.boundary import Context
-from libs.rpc.errors import not_found
-from libs.rpc.identity import Revocation, Verifier, token_invalid
+from libs.rpc.errors import not_found, token_invalid
+from libs.rpc.identity import Verifier
+from libs.rpc.identity.revocations import Revocation
 from libs.rpc.paging import Pager, page_size
 from semantik.auth.v1 import user_service_pb2 as messages
 from semantik.auth.v1 import user_service_pb2_grpc
@@ -33,8 +34,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         before = (datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None
         async with self._sessions() as session:
             rows = await sessions.live(session, principal.user_id, size + 1, before)
-        page = rows[:size]
-        token = self._pager.token([page[-1].start_time.isoformat(), page[-1].family_id], request, principal) if len(rows) > size else ""
+        page, token = self._pager.page(rows, size, lambda row: [row.start_time.isoformat(), row.family_id], request, principal)
         found = [session_message(row, principal.session_id) for row in page]
         return messages.ListSessionsResponse(sessions=found, next_page_token=token)
 
@@ -44,5 +44,5 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
                 raise not_found("session", request.session_id)
             row = await sessions.revoke(session, request.session_id, "session revoked")
         if row is not None:
-            self._verifier.revoke(Revocation(row.seq, request.session_id, row.not_before.timestamp()))
+            self._verifier.revoke(Revocation(request.session_id, row.not_before.timestamp()))
         return messages.RevokeSessionResponse()

@@ -63,8 +63,14 @@ async def live(session: AsyncSession, user_id: str, limit: int, before: tuple[da
     return list((await session.scalars(statement)).all())
 
 
-async def revocations_after(session: AsyncSession, seq: int) -> list[Revocation]:
-    return list((await session.scalars(select(Revocation).where(Revocation.seq > seq).order_by(Revocation.seq).limit(1000))).all())
+async def revocations_since(
+    session: AsyncSession, not_before: datetime, limit: int, after: tuple[datetime, int] | None = None
+) -> list[Revocation]:
+    """List revocations of tokens issued after ``not_before``, oldest first; ``after`` is the (not_before, seq) of the last one read."""
+    statement = select(Revocation).where(Revocation.not_before > not_before)
+    if after is not None:
+        statement = statement.where(tuple_(Revocation.not_before, Revocation.seq) > after)
+    return list((await session.scalars(statement.order_by(Revocation.not_before, Revocation.seq).limit(limit))).all())
 
 
 async def audit(session: AsyncSession, entry: AuditEntry) -> None:

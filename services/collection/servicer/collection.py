@@ -7,8 +7,9 @@ from grpc import StatusCode
 from libs.db.engine import Sessions
 from libs.db.tables import new_id
 from libs.rpc import call
-from libs.rpc.boundary import Context, role_required
+from libs.rpc.boundary import Context
 from libs.rpc.errors import Failure, invalid
+from libs.rpc.identity.roles import require_role
 from libs.rpc.paging import Pager, page_size
 from semantik.auth.v1.user_pb2 import User
 from semantik.collection.v1 import collection_service_pb2 as messages
@@ -37,8 +38,7 @@ class CollectionServicer(collection_service_pb2_grpc.CollectionServiceServicer):
 
     async def CreateCollection(self, request: messages.CreateCollectionRequest, context: Context) -> messages.CreateCollectionResponse:
         principal = call.principal()
-        if principal.role < User.ROLE_POWER_USER:
-            raise role_required("POWER_USER")
+        require_role(principal, User.ROLE_POWER_USER)
         model = await self._models.describe(request.model)
         collection = Collection(
             id=new_id(), name=request.name, description=request.description, owner_id=principal.user_id, is_public=request.is_public

@@ -1,10 +1,10 @@
 """Constructs the ingestion worker and runs it."""
 
 import asyncio
-from functools import partial
 
 from libs.db import engine as db
-from libs.rpc import channels, peers
+from libs.rpc import channels
+from libs.rpc.identity import auth_client
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.process import configured, run
 from libs.rpc.server import Server
@@ -31,10 +31,11 @@ async def main(settings: Settings) -> None:
     limits = Limits(settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters)
     async with (
         db.database(settings, "worker") as engine,
-        channels.connect(settings.auth_address, "auth", mesh) as auth,
-        channels.connect(settings.operation_address, "operation", mesh) as operation,
-        channels.connect(settings.embedding_address, "embedding", mesh) as embedding,
-        channels.connect(settings.search_address, "search", mesh) as search,
+        db.probe(settings, "worker") as ready,
+        channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth,
+        channels.connect(settings.operation_address, "operation", mesh, ["semantik.operation.v1.OperationInternalService"]) as operation,
+        channels.connect(settings.embedding_address, "embedding", mesh, ["semantik.embedding.v1.EmbeddingInternalService"]) as embedding,
+        channels.connect(settings.search_address, "search", mesh, ["semantik.search.v1.IndexInternalService"]) as search,
         ExtractionPool(settings.extraction_processes, limits) as extraction,
     ):
         objects = Objects(settings.objects_url)
@@ -51,7 +52,7 @@ async def main(settings: Settings) -> None:
             failpoint=failpoint,
         )
         # It serves nothing but its health.
-        server = Server(settings, [], mesh, peers.verifier(auth), ready=partial(db.ping, engine), draining=draining)
+        server = Server(settings, [], mesh, auth_client.verifier(auth), ready=ready, draining=draining)
         tasks = asyncio.create_task(worker.run()), asyncio.create_task(server.run())
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         draining.set()

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from libs.rpc import call
-from libs.rpc.boundary import Context, role_required
+from libs.rpc.boundary import Context
 from libs.rpc.identity import Verifier
+from libs.rpc.identity.roles import require_role
 from semantik.auth.v1 import user_pb2
 from semantik.embedding.v1 import model_pb2, model_service_pb2_grpc
 from semantik.embedding.v1 import model_service_pb2 as messages
@@ -49,7 +50,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         require_administrator()
         started = await self._downloads.start(request.repository, request.revision, request.model_id, request.digest)
         async for download in started.watch():
-            self._verifier.recheck(call.principal())
+            await self._verifier.still_holds(call.principal())
             response = messages.DownloadModelResponse(download=download)
             if download.state == messages.Download.STATE_SUCCEEDED:
                 response.model.CopyFrom(await self._message(self._engine.catalog.get(download.model_id)))
@@ -61,5 +62,4 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
 
 
 def require_administrator() -> None:
-    if call.principal().role != user_pb2.User.ROLE_ADMIN:
-        raise role_required("ADMIN")
+    require_role(call.principal(), user_pb2.User.ROLE_ADMIN)

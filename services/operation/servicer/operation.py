@@ -86,7 +86,7 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
                 if operation is None:
                     return
                 if time.monotonic() - checked > _RECHECK_SECONDS:
-                    self._verifier.recheck(call.principal())
+                    await self._verifier.still_holds(call.principal())
                     await self._readable(request.operation_id)
                     checked = time.monotonic()
                 yield messages.WatchOperationResponse(operation=operation)

@@ -48,9 +48,16 @@ async def _me(users: "UserServiceAsyncStub", token: str) -> tuple[grpc.StatusCod
     return grpc.StatusCode.OK, ""
 
 
-async def _revocations(internal: "AuthInternalServiceAsyncStub", after: int = 0) -> list[auth_internal_service_pb2.Revocation]:
-    answer = await internal.ListRevocations(auth_internal_service_pb2.ListRevocationsRequest(after_seq=after))
-    return list(answer.revocations)
+async def _revocations(internal: "AuthInternalServiceAsyncStub", page_size: int = 1000) -> list[auth_internal_service_pb2.Revocation]:
+    """Read every page."""
+    request = auth_internal_service_pb2.ListRevocationsRequest(page_size=page_size)
+    found = []
+    while True:
+        page = await internal.ListRevocations(request)
+        found += page.revocations
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            return found
 
 
 async def _only_session(users: "UserServiceAsyncStub", token: str) -> str:
@@ -118,15 +125,15 @@ async def test_logout_ends_the_session_at_once(
     auth: "AuthServiceAsyncStub", users: "UserServiceAsyncStub", internal: "AuthInternalServiceAsyncStub", ada: Person
 ) -> None:
     """Both tokens are void; saying it twice, or of a token that never was, is fine."""
-    before = max((each.seq for each in await _revocations(internal)), default=0)
+    before = len(await _revocations(internal))
     tokens = await _login(auth, ada)
     for token in (tokens.refresh_token, tokens.refresh_token, "smr_nonsense"):
         await auth.Logout(auth_service_pb2.LogoutRequest(refresh_token=token))
     assert await _me(users, tokens.access_token) == VOID
     assert await _refused(auth, tokens.refresh_token) == REFUSED
     assert await _me(users, ada.token) == (grpc.StatusCode.OK, "")
-    [revocation] = await _revocations(internal, before)
-    assert (revocation.seq > before, revocation.user_id, bool(revocation.session_id)) == (True, "", True)
+    [revocation] = (await _revocations(internal))[before:]
+    assert (revocation.user_id, bool(revocation.session_id)) == ("", True)
 
 
 async def test_sessions_are_listed_newest_first_and_ended_one_by_one(
@@ -161,12 +168,23 @@ async def test_another_users_session_does_not_exist(users: "UserServiceAsyncStub
     assert await _me(users, ada.token) == (grpc.StatusCode.OK, "")
 
 
-async def test_revocations_are_for_the_mesh_and_follow_a_number(internal: "AuthInternalServiceAsyncStub") -> None:
-    """Oldest first, none twice; a negative number is no number."""
-    found = await _revocations(internal)
-    assert [each.seq for each in found] == sorted({each.seq for each in found})
-    if found:
-        assert await _revocations(internal, found[-1].seq) == []
+async def test_revocations_that_matter_are_listed_oldest_first_over_any_number_of_pages(
+    internal: "AuthInternalServiceAsyncStub", rows: psycopg.AsyncConnection
+) -> None:
+    """Older ones than any living token are left out; one that commits late is in the next round, wherever it stands."""
+    for name, age in (("late", "10 minutes"), ("newest", "0 minutes"), ("without meaning", "20 minutes"), ("oldest", "15 minutes")):
+        await rows.execute(
+            "INSERT INTO auth.revocations (session_id, not_before, reason) VALUES (%s, clock_timestamp() - %s::interval, 'test')",
+            (name, age),
+        )
+    for page_size in (1, 2, 1000):
+        found = await _revocations(internal, page_size)
+        assert [each.session_id for each in found if each.session_id in {"late", "newest", "oldest", "without meaning"}] == [
+            "oldest",
+            "late",
+            "newest",
+        ]
+        assert [each.not_before.ToNanoseconds() for each in found] == sorted(each.not_before.ToNanoseconds() for each in found)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await _revocations(internal, -1)
-    assert reason_of(caught.value) == "INVALID_REQUEST"
+        await internal.ListRevocations(auth_internal_service_pb2.ListRevocationsRequest(page_token="forged"))
+    assert reason_of(caught.value) == "PAGE_TOKEN_INVALID"

@@ -26,29 +26,31 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,semantik/auth/v1/auth_internal_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"n\n\nRevocation\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12.\n\nnot_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"4\n\x16ListRevocationsRequest\x12\x1a\n\tafter_seq\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"L\n\x17ListRevocationsResponse\x12\x31\n\x0brevocations\x18\x01 \x03(\x0b\x32\x1c.semantik.auth.v1.Revocation\"\x1c\n\x1aGetVerificationKeysRequest\"+\n\x1bGetVerificationKeysResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t2\xfb\x01\n\x13\x41uthInternalService\x12k\n\x0fListRevocations\x12(.semantik.auth.v1.ListRevocationsRequest\x1a).semantik.auth.v1.ListRevocationsResponse\"\x03\x90\x02\x01\x12w\n\x13GetVerificationKeys\x12,.semantik.auth.v1.GetVerificationKeysRequest\x1a-.semantik.auth.v1.GetVerificationKeysResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,semantik/auth/v1/auth_internal_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\nRevocation\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12.\n\nnot_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x16ListRevocationsRequest\x12\"\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"e\n\x17ListRevocationsResponse\x12\x31\n\x0brevocations\x18\x01 \x03(\x0b\x32\x1c.semantik.auth.v1.Revocation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1c\n\x1aGetVerificationKeysRequest\"+\n\x1bGetVerificationKeysResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t2\xfb\x01\n\x13\x41uthInternalService\x12k\n\x0fListRevocations\x12(.semantik.auth.v1.ListRevocationsRequest\x1a).semantik.auth.v1.ListRevocationsResponse\"\x03\x90\x02\x01\x12w\n\x13GetVerificationKeys\x12,.semantik.auth.v1.GetVerificationKeysRequest\x1a-.semantik.auth.v1.GetVerificationKeysResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semantik.auth.v1.auth_internal_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTREVOCATIONSREQUEST'].fields_by_name['after_seq']._loaded_options = None
-  _globals['_LISTREVOCATIONSREQUEST'].fields_by_name['after_seq']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_LISTREVOCATIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTREVOCATIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\001'
+  _globals['_LISTREVOCATIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTREVOCATIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_AUTHINTERNALSERVICE'].methods_by_name['ListRevocations']._loaded_options = None
   _globals['_AUTHINTERNALSERVICE'].methods_by_name['ListRevocations']._serialized_options = b'\220\002\001'
   _globals['_AUTHINTERNALSERVICE'].methods_by_name['GetVerificationKeys']._loaded_options = None
   _globals['_AUTHINTERNALSERVICE'].methods_by_name['GetVerificationKeys']._serialized_options = b'\220\002\001'
   _globals['_REVOCATION']._serialized_start=128
-  _globals['_REVOCATION']._serialized_end=238
-  _globals['_LISTREVOCATIONSREQUEST']._serialized_start=240
-  _globals['_LISTREVOCATIONSREQUEST']._serialized_end=292
-  _globals['_LISTREVOCATIONSRESPONSE']._serialized_start=294
-  _globals['_LISTREVOCATIONSRESPONSE']._serialized_end=370
-  _globals['_GETVERIFICATIONKEYSREQUEST']._serialized_start=372
-  _globals['_GETVERIFICATIONKEYSREQUEST']._serialized_end=400
-  _globals['_GETVERIFICATIONKEYSRESPONSE']._serialized_start=402
-  _globals['_GETVERIFICATIONKEYSRESPONSE']._serialized_end=445
-  _globals['_AUTHINTERNALSERVICE']._serialized_start=448
-  _globals['_AUTHINTERNALSERVICE']._serialized_end=699
+  _globals['_REVOCATION']._serialized_end=225
+  _globals['_LISTREVOCATIONSREQUEST']._serialized_start=227
+  _globals['_LISTREVOCATIONSREQUEST']._serialized_end=331
+  _globals['_LISTREVOCATIONSRESPONSE']._serialized_start=333
+  _globals['_LISTREVOCATIONSRESPONSE']._serialized_end=434
+  _globals['_GETVERIFICATIONKEYSREQUEST']._serialized_start=436
+  _globals['_GETVERIFICATIONKEYSREQUEST']._serialized_end=464
+  _globals['_GETVERIFICATIONKEYSRESPONSE']._serialized_start=466
+  _globals['_GETVERIFICATIONKEYSRESPONSE']._serialized_end=509
+  _globals['_AUTHINTERNALSERVICE']._serialized_start=512
+  _globals['_AUTHINTERNALSERVICE']._serialized_end=763
 # @@protoc_insertion_point(module_scope)

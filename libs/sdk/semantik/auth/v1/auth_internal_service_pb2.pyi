@@ -21,35 +21,31 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Revocation(_message.Message):
-    """Revocation says that access tokens of a subject issued before a moment are void."""
+    """The end of a user's or a session's access tokens that were issued before a moment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SEQ_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
     NOT_BEFORE_FIELD_NUMBER: _builtins.int
-    seq: _builtins.int
-    """Orders revocations; rises by one or more."""
     user_id: _builtins.str
-    """Identifies the user, when all of a user's tokens are void; otherwise empty."""
+    """The user's id, when all of the user's tokens are void; otherwise empty."""
     session_id: _builtins.str
-    """Identifies the session, when only its tokens are void; otherwise empty."""
+    """The session's id, when only its tokens are void; otherwise empty."""
     @_builtins.property
     def not_before(self) -> _timestamp_pb2.Timestamp:
-        """Voids tokens issued before this moment."""
+        """The moment before which a void token was issued."""
 
     def __init__(
         self,
         *,
-        seq: _builtins.int = ...,
         user_id: _builtins.str = ...,
         session_id: _builtins.str = ...,
         not_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["not_before", b"not_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["not_before", b"not_before", "seq", b"seq", "session_id", b"session_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["not_before", b"not_before", "session_id", b"session_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -59,19 +55,25 @@ Global___Revocation: _TypeAlias = Revocation  # noqa: Y015
 class ListRevocationsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    AFTER_SEQ_FIELD_NUMBER: _builtins.int
-    after_seq: _builtins.int
-    """Asks for revocations after this sequence number; 0 for all that still matter."""
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The length of a page, 1-1,000; default 1,000."""
+    page_token: _builtins.str
+    """The token of the next page from the response before; empty for the first page."""
     def __init__(
         self,
         *,
-        after_seq: _builtins.int = ...,
+        page_size: _builtins.int | None = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seq", b"after_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
 
 Global___ListRevocationsRequest: _TypeAlias = ListRevocationsRequest  # noqa: Y015
 
@@ -80,18 +82,22 @@ class ListRevocationsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REVOCATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def revocations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Revocation]:
-        """Holds the revocations, oldest first."""
+        """The revocations of the page, oldest first."""
 
     def __init__(
         self,
         *,
         revocations: _abc.Iterable[Global___Revocation] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["revocations", b"revocations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "revocations", b"revocations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -118,7 +124,7 @@ class GetVerificationKeysResponse(_message.Message):
 
     JWKS_FIELD_NUMBER: _builtins.int
     jwks: _builtins.str
-    """Holds the key set as JSON (RFC 7517)."""
+    """The key set as JSON (RFC 7517)."""
     def __init__(
         self,
         *,

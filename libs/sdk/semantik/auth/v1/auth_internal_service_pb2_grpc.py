@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AuthInternalServiceStub:
-    """AuthInternalService tells the mesh what offline verification of tokens cannot know. It takes mesh tokens only.
+    """The part of auth that offline verification of tokens needs. It takes mesh tokens only.
     """
 
     def __init__(self, channel):
@@ -48,12 +48,13 @@ class AuthInternalServiceStub:
 
 
 class AuthInternalServiceServicer:
-    """AuthInternalService tells the mesh what offline verification of tokens cannot know. It takes mesh tokens only.
+    """The part of auth that offline verification of tokens needs. It takes mesh tokens only.
     """
 
     def ListRevocations(self, request, context):
-        """Lists revocations after a sequence number, oldest first, at most 1,000. Every service asks every 15 s.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        """Lists the revocations that can still void a living access token, oldest first. A service reads the whole list every
+        15 s, and once before it is ready: no number marks where it left off, because transactions commit out of order.
+        Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +90,7 @@ def add_AuthInternalServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthInternalService:
-    """AuthInternalService tells the mesh what offline verification of tokens cannot know. It takes mesh tokens only.
+    """The part of auth that offline verification of tokens needs. It takes mesh tokens only.
     """
 
     @staticmethod

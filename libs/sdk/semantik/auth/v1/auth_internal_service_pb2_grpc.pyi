@@ -27,15 +27,16 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthInternalServiceStub:
-    """AuthInternalService tells the mesh what offline verification of tokens cannot know. It takes mesh tokens only."""
+    """The part of auth that offline verification of tokens needs. It takes mesh tokens only."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthInternalServiceAsyncStub: ...
     ListRevocations: _grpc.UnaryUnaryMultiCallable[_auth_internal_service_pb2.ListRevocationsRequest, _auth_internal_service_pb2.ListRevocationsResponse]
-    """Lists revocations after a sequence number, oldest first, at most 1,000. Every service asks every 15 s.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    """Lists the revocations that can still void a living access token, oldest first. A service reads the whole list every
+    15 s, and once before it is ready: no number marks where it left off, because transactions commit out of order.
+    Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, TOKEN_INVALID.
     """
     GetVerificationKeys: _grpc.UnaryUnaryMultiCallable[_auth_internal_service_pb2.GetVerificationKeysRequest, _auth_internal_service_pb2.GetVerificationKeysResponse]
     """Returns the JSON Web Key Set of access tokens, the same bytes as the public GetJwks.
@@ -44,12 +45,13 @@ class AuthInternalServiceStub:
 
 @_typing.type_check_only
 class AuthInternalServiceAsyncStub(AuthInternalServiceStub):
-    """AuthInternalService tells the mesh what offline verification of tokens cannot know. It takes mesh tokens only."""
+    """The part of auth that offline verification of tokens needs. It takes mesh tokens only."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRevocations: _aio.UnaryUnaryMultiCallable[_auth_internal_service_pb2.ListRevocationsRequest, _auth_internal_service_pb2.ListRevocationsResponse]  # type: ignore[assignment]
-    """Lists revocations after a sequence number, oldest first, at most 1,000. Every service asks every 15 s.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    """Lists the revocations that can still void a living access token, oldest first. A service reads the whole list every
+    15 s, and once before it is ready: no number marks where it left off, because transactions commit out of order.
+    Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, TOKEN_INVALID.
     """
     GetVerificationKeys: _aio.UnaryUnaryMultiCallable[_auth_internal_service_pb2.GetVerificationKeysRequest, _auth_internal_service_pb2.GetVerificationKeysResponse]  # type: ignore[assignment]
     """Returns the JSON Web Key Set of access tokens, the same bytes as the public GetJwks.
@@ -57,7 +59,7 @@ class AuthInternalServiceAsyncStub(AuthInternalServiceStub):
     """
 
 class AuthInternalServiceServicer(metaclass=_abc_1.ABCMeta):
-    """AuthInternalService tells the mesh what offline verification of tokens cannot know. It takes mesh tokens only."""
+    """The part of auth that offline verification of tokens needs. It takes mesh tokens only."""
 
     @_abc_1.abstractmethod
     def ListRevocations(
@@ -65,8 +67,9 @@ class AuthInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_internal_service_pb2.ListRevocationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_internal_service_pb2.ListRevocationsResponse, _abc.Awaitable[_auth_internal_service_pb2.ListRevocationsResponse]]:
-        """Lists revocations after a sequence number, oldest first, at most 1,000. Every service asks every 15 s.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        """Lists the revocations that can still void a living access token, oldest first. A service reads the whole list every
+        15 s, and once before it is ready: no number marks where it left off, because transactions commit out of order.
+        Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod

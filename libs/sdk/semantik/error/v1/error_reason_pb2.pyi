@@ -228,6 +228,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The architecture of the model is none that is computed here (in Download.error).
     {"reason":"MODEL_UNSUPPORTED","domain":"semantik","metadata":{"repository":"..."}}
     """
+    ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 80
+    """A store has no space left; reads go on, and writes do once there is space (RESOURCE_EXHAUSTED, with RetryInfo).
+    {"reason":"STORAGE_FULL","domain":"semantik","metadata":{"store":"postgres"}}
+    """
+    ERROR_REASON_STATEMENT_TIMEOUT: _ErrorReason.ValueType  # 81
+    """The database ended a statement that took too long; the request is too large or the database is overloaded
+    (DEADLINE_EXCEEDED).
+    {"reason":"STATEMENT_TIMEOUT","domain":"semantik"}
+    """
+    ERROR_REASON_TRANSACTION_CONFLICT: _ErrorReason.ValueType  # 82
+    """Another transaction changed the same rows at the same time; nothing was written, and the same call can succeed
+    (UNAVAILABLE, with RetryInfo).
+    {"reason":"TRANSACTION_CONFLICT","domain":"semantik"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every reason a client may meet. It travels in `google.rpc.ErrorInfo.reason` without the
@@ -439,5 +453,19 @@ ERROR_REASON_DOWNLOAD_FAILED: ErrorReason.ValueType  # 57
 ERROR_REASON_MODEL_UNSUPPORTED: ErrorReason.ValueType  # 58
 """The architecture of the model is none that is computed here (in Download.error).
 {"reason":"MODEL_UNSUPPORTED","domain":"semantik","metadata":{"repository":"..."}}
+"""
+ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 80
+"""A store has no space left; reads go on, and writes do once there is space (RESOURCE_EXHAUSTED, with RetryInfo).
+{"reason":"STORAGE_FULL","domain":"semantik","metadata":{"store":"postgres"}}
+"""
+ERROR_REASON_STATEMENT_TIMEOUT: ErrorReason.ValueType  # 81
+"""The database ended a statement that took too long; the request is too large or the database is overloaded
+(DEADLINE_EXCEEDED).
+{"reason":"STATEMENT_TIMEOUT","domain":"semantik"}
+"""
+ERROR_REASON_TRANSACTION_CONFLICT: ErrorReason.ValueType  # 82
+"""Another transaction changed the same rows at the same time; nothing was written, and the same call can succeed
+(UNAVAILABLE, with RetryInfo).
+{"reason":"TRANSACTION_CONFLICT","domain":"semantik"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
