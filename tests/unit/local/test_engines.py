@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from deploy.local import schemas
-from deploy.local.postgres import ROLES, Postgres, postgres
+from deploy.local.postgres import ROLES, Postgres
 from deploy.local.ready import postgres_accepts, redis_pong
-from deploy.local.redis import redis
+from tests.servers import postgres, redis
 
 
 @pytest.fixture(scope="module")
