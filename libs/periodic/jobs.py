@@ -120,7 +120,7 @@ class Periodic:
     def _cron_job(self, job: Job) -> CronJob:
         name = f"{self.service}.{job.name}"
 
-        async def run(ctx: dict[str, Any], *_: Any, **__: Any) -> None:
+        async def run(ctx: dict[str, Any], *_: Any, **__: Any) -> None:  # noqa: ARG001 - arq passes it by name
             await _run(name, job)
 
         schedule = job.schedule

@@ -3,6 +3,7 @@
 from functools import partial
 
 from libs.db import engine as db
+from libs.periodic.jobs import Periodic
 from libs.rpc.boundary import Access
 from libs.rpc.identity import Revocation, Verifier
 from libs.rpc.mesh import MeshIdentity
@@ -10,6 +11,7 @@ from libs.rpc.paging import Pager
 from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.auth.v1 import auth_internal_service_pb2_grpc, auth_service_pb2_grpc, user_service_pb2_grpc
+from services.auth import periodic
 from services.auth.keys import SigningKeys
 from services.auth.passwords import Passwords
 from services.auth.servicer.auth import AuthServicer
@@ -59,7 +61,9 @@ async def main(settings: Settings) -> None:
                 Access.MESH,
             ),
         ]
-        await Server(settings, services, mesh, verifier, ready=partial(db.ping, engine), translate=db.translate).run()
+        background = [Periodic(settings.redis_url, "auth", periodic.jobs(database)).run]
+        ready = partial(db.ping, engine)
+        await Server(settings, services, mesh, verifier, ready=ready, background=background, translate=db.translate).run()
 
 
 if __name__ == "__main__":
