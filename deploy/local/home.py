@@ -24,10 +24,10 @@ class Home:
     path: Path
 
     def prepare(self) -> None:
-        for directory in (self.path, self.logs, self.keys, self.models, self.objects, self.vectors, self.run):
+        for directory in (self.path, self.logs, self.keys, self.models, self.objects, self.vectors, self.run, self.temporary):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             if directory.stat().st_uid != os.geteuid():
-                raise MeshError(f"{directory} belongs to somebody else")
+                raise MeshError(f"{directory} belongs to another user")
             directory.chmod(0o700)
         self._link_postgres()
 
@@ -50,6 +50,19 @@ class Home:
     @property
     def vectors(self) -> Path:
         return self.path / "vectors"
+
+    @property
+    def temporary(self) -> Path:
+        """Where the processes put what they need for a moment; emptied before they start."""
+        return self.path / "tmp"
+
+    def clear_temporary(self) -> None:
+        """Remove what killed processes left; only while none of them runs."""
+        for path in self.temporary.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     @property
     def state(self) -> Path:

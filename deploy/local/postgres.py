@@ -1,15 +1,11 @@
 """PostgreSQL 18 from its wheel: a cluster of its own on a Unix socket."""
 
-import asyncio
 import importlib.util
 import os
 import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from deploy.local.child import Child, Spec
+from deploy.local.child import Spec
 from deploy.local.home import MeshError
 from deploy.local.ready import postgres_accepts
 
@@ -114,11 +110,9 @@ class Postgres:
             process.wait(5)
         file.unlink(missing_ok=True)
 
-    def spec(self, *, durable: bool = True) -> Spec:
-        """Say how to run the server; not ``durable`` saves the syncs, for tests."""
+    def spec(self) -> Spec:
+        """Return how to run the server."""
         settings = {**_SETTINGS, "unix_socket_directories": str(self.socket)}
-        if not durable:
-            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Spec(
             name="postgres",
@@ -185,21 +179,3 @@ def _binary(directory: Path, name: str) -> Path:
 
 def _all_may_enter(path: Path) -> bool:
     return all(parent.stat().st_mode & 0o005 == 0o005 for parent in (path, *path.parents))
-
-
-@asynccontextmanager
-async def postgres() -> AsyncIterator[Postgres]:
-    """Run a cluster that forgets, for the length of a test session; ``create`` gives each its databases."""
-    directory = Path(tempfile.mkdtemp(prefix="semantik-postgres-"))
-    cluster = Postgres(directory)
-    try:
-        await asyncio.to_thread(cluster.prepare)
-        child = Child(cluster.spec(durable=False), directory)
-        child.start()
-        try:
-            await child.wait_ready(30)
-            yield cluster
-        finally:
-            await child.stop()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)

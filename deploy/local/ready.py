@@ -9,7 +9,7 @@ import grpc
 import psycopg
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy.local.child import Ready
+from deploy.local.child import Ready, ShuttingDownError
 
 _SECONDS = 1.0
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -33,14 +33,14 @@ def grpc_health(port: int, headers: tuple[tuple[str, str], ...] = ()) -> Ready:
     return ready
 
 
-def envoy_ready(admin: Path, port: int) -> Ready:
-    """Ready once this Envoy is live, by its own socket, and ``/readyz`` answers 200: on the port alone, another one might."""
+def envoy_answers(admin: Path, port: int, path: str) -> Ready:
+    """Ready once this Envoy is live, by its own socket, and ``path`` answers 200: on the port alone, another one might."""
 
     async def ready() -> bool:
         try:
             async with asyncio.timeout(_SECONDS):
                 live = await _is_ok(asyncio.open_unix_connection(str(admin)), "/ready")
-                return live and await _is_ok(asyncio.open_connection("127.0.0.1", port), "/readyz")
+                return live and await _is_ok(asyncio.open_connection("127.0.0.1", port), path)
         except (OSError, TimeoutError):
             return False
 
@@ -79,12 +79,14 @@ def redis_pong(socket: Path, password: str) -> Ready:
 
 
 def postgres_accepts(dsn: str) -> Ready:
-    """Ready once Postgres takes a connection."""
+    """Ready once Postgres takes a connection. Raises ShuttingDownError while it refuses new ones and waits for the old to go."""
 
     async def ready() -> bool:
         try:
             connection = await psycopg.AsyncConnection.connect(dsn, connect_timeout=2)
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as error:
+            if "is shutting down" in str(error):  # a refused connection has no SQLSTATE
+                raise ShuttingDownError(str(error).strip()) from None
             return False
         await connection.close()
         return True

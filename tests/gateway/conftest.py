@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.child import Child, Spec
 from deploy.local.ports import choose
-from deploy.local.ready import envoy_ready
+from deploy.local.ready import envoy_answers
 from gateway import contract
 from gateway.render import Gateway
 from tests.gateway.standin import StandIn
@@ -38,7 +38,7 @@ async def gateway_port(standin: StandIn, tmp_path_factory: pytest.TempPathFactor
     gateway = Gateway(endpoints, descriptor, port, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,))
     configuration.write_text(gateway.render())
     command = [envoy(), "-c", str(configuration), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
-    child = Child(Spec("envoy", command, envoy_ready(directory / "admin.sock", port)), directory)
+    child = Child(Spec("envoy", command, envoy_answers(directory / "admin.sock", port, "/readyz")), directory)
     child.start()
     try:
         await child.wait_ready(20)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from deploy.local.ready import envoy_ready
+from deploy.local.ready import envoy_answers
 from gateway import contract
 from gateway.render import Gateway
 from tests.gateway.conftest import envoy, validate
@@ -60,4 +60,4 @@ async def test_a_second_gateway_does_not_share_the_port(gateway_port: int, stand
             await second.wait()
     assert second.returncode != 0
     assert b"Address already in use" in errors
-    assert not await envoy_ready(admin, gateway_port)()
+    assert not await envoy_answers(admin, gateway_port, "/readyz")()

@@ -8,8 +8,9 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData
 
-from deploy.local.postgres import Postgres, postgres
+from deploy.local.postgres import Postgres
 from libs.db.migrate import configuration
+from tests.servers import postgres
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from deploy.local.postgres import postgres
 from libs.db.engine import Sessions
 from libs.db.migrate import upgrade
 from services.operation import store
 from services.operation.tables import ACTIVE, TERMINAL, Kind, Operation, State
+from tests.servers import postgres
 
 QUEUE, LEASE, ATTEMPTS = "laws", timedelta(seconds=60), 3
 ALLOWED = {

@@ -9,9 +9,10 @@ import psycopg
 import pytest
 
 from deploy.local import schemas
-from deploy.local.postgres import ROLES, Postgres, postgres
+from deploy.local.child import ShuttingDownError
+from deploy.local.postgres import ROLES, Postgres
 from deploy.local.ready import postgres_accepts, redis_pong
-from deploy.local.redis import redis
+from tests.servers import postgres, redis
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,28 @@ async def test_a_killed_server_comes_back_with_its_data(cluster: Postgres) -> No
             await asyncio.sleep(0.05)
     async with await psycopg.AsyncConnection.connect(cluster.dsn()) as connection:
         assert await (await connection.execute("SELECT count(*) FROM kept")).fetchone() == (0,)
+
+
+async def test_a_smart_shutdown_with_clients_connected_is_healed(cluster: Postgres) -> None:
+    """SIGTERM from outside: new connections are refused, the old ones keep it from ending. It is ended and started again."""
+    first = _pid(cluster)
+    async with await psycopg.AsyncConnection.connect(cluster.dsn(), autocommit=True) as client:
+        os.kill(first, signal.SIGTERM)
+        async with asyncio.timeout(20):
+            while _pid(cluster) in (0, first) or not await _accepts(cluster):  # noqa: ASYNC110 - it changes in another process
+                await asyncio.sleep(0.05)
+        with pytest.raises(psycopg.OperationalError):
+            await client.execute("SELECT 1")
+    log = (cluster.directory / "postgres.log").read_text()
+    assert "-- postgres is ended and started again: " in log
+    assert "the database system is shutting down" in log
+
+
+async def _accepts(cluster: Postgres) -> bool:
+    try:
+        return await postgres_accepts(cluster.dsn())()
+    except ShuttingDownError:
+        return False
 
 
 def _pid(cluster: Postgres) -> int:

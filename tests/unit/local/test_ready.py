@@ -11,7 +11,7 @@ from deploy.local.child import Ready
 
 
 @pytest.mark.parametrize(
-    "asks", [lambda path: ready.redis_pong(path, "secret"), lambda path: ready.envoy_ready(path, 1)], ids=["redis", "envoy"]
+    "asks", [lambda path: ready.redis_pong(path, "secret"), lambda path: ready.envoy_answers(path, 1, "/readyz")], ids=["redis", "envoy"]
 )
 async def test_who_says_nothing_is_not_ready_and_is_left(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asks: Callable[[Path], Ready]

@@ -1,0 +1,68 @@
+"""Whether a process does anything: what tells one that hangs from one that a busy machine keeps slow."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+_BUSY_SHARE = 0.1
+_PROC = Path("/proc")
+
+
+class Activity:
+    """What a process and its descendants did between two samples. On Linux that includes waiting for a processor or a disk."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._seconds = _seconds(pid)
+        self._time = time.monotonic()
+
+    def is_busy(self) -> bool:
+        """Return whether, since the last call, one of them computed or wanted to for a tenth of the time, or waits for a disk."""
+        before, self._seconds = self._seconds, _seconds(self._pid)
+        elapsed, self._time = time.monotonic() - self._time, time.monotonic()
+        used = sum(max(0.0, seconds - before.get(task, 0.0)) for task, seconds in self._seconds.items())
+        return used >= elapsed * _BUSY_SHARE or any(map(_waits_for_disk, self._seconds))
+
+
+def _seconds(pid: int) -> dict[str, float]:
+    """Return, by thread, the seconds spent running or waiting to run."""
+    try:
+        return {task: _of_task(task) for task in _tasks(str(pid))}
+    except OSError:  # no such process, or no such directory on this system
+        pass
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return {}
+    return {"": times.user + times.system}
+
+
+def _tasks(pid: str) -> Iterator[str]:
+    for directory in (_PROC / pid / "task").iterdir():
+        yield f"{pid}/task/{directory.name}"
+        try:
+            children = (directory / "children").read_text().split()
+        except OSError:
+            children = []
+        for child in children:
+            try:
+                yield from _tasks(child)
+            except OSError:  # it has ended
+                continue
+
+
+def _of_task(task: str) -> float:
+    try:
+        running, waiting, _ = (_PROC / task / "schedstat").read_text().split()
+    except (OSError, ValueError):  # it has ended, or the kernel does not count
+        return 0.0
+    return (int(running) + int(waiting)) / 1e9
+
+
+def _waits_for_disk(task: str) -> bool:
+    try:
+        return (_PROC / task / "stat").read_text().rpartition(")")[2].split()[0] == "D"
+    except (OSError, IndexError):
+        return False
