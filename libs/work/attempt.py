@@ -120,7 +120,7 @@ class Attempt:
         while True:
             try:
                 return await attempt()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - what is not transient is raised again
                 seconds = backoff.seconds(error)
                 log.warning("operation %s: waits %.1f s for %s: %s", self._id, seconds, _STORE, described(error))
                 metrics.retries.labels(_STORE).inc()

@@ -41,7 +41,7 @@ async def patiently(attempt: Callable[[], Awaitable[_T]], report: Report, what: 
         while True:
             try:
                 return await attempt()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - what is not transient is raised again
                 seconds = backoff.seconds(error)
                 log.warning("waits %.1f s for %s: %s", seconds, what, described(error))
                 metrics.retries.labels(what).inc()
