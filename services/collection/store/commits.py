@@ -114,7 +114,7 @@ async def _unchanged(session: AsyncSession, generation: Generation, items: Seque
         .join(Source, Source.id == Document.source_id)
         .where(Document.id == any_(texts(versions)), Document.state == DocumentState.PRESENT, Source.delete_time.is_(None))
     )
-    rows = (await session.execute(statement)).tuples().all()
+    rows = (await session.execute(statement)).all()
     return {row[0]: _Before(*row[2:]) for row in rows if row[1] == versions[row[0]]}
 
 

@@ -47,7 +47,7 @@ async def subtract(session: AsyncSession, collection_id: str, document_ids: Sequ
         .where(Document.id == any_(texts(document_ids)), Document.delete_time.is_(None), Source.delete_time.is_(None))
         .where(DocumentIndex.indexed_version > 0)
     )
-    rows = (await session.execute(counted)).tuples().all()
+    rows = (await session.execute(counted)).all()
     await apply(session, collection_id, [Delta(source, -1, -chunks, -size) for source, chunks, size in rows])
 
 

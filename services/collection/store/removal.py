@@ -56,7 +56,7 @@ async def tombstones(session: AsyncSession, collection_id: str, limit: int) -> l
     """List deleted documents that may still have something in an index or in the store, with their version."""
     here = (Document.collection_id == collection_id, Document.state == DocumentState.DELETED, Document.purge_time.is_(None))
     rows = select(Document.id, Document.content_version).where(*here).order_by(Document.id).limit(limit)
-    return list((await session.execute(rows)).tuples().all())
+    return list((await session.execute(rows)).all())
 
 
 async def purge(session: AsyncSession, collection_id: str, versions: Sequence[Version]) -> int:

@@ -12,7 +12,7 @@ from services.collection.tables import CachedEmbedding, Generation
 async def cached(session: AsyncSession, generation: Generation, digests: Collection[str]) -> dict[str, bytes]:
     """Return the vectors kept of these texts, by the texts' digests."""
     statement = select(CachedEmbedding.text_sha256, CachedEmbedding.vector).where(*_of(generation, digests))
-    return dict((await session.execute(statement)).tuples().all())
+    return dict((await session.execute(statement)).all())
 
 
 async def keep(session: AsyncSession, generation: Generation, vectors: Mapping[str, bytes]) -> None:

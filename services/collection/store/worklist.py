@@ -62,7 +62,7 @@ async def page(session: AsyncSession, generation: Generation, after: str, limit:
         .where(DocumentIndex.deaths > 0 if suspect else DocumentIndex.deaths == 0)
     )
     rows = await session.execute(statement.order_by(DocumentIndex.document_id).limit(limit))
-    return [Item(*row) for row in rows.tuples()]
+    return [Item(*row) for row in rows]
 
 
 async def totals(session: AsyncSession, generation: Generation) -> tuple[int, int]:

@@ -48,7 +48,7 @@ async def unfinished(session: AsyncSession, generation: Generation, limit: int =
     rows = select(DocumentIndex.document_id, DocumentIndex.indexed_version).where(
         DocumentIndex.generation == generation.generation, DocumentIndex.document_id == any_(texts(document_ids))
     )
-    indexed = set((await session.execute(rows)).tuples().all())
+    indexed = set((await session.execute(rows)).all())
     result = []
     for write in writes:
         versions = list(zip(write.document_ids, write.content_versions, strict=True))

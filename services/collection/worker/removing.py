@@ -9,6 +9,8 @@ from services.collection.worker import metrics
 from services.collection.worker.job import Job
 
 PAGE = 500
+# A statement reads the keys of all chunks of its documents, whatever it deletes of them.
+_CHUNK_DOCUMENTS = 50
 
 
 async def remove_documents(job: Job, document_ids: Sequence[str]) -> None:
@@ -28,9 +30,11 @@ async def remove_documents(job: Job, document_ids: Sequence[str]) -> None:
 
 
 async def delete_chunks(job: Job, document_ids: Sequence[str]) -> None:
-    """Delete the chunks of documents that go, a few thousand to a transaction."""
-    while await job.write(lambda session: removal.delete_chunks(session, job.collection_id, document_ids)):
-        pass
+    """Delete the chunks of documents that go, a few thousand to a transaction, a few documents to a statement."""
+    for start in range(0, len(document_ids), _CHUNK_DOCUMENTS):
+        page = document_ids[start : start + _CHUNK_DOCUMENTS]
+        while await job.write(lambda session, ids=page: removal.delete_chunks(session, job.collection_id, ids)):  # type: ignore[misc]
+            pass
 
 
 async def remove_stale(job: Job) -> None:

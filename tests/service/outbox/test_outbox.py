@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from deploy.local.postgres import postgres
+from tests.servers import postgres
 from libs.db.engine import Sessions
 from libs.db.tables import Timestamped, metadata
 from libs.outbox.sender import RefusedError, Sender
