@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from services.collection import chunking
 from services.collection.chunking.chunk import Chunk
 from services.collection.chunking.settings import ChunkSettings
+from services.collection.chunking.tokens import TokenReader
 from services.collection.tables import Document, Reason, Source, SourceKind
 from services.collection.worker.connectors import CONNECTORS, SourceSettings
 from services.collection.worker.connectors.entries import KnownText
@@ -42,14 +43,14 @@ class Passages:
 class Reader:
     def __init__(self, job: Job, tokenizer: Tokenizer) -> None:
         self._job = job
-        self._tokenizer = tokenizer
+        self._tokens = TokenReader(tokenizer)
         self._settings = ChunkSettings(job.generation.chunk_strategy, job.generation.chunk_size, job.generation.chunk_overlap)
 
     async def read(self, document: Document) -> Passages:
         """Return a document's chunks; raises UnreadableError for whatever is wrong with it, and for nothing else."""
         try:
             extracted = await self._extract(document)
-            [chunks] = await chunking.chunk([(extracted.text, extracted.landmarks)], self._tokenizer, self._settings)
+            [chunks] = await chunking.chunk([(extracted.text, extracted.landmarks)], self._tokens, self._settings)
         except UnreadableError:
             raise
         except (OSError, ValueError) as error:
