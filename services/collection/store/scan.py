@@ -75,13 +75,13 @@ async def known(session: AsyncSession, generation: Generation, uris: Sequence[st
 async def stored(session: AsyncSession, source_id: str, after: str) -> list[tuple[str, str]]:
     """List the id and uri of a source's documents but tombstones, one page after the id ``after``."""
     here = (Document.source_id == source_id, Document.state != DocumentState.DELETED, Document.id > after)
-    return list((await session.execute(select(Document.id, Document.uri).where(*here).order_by(Document.id).limit(_PAGE))))
+    return list(await session.execute(select(Document.id, Document.uri).where(*here).order_by(Document.id).limit(_PAGE)))
 
 
 async def originals(session: AsyncSession, collection_id: str, digests: Collection[str], changing: Collection[str]) -> dict[str, str]:
     """Return which document of the collection is indexed for each of these contents, but for those about to change."""
     here = (Document.collection_id == collection_id, Document.is_original, Document.content_sha256 == any_(texts(digests)))
-    rows = (await session.execute(select(Document.content_sha256, Document.id).where(*here)))
+    rows = await session.execute(select(Document.content_sha256, Document.id).where(*here))
     return {digest: document_id for digest, document_id in rows if document_id not in changing}
 
 

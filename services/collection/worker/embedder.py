@@ -10,6 +10,7 @@ from libs.work.retry import patiently
 from semantik.embedding.v1 import embedding_internal_service_pb2 as messages
 from semantik.embedding.v1 import model_pb2
 from semantik.embedding.v1.embedding_internal_service_pb2_grpc import EmbeddingInternalServiceStub
+from services.collection.chunking.tokens import TokenReader
 from services.collection.tables import Generation
 
 _SECONDS = 120.0
@@ -17,22 +18,22 @@ _PEER = "embedding"
 
 
 class Embedder:
-    """Embeds passages and keeps one tokenizer for each model; waits while embedding is away or has too much to do."""
+    """Embeds passages and keeps the tokenizer of each model; waits while embedding is away or has too much to do."""
 
     def __init__(self, embedding: grpc.aio.Channel) -> None:
         self._embedding = EmbeddingInternalServiceStub(embedding)
-        self._tokenizers: dict[str, Tokenizer] = {}
+        self._token_readers: dict[str, TokenReader] = {}
 
-    async def tokenizer(self, digest: str, report: Report) -> Tokenizer:
-        """Return the model's tokenizer, neither truncating nor padding."""
-        if digest not in self._tokenizers:
+    async def token_reader(self, digest: str, report: Report) -> TokenReader:
+        """Return what counts a model's tokens; its tokenizer neither truncates nor pads."""
+        if digest not in self._token_readers:
             request = messages.GetTokenizerRequest(digest=digest)
             answer = await patiently(lambda: self._embedding.GetTokenizer(request), report, _PEER)
             tokenizer = Tokenizer.from_str(answer.tokenizer_json.decode())
             tokenizer.no_truncation()
             tokenizer.no_padding()
-            self._tokenizers[digest] = tokenizer
-        return self._tokenizers[digest]
+            self._token_readers[digest] = TokenReader(tokenizer)
+        return self._token_readers[digest]
 
     async def embed(self, generation: Generation, texts: Sequence[str], report: Report) -> list[bytes]:
         """Return one vector for each text, as little-endian 32-bit floats."""

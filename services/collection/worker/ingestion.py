@@ -24,8 +24,8 @@ async def index(job: Job, scan: Scan | None = None) -> None:
             opened[source_id] = open_connector(job, source)
         return opened[source_id]
 
-    tokenizer = await job.dependencies.embedder.tokenizer(generation.digest, job.report)
-    reader = Reader(connector_of, job.dependencies.extraction, tokenizer, generation)
+    tokens = await job.dependencies.embedder.token_reader(generation.digest, job.report)
+    reader = Reader(connector_of, job.dependencies.extraction, tokens, generation)
     await Pipeline(job, reader, scan).run()
 
 

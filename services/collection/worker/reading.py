@@ -7,12 +7,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
 
-from tokenizers import Tokenizer
-
 from libs.work.retry import is_transient
 from services.collection.chunking import chunk
 from services.collection.chunking.chunk import Chunk
 from services.collection.chunking.settings import ChunkSettings
+from services.collection.chunking.tokens import TokenReader
 from services.collection.store.commits import Refused
 from services.collection.store.worklist import Item
 from services.collection.tables import Generation, IndexState, Reason
@@ -57,12 +56,12 @@ class Reader:
         self,
         connector_of: Callable[[str], Awaitable[Connector]],
         extraction: ExtractionPool,
-        tokenizer: Tokenizer,
+        tokens: TokenReader,
         generation: Generation,
     ) -> None:
         self._connector_of = connector_of
         self._extraction = extraction
-        self._tokenizer = tokenizer
+        self._tokens = tokens
         self._settings = ChunkSettings(generation.chunk_strategy, generation.chunk_size, generation.chunk_overlap)
 
     async def read(self, items: Sequence[Item]) -> tuple[list[ChunkedDocument], list[Refused]]:
@@ -72,7 +71,7 @@ class Reader:
         read = [(item, text) for item, text in zip(items, texts, strict=True) if isinstance(text, Extracted)]
         refused = [refuse(item, error) for item, error in zip(items, texts, strict=True) if isinstance(error, UnreadableError)]
         with metrics.stage("chunk"):
-            chunks = await chunk([(text.text, text.landmarks) for _, text in read], self._tokenizer, self._settings)
+            chunks = await chunk([(text.text, text.landmarks) for _, text in read], self._tokens, self._settings)
         documents = [ChunkedDocument(item, text, cut) for (item, text), cut in zip(read, chunks, strict=True)]
         empty = UnreadableError(Reason.EMPTY, "the document has no words", skip=True)
         refused += [refuse(document.item, empty) for document in documents if not document.chunks]

@@ -11,6 +11,7 @@ from services.collection.chunking import chunk_texts
 from services.collection.chunking.chunk import Chunk
 from services.collection.chunking.landmarks import Landmarks
 from services.collection.chunking.settings import ChunkSettings
+from services.collection.chunking.tokens import TokenReader
 
 _WORDS = st.sampled_from(
     ["whale", "unbelievably", "the", "déjà", "鯨は大きい。", "naïve.", "x=1;", "#", "🐋", "a\u0301b", "\ufffd", "ﬁn", "각"]
@@ -21,7 +22,7 @@ _SIZES = st.tuples(st.integers(4, 40), st.integers(0, 2)).map(lambda pair: Chunk
 
 
 def _chunks(text: str, tokenizer: Tokenizer, settings: ChunkSettings, landmarks: Landmarks | None = None) -> list[Chunk]:
-    [chunks] = chunk_texts([(text, landmarks or Landmarks())], tokenizer, settings)
+    [chunks] = chunk_texts([(text, landmarks or Landmarks())], TokenReader(tokenizer), settings)
     return chunks
 
 

@@ -146,3 +146,94 @@ async def test_any_other_json_lines_file_is_one_document(tmp_path: Path) -> None
     """Only the form with _id and text is taken apart."""
     (tmp_path / "log.jsonl").write_text('{"event": "start"}\n{"event": "stop"}\n')
     assert list(await _listed(tmp_path)) == ["log.jsonl"]
+
+
+async def test_a_folder_swapped_for_a_link_after_listing_is_not_followed(tmp_path: Path) -> None:
+    """Every part of the way is opened as what it was, not only the last."""
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "docs", outside):
+        folder.mkdir(parents=True)
+        (folder / "a.txt").write_text(folder.name)
+    entry = (await _listed(root))["docs/a.txt"]
+    connector = DirectoryConnector(str(root), {}, [root])
+    assert await _text(connector, entry) == "docs"
+    (root / "docs").rename(root / "moved")
+    (root / "docs").symlink_to(outside)
+    with pytest.raises(OSError, match="Not a directory"):
+        await connector.digest(entry)
+    with pytest.raises(UnreadableError, match="Not a directory"):
+        await _text(connector, entry)
+
+
+async def test_a_deep_tree_is_listed_as_far_as_its_paths_can_be_kept(tmp_path: Path) -> None:
+    """A thousand folders in each other are no reason to give up on the others."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "z.txt").write_text("x")
+    at = os.open(root, os.O_RDONLY)
+    for depth in range(1_500):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+        if depth == 500:
+            os.close(os.open("deep.txt", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    entries = await _entries(DirectoryConnector(str(root), {}, [root]))
+    [refused] = [entry for entry in entries if entry.refusal]
+    assert refused.refusal == ("UNSAFE_PATH", "the path is longer than 1500 bytes")
+    assert (len(refused.uri), refused.name) == (1500, "d")
+    assert {entry.name for entry in entries if not entry.refusal} == {"deep.txt", "z.txt"}
+
+
+@pytest.mark.parametrize("location", ["loop", "loop/below", "missing", "file/below"])
+async def test_a_location_that_leads_nowhere_is_unreadable(tmp_path: Path, location: str) -> None:
+    """A circle of links too."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UnreadableSourceError, match="the source cannot be read"):
+        await _entries(DirectoryConnector(str(tmp_path / location), {}, [tmp_path]))
+
+
+async def test_a_single_file_is_a_source(tmp_path: Path) -> None:
+    """Listed by its own name, read by its own path."""
+    (tmp_path / "one.txt").write_text("one")
+    os.mkfifo(tmp_path / "pipe")
+    connector = DirectoryConnector(str(tmp_path / "one.txt"), {}, [tmp_path])
+    [entry] = await _entries(connector)
+    assert (entry.uri, entry.path, entry.size_bytes) == ((tmp_path / "one.txt").as_uri(), "one.txt", 3)
+    assert (await _text(connector, entry), len(await connector.digest(entry))) == ("one", 64)
+    [refused] = await _entries(DirectoryConnector(str(tmp_path / "pipe"), {}, [tmp_path]))
+    assert (refused.uri, refused.path, refused.refusal) == (
+        (tmp_path / "pipe").as_uri(),
+        "pipe",
+        ("UNSAFE_PATH", "it is not a regular file"),
+    )
+
+
+async def test_a_time_that_no_calendar_has_is_taken_for_unknown(tmp_path: Path) -> None:
+    """A file system can hold one."""
+    (tmp_path / "a.txt").write_text("x")
+    os.utime(tmp_path / "a.txt", (2**40, 2**40))
+    [entry] = await _entries(DirectoryConnector(str(tmp_path), {}, [tmp_path]))
+    kept = (tmp_path / "a.txt").stat().st_mtime  # some file systems keep no such year either
+    assert entry.modify_time.timestamp() == (0 if kept == 2**40 else kept)
+
+
+async def test_what_was_listed_is_found_again_through_a_link(tmp_path: Path) -> None:
+    """A link within the source is listed under its own name and opened where it leads."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/a.txt").write_text("real")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "real/a.txt")
+    connector = DirectoryConnector(str(tmp_path), {}, [tmp_path])
+    entries = await _listed(tmp_path)
+    assert entries["link.txt"].locator == {"kind": "file", "path": "real/a.txt"}
+    assert await _text(connector, entries["link.txt"]) == "real"
+
+
+@pytest.mark.parametrize("locator", [{}, {"kind": "object", "key": "x"}, {"file": "/etc/passwd"}])
+async def test_a_locator_of_another_kind_is_refused(tmp_path: Path, locator: dict[str, str]) -> None:
+    """Nothing is guessed from its keys."""
+    with pytest.raises(UnreadableError, match="no content of kind"):
+        async with DirectoryConnector(str(tmp_path), {}, [tmp_path]).content(locator):
+            pass

@@ -22,6 +22,9 @@ _KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
 _EPOCH = datetime.fromtimestamp(0, UTC)
 # A unique index of the database takes no longer keys; it bounds the depth of the tree too.
 _URI_BYTES = 1_500
+_TOO_LONG = f"the path is longer than {_URI_BYTES} bytes"
+_NOT_TEXT = "the name is not valid UTF-8"
+_SYSTEM = "the path belongs to the system, not to documents"
 
 
 class _Item(NamedTuple):
@@ -36,6 +39,10 @@ class _Item(NamedTuple):
 class _RefusedFolderError(Exception):
     """A folder that is not entered; the message says why."""
 
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
 
 class Tree:
     """Everything below ``root``, a directory or one file, without symbolic links in its own path.
@@ -46,7 +53,7 @@ class Tree:
 
     def __init__(self, root: Path, config: Mapping[str, Any]) -> None:
         self._root = root
-        self._prefix = root.as_uri().rstrip("/") + "/"
+        self._prefix = root.as_uri() if root == Path("/") else f"{root.as_uri()}/"
         self._hidden = bool(config.get("hidden"))
         self._included = _matcher(config.get("include") or ())
         self._excluded = _matcher(config.get("exclude") or ())
@@ -54,39 +61,54 @@ class Tree:
     def entries(self) -> Iterator[Entry]:
         """Yield what the tree has, in the order of paths; raises UnreadableSourceError if its root cannot be read."""
         if any(self._root.is_relative_to(kernel) for kernel in _KERNEL):
-            yield self._refused("", Reason.UNSAFE_PATH, "the path belongs to the system, not to documents")
+            yield self._refused("", Reason.UNSAFE_PATH, _SYSTEM)
             return
+        if not _is_text(str(self._root)):
+            raise UnreadableSourceError("the source cannot be read: its path is not valid UTF-8")
         try:
             status = self._root.stat()
-            if not stat.S_ISDIR(status.st_mode):
-                yield from self._file("", self._root.name, _Item(self._root.name, status.st_mode, status.st_size, status.st_mtime))
-                return
-            levels = [("", iter(self._items("")))]
+            items = self._items("") if stat.S_ISDIR(status.st_mode) else None
         except OSError as error:
             raise UnreadableSourceError(f"the source cannot be read: {error.strerror}") from error
+        if items is None:
+            yield from self._file("", self._root.name, _Item(self._root.name, status.st_mode, status.st_size, status.st_mtime))
+        else:
+            yield from self._walk(items)
+
+    def _walk(self, items: list[_Item]) -> Iterator[Entry]:
+        levels = [("", iter(items))]
         while levels:
-            folder, items = levels[-1]
-            if (item := next(items, None)) is None:
+            folder, rest = levels[-1]
+            if (item := next(rest, None)) is None:
                 levels.pop()
             elif not _is_text(path := f"{folder}{item.name}"):
-                yield self._refused(path, Reason.UNREADABLE, "the name is not valid UTF-8")
+                yield self._refused(path, Reason.UNREADABLE, _NOT_TEXT)
             elif not stat.S_ISDIR(item.mode):
                 if self._is_wanted(path, item.name):
                     yield from self._entry(path, item)
             elif not self._excluded(path, item.name):
                 try:
-                    self._check_folder(path)
-                    levels.append((f"{path}/", iter(self._items(path))))
+                    levels.append((f"{path}/", iter(self._entered(path))))
                 except _RefusedFolderError as error:
-                    yield self._refused(path, Reason.UNSAFE_PATH, str(error))
-                except OSError as error:
-                    yield self._refused(path, Reason.UNREADABLE, f"the directory cannot be read: {error.strerror}")
+                    yield self._refused(path, error.reason, str(error))
+
+    def _entered(self, path: str) -> list[_Item]:
+        if len(self._uri(path)) > _URI_BYTES:
+            raise _RefusedFolderError(Reason.UNSAFE_PATH, _TOO_LONG)
+        if self._root / path in _KERNEL:
+            raise _RefusedFolderError(Reason.UNSAFE_PATH, _SYSTEM)
+        try:
+            return self._items(path)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _RefusedFolderError(Reason.UNREADABLE, f"the directory cannot be read: {error.strerror}") from error
 
     def _items(self, folder: str) -> list[_Item]:
         descriptor = open_folder(self._root, folder)
         try:
             with os.scandir(descriptor) as listing:
-                items = [_item(entry) for entry in listing if self._is_shown(entry.name)]
+                items = [item for entry in listing if self._is_shown(entry.name) and (item := _item(entry))]
         finally:
             os.close(descriptor)
         items.sort()
@@ -97,12 +119,6 @@ class Tree:
 
     def _is_wanted(self, path: str, name: str) -> bool:
         return (self._included is _nothing or self._included(path, name)) and not self._excluded(path, name)
-
-    def _check_folder(self, path: str) -> None:
-        if len(self._uri(path)) > _URI_BYTES:
-            raise _RefusedFolderError(f"the path is longer than {_URI_BYTES} bytes")
-        if self._root / path in _KERNEL:
-            raise _RefusedFolderError("the path belongs to the system, not to documents")
 
     def _entry(self, path: str, item: _Item) -> Iterator[Entry]:
         if not stat.S_ISLNK(item.mode):
@@ -124,13 +140,16 @@ class Tree:
 
     def _file(self, place: str, path: str, item: _Item) -> Iterator[Entry]:
         """Yield the file at ``place`` (without links), shown as ``path``."""
-        uri = self._uri(path) if place else self._prefix.rstrip("/")
+        below = path if place else ""
+        uri = self._uri(below)
         if not item.mode:
-            yield self._refused(path, Reason.UNREADABLE, "the file cannot be opened")
+            yield self._refused(below, Reason.UNREADABLE, "the file cannot be opened")
         elif not stat.S_ISREG(item.mode):
-            yield self._refused(path, Reason.UNSAFE_PATH, "it is not a regular file")
-        elif len(uri) > _URI_BYTES or not _is_text(place):
-            yield self._refused(path, Reason.UNSAFE_PATH, f"the path is longer than {_URI_BYTES} bytes")
+            yield self._refused(below, Reason.UNSAFE_PATH, "it is not a regular file")
+        elif len(uri) > _URI_BYTES:
+            yield self._refused(below, Reason.UNSAFE_PATH, _TOO_LONG)
+        elif not _is_text(place):
+            yield self._refused(below, Reason.UNREADABLE, _NOT_TEXT)
         else:
             listed = Entry(uri, path, item.name, item.size_bytes, _moment(item.modify_time), {"kind": "file", "path": place})
             if not item.name.endswith(".jsonl"):
@@ -139,24 +158,27 @@ class Tree:
             try:
                 yield from lines.entries(self._root, listed)
             except OSError:
-                yield self._refused(path, Reason.UNREADABLE, "the file cannot be read")
+                yield self._refused(below, Reason.UNREADABLE, "the file cannot be read")
 
     def _uri(self, path: str) -> str:
-        return self._prefix + quote_from_bytes(os.fsencode(path))
+        return self._prefix + quote_from_bytes(os.fsencode(path)) if path else self._root.as_uri()
 
     def _refused(self, path: str, reason: Reason, message: str) -> Entry:
+        uri = self._uri(path)
         shown = os.fsencode(path).decode("utf-8", "backslashreplace") or self._root.name
-        uri = self._uri(path).rstrip("/")
         if len(uri) > _URI_BYTES:
             uri, shown = f"{uri[: _URI_BYTES - 65]}~{sha256(uri.encode()).hexdigest()}", shown[: _URI_BYTES // 4]
         return Entry(uri, shown, shown.rpartition("/")[2], 0, _EPOCH, refusal=(reason, message))
 
 
-def _item(entry: "os.DirEntry[str]") -> _Item:
+def _item(entry: "os.DirEntry[str]") -> _Item | None:
+    """Look at a name once; None where it has gone meanwhile."""
     try:
         if entry.is_dir(follow_symlinks=False):
             return _Item(entry.name, stat.S_IFDIR)
         status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
     except OSError:
         return _Item(entry.name, 0)
     return _Item(entry.name, status.st_mode, status.st_size, status.st_mtime)

@@ -1,10 +1,10 @@
 """Uploads: listed by nobody, read from object storage."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from io import FileIO
 from typing import Any
 
 from services.collection.objects import Objects
@@ -32,24 +32,31 @@ class UploadConnector:
         """Copy an upload into a file without a name, which is gone with its descriptor, whatever ends the process."""
         if locator.get("kind") != "object":
             raise UnreadableError(Reason.UNREADABLE, "the upload's content is not stored")
-        file = await asyncio.to_thread(_temporary)
+        descriptor = await asyncio.to_thread(_unnamed)
         try:
             size = 0
             try:
                 async for part in self._objects.stream(locator["key"]):
-                    size += await asyncio.to_thread(file.write, part)
+                    await asyncio.to_thread(_write, descriptor, part)
+                    size += len(part)
             except FileNotFoundError as error:
                 raise UnreadableError(Reason.UNREADABLE, "the upload's content is missing from object storage") from error
-            file.seek(0)
-            yield OpenFile(file.fileno(), size)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            yield OpenFile(descriptor, size)
         finally:
-            file.close()
+            os.close(descriptor)
 
     async def digest(self, entry: Entry) -> str:
         """Return what the upload's row knows."""
         return entry.sha256
 
 
-def _temporary() -> FileIO:
-    file: FileIO = tempfile.TemporaryFile(buffering=0)
-    return file
+def _unnamed() -> int:
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _write(descriptor: int, part: bytes) -> None:
+    view = memoryview(part)
+    while view:
+        view = view[os.write(descriptor, view) :]
