@@ -2,21 +2,13 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator
 
 import pytest
 from alembic import command
 from sqlalchemy import MetaData
 
-from deploy.local.postgres import Postgres, postgres
+from deploy.local.postgres import Postgres
 from libs.db.migrate import configuration
-
-
-@pytest.fixture(scope="module")
-async def cluster() -> AsyncIterator[Postgres]:
-    async with postgres() as started:
-        await started.create("migrations")
-        yield started
 
 
 @pytest.mark.parametrize("service", ["auth", "collection", "operation"])
