@@ -9,9 +9,9 @@ from grpc_health.v1 import health, health_pb2
 from libs.telemetry import failures
 
 PROBE_SECONDS = 2.0
-PROBE_TIMEOUT_SECONDS = 2.0
+PROBE_TIMEOUT_SECONDS = 1.5
 _AGAIN_SECONDS = 0.5
-# One slow answer is no outage; a store that hangs is still noticed within 2 + 3 * (2 + 0.5) = 9.5 s.
+# One slow answer is no outage; a store that hangs is still noticed within 2 + 3 * (1.5 + 0.5) = 8 s.
 _MISSES = 3
 _SAY_AGAIN_MISSES = 20
 

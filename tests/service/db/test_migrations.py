@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator
 
 import pytest
 from alembic import command
@@ -11,13 +10,6 @@ from sqlalchemy import MetaData
 from deploy.local.postgres import Postgres
 from libs.db.migrate import configuration
 from tests.servers import postgres
-
-
-@pytest.fixture(scope="module")
-async def cluster() -> AsyncIterator[Postgres]:
-    async with postgres() as started:
-        await started.create("migrations")
-        yield started
 
 
 @pytest.mark.parametrize("service", ["auth", "collection", "operation"])

@@ -7,7 +7,8 @@ from typing import Self
 
 import grpc
 
-from semantik.auth.v1 import session_pb2
+from semantik import policy
+from semantik.auth.v1 import auth_service_pb2, session_pb2, user_service_pb2
 from semantik.client.accounts import Accounts
 from semantik.client.collections import Collections
 from semantik.client.documents import Documents
@@ -17,17 +18,25 @@ from semantik.client.operations import Operations
 from semantik.client.search import Search
 from semantik.client.session import Session
 from semantik.client.sources import Sources
+from semantik.collection.v1 import collection_service_pb2, document_service_pb2, source_service_pb2
+from semantik.embedding.v1 import embedding_service_pb2, model_service_pb2, open_ai_service_pb2
+from semantik.operation.v1 import operation_service_pb2
+from semantik.search.v1 import search_service_pb2
 
 _MESSAGE_BYTES = 8 * 1024 * 1024
-_IDEMPOTENT = (
-    ("semantik.auth.v1.UserService", ("GetMe", "ListSessions")),
-    ("semantik.collection.v1.CollectionService", ("GetCollection", "ListCollections")),
-    ("semantik.collection.v1.SourceService", ("GetSource", "ListSources")),
-    ("semantik.collection.v1.DocumentService", ("GetDocument", "ListDocuments")),
-    ("semantik.operation.v1.OperationService", ("GetOperation", "ListOperations", "CancelOperation")),
-    ("semantik.embedding.v1.EmbeddingService", ("Embed", "CountTokens", "Rerank")),
-    ("semantik.embedding.v1.ModelService", ("ListModels", "GetModel", "LoadModel", "UnloadModel")),
-    ("semantik.search.v1.SearchService", ("Search",)),
+_ATTEMPTS = 5
+_LONGEST_WAIT_SECONDS = 2.0
+_CONTRACT = (
+    auth_service_pb2,
+    user_service_pb2,
+    collection_service_pb2,
+    source_service_pb2,
+    document_service_pb2,
+    operation_service_pb2,
+    embedding_service_pb2,
+    model_service_pb2,
+    open_ai_service_pb2,
+    search_service_pb2,
 )
 
 
@@ -70,16 +79,10 @@ class Client:
 
 
 def _options() -> list[tuple[str, str | int]]:
-    policy = {
-        "maxAttempts": 5,
-        "initialBackoff": "0.1s",
-        "maxBackoff": "2s",
-        "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE"],
-    }
-    names = [{"service": service, "method": method} for service, methods in _IDEMPOTENT for method in methods]
+    services = [f"{file.DESCRIPTOR.package}.{name}" for file in _CONTRACT for name in file.DESCRIPTOR.services_by_name]
+    config = {"methodConfig": policy.retries(services, _ATTEMPTS, _LONGEST_WAIT_SECONDS)}
     return [
-        ("grpc.service_config", json.dumps({"methodConfig": [{"name": names, "retryPolicy": policy}]})),
+        ("grpc.service_config", json.dumps(config)),
         ("grpc.max_receive_message_length", _MESSAGE_BYTES),
         ("grpc.max_send_message_length", _MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", 60_000),
