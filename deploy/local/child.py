@@ -44,7 +44,7 @@ class Spec:
     """The services that must be ready before this process can be; while they are not, it is not replaced."""
     healthy: Ready | None = None
     """What decides on its replacement where ``ready`` also asks for other processes."""
-    unready_seconds: float = 22.0
+    unready_seconds: float = 18.0
     """How long it may be idle without being healthy. Time in which it computes, or waits for a processor or disk, counts a sixth."""
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGKILL
@@ -171,6 +171,8 @@ class Child:
                     break
                 await asyncio.sleep(_READY_POLL if is_ready else _UNREADY_POLL)
         except ShuttingDownError as error:
+            if self._stopping:
+                return
             self._log.note(f"{self.spec.name} is ended and started again: {error}")
         else:
             self._log.note(f"{self.spec.name} has not been ready for {self._bound:.0f} s: it is replaced")

@@ -123,13 +123,16 @@ async def test_a_process_that_waits_for_a_processor_is_at_work() -> None:
     """Starved by another on its one processor, it is given time; asleep it is not at work."""
     cpu = min(os.sched_getaffinity(0))
     program = f"import os, sys; os.sched_setaffinity(0, [{cpu}]); os.nice(int(sys.argv[1])); print('up', flush=True)\nwhile True: pass"
-    async with _program(sys.executable, "-c", program, "0"), _program(sys.executable, "-c", program, "19") as starved:
-        async with _program("sleep", "60") as asleep:
-            assert starved.stdout is not None
-            await starved.stdout.readline()
-            activities = [Activity(process.pid) for process in (starved, asleep)]
-            await asyncio.sleep(0.5)  # what is measured is a span of time
-            assert [activity.is_busy() for activity in activities] == [True, False]
+    async with (
+        _program(sys.executable, "-c", program, "0"),
+        _program(sys.executable, "-c", program, "19") as starved,
+        _program("sleep", "60") as asleep,
+    ):
+        assert starved.stdout is not None
+        await starved.stdout.readline()
+        activities = [Activity(process.pid) for process in (starved, asleep)]
+        await asyncio.sleep(0.5)  # what is measured is a span of time
+        assert [activity.is_busy() for activity in activities] == [True, False]
 
 
 @asynccontextmanager

@@ -65,6 +65,9 @@ async def test_it_starts_once_survives_a_kill_and_stops_whole(data: Path) -> Non
     output, _ = await second.communicate()
     assert (second.returncode, f"(pid {first.pid}".encode() in output) == (1, True)
 
+    left = data / "tmp" / "semantik-read-left"
+    left.mkdir()
+    (left / "document.pdf").write_bytes(b"%PDF")
     first.kill()
     await first.communicate()
     assert mesh.status(data)["running"] is False
@@ -72,6 +75,7 @@ async def test_it_starts_once_survives_a_kill_and_stops_whole(data: Path) -> Non
     after = await _status(data, lambda status: status["pid"] == third.pid and _all_started(status))
     assert _alive(_pids(before)) == []
     assert _ports(after) == _ports(before)
+    assert not left.exists()  # what killed processes had there for a moment
 
     assert await mesh.down(data) is True
     await third.communicate()
