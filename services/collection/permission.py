@@ -29,22 +29,20 @@ def subject(principal: Principal) -> Subject:
     }
 
 
-async def require_collection(
-    session: AsyncSession | AsyncConnection, principal: Principal, collection_id: str, role: Role
-) -> Row[Any]:
+async def require_collection(session: AsyncSession | AsyncConnection, principal: Principal, collection_id: str, role: Role) -> Row[Any]:
     """Return a collection, with its active generation, on which the principal has ``role``.
 
     Raises NOT_FOUND for what it may not read, exactly as for an id that never existed, and PERMISSION_DENIED for what it
     may read but not use like this.
     """
-    return _allowed(await collections.get(session, subject(principal), collection_id), role, "collection", collection_id)
+    return _allowed(await collections.with_role(session, subject(principal), collection_id), role, "collection", collection_id)
 
 
 async def require_collections(
     session: AsyncSession | AsyncConnection, principal: Principal, collection_ids: Sequence[str], role: Role
 ) -> list[Row[Any]]:
     """Return collections in the order of their ids, all or none; raises as ``require_collection``."""
-    rows = await collections.get_many(session, subject(principal), collection_ids)
+    rows = await collections.many_with_roles(session, subject(principal), collection_ids)
     return [_allowed(rows.get(collection_id), role, "collection", collection_id) for collection_id in collection_ids]
 
 
@@ -57,19 +55,19 @@ async def lock_collection(session: AsyncSession, principal: Principal, collectio
 
 async def require_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> Row[Any]:
     """Return a source of a collection on which the principal has ``role``; NOT_FOUND as for an unknown id."""
-    return _allowed(await sources.get(session, subject(principal), source_id), role, "source", source_id)
+    return _allowed(await sources.with_role(session, subject(principal), source_id), role, "source", source_id)
 
 
 async def lock_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> Row[Any]:
     """Do as ``require_source`` does, also for a source whose documents are being removed, and lock its collection."""
-    row = _allowed(await sources.get_or_removed(session, subject(principal), source_id), role, "source", source_id)
+    row = _allowed(await sources.any_with_role(session, subject(principal), source_id), role, "source", source_id)
     await collections.lock(session, row.collection_id)
-    return _allowed(await sources.get_or_removed(session, subject(principal), source_id), role, "source", source_id)
+    return _allowed(await sources.any_with_role(session, subject(principal), source_id), role, "source", source_id)
 
 
 async def require_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> Row[Any]:
     """Return a document of a collection on which the principal has ``role``; NOT_FOUND as for an unknown id."""
-    return _allowed(await documents.get(session, subject(principal), document_id), role, "document", document_id)
+    return _allowed(await documents.with_role(session, subject(principal), document_id), role, "document", document_id)
 
 
 async def lock_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> Row[Any]:

@@ -75,6 +75,12 @@ _PATHS = (
     "a/nul.txt",
     "com1.md",
 )
+
+
+def _source(path: str) -> AddSourceRequest:
+    return AddSourceRequest(collection_id=SOME_ID, directory=DirectoryConfig(path=path))
+
+
 _BAD = [
     *(Bad(f"collection named with {mark!r}", CREATE, CreateCollectionRequest(name=f"a{mark}b"), "name") for mark in HIDDEN),
     *(
@@ -90,7 +96,7 @@ _BAD = [
     *(Bad(f"upload named with {mark!r}", UPLOAD, _upload(f"a{mark}b.txt"), "name") for mark in HIDDEN),
     *(Bad(f"upload named {name[:20]!r}", UPLOAD, _upload(name), "name") for name in _PATHS),
     *(
-        Bad(f"source at {path[:20]!r}", ADD, AddSourceRequest(collection_id=SOME_ID, directory=DirectoryConfig(path=path)), "directory.path")
+        Bad(f"source at {path[:20]!r}", ADD, _source(path), "directory.path")
         for path in ("", "relative", "/a\x00b", "/a\nb", "/" + "x" * 4096, "http://127.0.0.1/", "file:///etc/passwd")
     ),
     *(Bad(f"query {query[:4]!r}", SEARCH, _search(query=query), "query") for query in ("", "  ", "\t\n", "\u200b\u3000", "x" * 8193)),

@@ -1,16 +1,17 @@
 """Queries on collections and their generations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, Row, Select, Text, any_, bindparam, func, select, tuple_, update
+from sqlalchemy import ARRAY, BigInteger, DateTime, Row, Select, Text, any_, bindparam, func, select, tuple_, union, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from libs.db.arrays import texts
 from services.collection.store.roles import REACHABLE, ROLE, Subject
-from services.collection.tables import Collection, CollectionState, Generation, GenerationState
+from services.collection.tables import AuditEntry, Collection, CollectionState, Generation, GenerationState
 
 _CURRENT = (Generation.collection_id == Collection.id) & (Generation.generation == Collection.generation)
 # A collection as callers see it: with its active generation and their role. Columns, not objects: it is read all the time.
@@ -41,12 +42,12 @@ _BY_IDS = _VIEW.where(Collection.id == any_(bindparam("collection_ids", type_=AR
 _READABLE_IDS = select(Collection.id).where(REACHABLE, ROLE.is_not(None)).order_by(Collection.id)
 
 
-async def get(session: AsyncSession | AsyncConnection, subject: Subject, collection_id: str) -> Row[Any] | None:
+async def with_role(session: AsyncSession | AsyncConnection, subject: Subject, collection_id: str) -> Row[Any] | None:
     """Return a collection with the subject's role on it, None where there is no such collection."""
     return (await session.execute(_BY_ID, {**subject, "collection_id": collection_id})).one_or_none()
 
 
-async def get_many(session: AsyncSession | AsyncConnection, subject: Subject, collection_ids: Sequence[str]) -> dict[str, Row[Any]]:
+async def many_with_roles(session: AsyncSession | AsyncConnection, subject: Subject, collection_ids: Sequence[str]) -> dict[str, Row[Any]]:
     """Return those of the collections that exist, by id, each with the subject's role on it."""
     rows = await session.execute(_BY_IDS, {**subject, "collection_ids": list(collection_ids)})
     return {row.id: row for row in rows}
@@ -135,3 +136,17 @@ async def hanging_deletions(session: AsyncSession, older_than_seconds: float, li
     old = Collection.update_time < func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
     statement = select(Collection.id, Collection.owner_id).where(Collection.state == CollectionState.DELETING, old)
     return (await session.execute(statement.order_by(Collection.update_time).limit(limit))).all()
+
+
+async def orphaned_indexes(session: AsyncSession, collection_ids: Mapping[str, str]) -> list[str]:
+    """Return those of the indexes, by name with their collection's id, that no generation names although the collection is ours.
+
+    Ours is what is here, and what the audit log says was deleted here.
+    """
+    named = select(Generation.qdrant_name).where(Generation.qdrant_name == any_(texts(collection_ids)))
+    owned = set((await session.scalars(named)).all())
+    ids = texts({collection_id for name, collection_id in collection_ids.items() if name not in owned})
+    deleted = (AuditEntry.collection_id == any_(ids), AuditEntry.action == "collection.delete")
+    known = union(select(Collection.id).where(Collection.id == any_(ids)), select(AuditEntry.collection_id).where(*deleted))
+    ours = set((await session.scalars(known)).all())
+    return [name for name, collection_id in collection_ids.items() if name not in owned and collection_id in ours]

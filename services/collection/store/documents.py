@@ -30,7 +30,7 @@ _COLUMNS = (
     _state.label("state"),
     case((_present == 1, DocumentIndex.reason)).label("reason"),
     case((_present == 1, func.coalesce(DocumentIndex.error_message, "")), else_="").label("error_message"),
-    case((_present == 1, func.coalesce(DocumentIndex.is_retryable, False)), else_=False).label("is_retryable"),  # noqa: FBT003 - SQL
+    case((_present == 1, func.coalesce(DocumentIndex.is_retryable, False)), else_=False).label("is_retryable"),
     case((_present == 1, func.coalesce(DocumentIndex.chunk_count, 0)), else_=0).label("chunk_count"),
     case((_present == 1, func.coalesce(DocumentIndex.token_count, 0)), else_=0).label("token_count"),
     Document.source_modify_time,
@@ -56,7 +56,7 @@ _BY_ID = _visible(*_COLUMNS, ROLE.label("role")).where(Document.id == bindparam(
 _LIST = _visible(*_COLUMNS)
 
 
-async def get(session: AsyncSession, subject: Subject, document_id: str) -> Row[Any] | None:
+async def with_role(session: AsyncSession, subject: Subject, document_id: str) -> Row[Any] | None:
     """Return a document, deleted or not, with the subject's role on its collection."""
     return (await session.execute(_BY_ID, {**subject, "document_id": document_id})).one_or_none()
 

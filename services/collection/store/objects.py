@@ -36,9 +36,9 @@ async def own(session: AsyncSession, key: str, least_seconds: float = 600.0) -> 
         raise LostError(key)
 
 
-async def expire(session: AsyncSession, key: str) -> None:
-    """Let an announced object be deleted at once; one that is owned stays."""
-    await session.execute(update(ObjectDeletion).where(ObjectDeletion.key == key).values(delete_time=_clock))
+async def expire(session: AsyncSession, key: str, seconds: float) -> None:
+    """Let an announced object be deleted after ``seconds``; one that is owned stays."""
+    await session.execute(update(ObjectDeletion).where(ObjectDeletion.key == key).values(delete_time=_after(seconds)))
 
 
 async def abandon(session: AsyncSession, keys: Sequence[str]) -> None:

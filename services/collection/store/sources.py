@@ -32,13 +32,18 @@ _BY_ID = _BY_ID.where(Source.id == bindparam("source_id"))
 _PRESENT = _BY_ID.where(Source.delete_time.is_(None))
 
 
-async def get(session: AsyncSession, subject: Subject, source_id: str) -> Row[Any] | None:
+async def get(session: AsyncSession, source_id: str) -> Source | None:
+    """Return a source that was not removed."""
+    return (await session.scalars(select(Source).where(Source.id == source_id, Source.delete_time.is_(None)))).one_or_none()
+
+
+async def with_role(session: AsyncSession, subject: Subject, source_id: str) -> Row[Any] | None:
     """Return a source that was not removed, with the subject's role on its collection."""
     return (await session.execute(_PRESENT, {**subject, "source_id": source_id})).one_or_none()
 
 
-async def get_or_removed(session: AsyncSession, subject: Subject, source_id: str) -> Row[Any] | None:
-    """Return a source, removed or not, as ``get`` does; a removed one is there until its last document is gone."""
+async def any_with_role(session: AsyncSession, subject: Subject, source_id: str) -> Row[Any] | None:
+    """Return a source, removed or not, as ``with_role`` does; a removed one is there until its last document is gone."""
     return (await session.execute(_BY_ID, {**subject, "source_id": source_id})).one_or_none()
 
 

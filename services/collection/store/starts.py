@@ -2,7 +2,7 @@
 
 import enum
 
-from sqlalchemy import any_, delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,14 +27,10 @@ async def claim_request_id(session: AsyncSession, request: StartRequest) -> tupl
     return (Claimed.REPEAT if first.body_hash == request.body_hash else Claimed.REUSED), first.resource_id
 
 
+async def forget(session: AsyncSession, request_id: str) -> None:
+    await session.execute(delete(StartRequest).where(StartRequest.id == request_id))
+
+
 async def pending(session: AsyncSession, operation_id: str) -> bytes | None:
     """Return the start that operation has not acknowledged yet; None for one that it has, refused or never got."""
     return await session.scalar(select(Outbox.payload).where(Outbox.id == operation_id, Outbox.dead_time.is_(None)))
-
-
-async def prune(session: AsyncSession, days: int, limit: int) -> int:
-    """Forget at most ``limit`` requests older than ``days``; return how many."""
-    old = StartRequest.create_time < func.clock_timestamp() - func.make_interval(0, 0, 0, days)
-    page = select(StartRequest.id).where(old).order_by(StartRequest.create_time).limit(limit)
-    deleted = await session.scalars(delete(StartRequest).where(StartRequest.id == any_(page.scalar_subquery())).returning(StartRequest.id))
-    return len(deleted.all())

@@ -8,6 +8,7 @@ from sqlalchemy import Integer, Row, Text, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.collection.locators import object_locator
 from services.collection.store import counts, duplicates, objects, sources
 from services.collection.store.counts import Delta
 from services.collection.tables import (
@@ -43,22 +44,18 @@ async def document_id(session: AsyncSession, collection_id: str, name: str) -> s
     return await session.scalar(select(Document.id).where(Document.collection_id == collection_id, Document.uri == _uri(name)))
 
 
-async def take_in(session: AsyncSession, collection_id: str, fresh_id: str, content: Content) -> tuple[str, bool]:
-    """Give the document of this name its new content; return its id, and whether there is something to index.
+async def take_in(session: AsyncSession, collection_id: str, document_id: str, content: Content) -> bool:
+    """Give a document, known or new, its new content; return whether there is something to index.
 
     The caller has locked the collection. A document that was deleted comes back with a new content version, so that the
     purge of the old one takes nothing of it. Without a new content the object stays without an owner. Raises
     ``objects.LostError`` if the object is about to be deleted.
     """
     source_id = await sources.for_uploads(session, collection_id)
-    known = await _known(session, collection_id, content.name)
-    if known is None:
-        await _insert(session, collection_id, source_id, fresh_id, content)
-        known = await _known(session, collection_id, content.name)
-    if known is None:
-        raise LookupError(f"the document {content.name} of collection {collection_id} is neither there nor new")
-    if _is_known(known, content):
-        return known.id, known.index_state in (IndexState.PENDING, IndexState.PROCESSING)
+    await _insert_missing(session, collection_id, source_id, document_id, content.name)
+    known = await _known(session, document_id)
+    if _has_content(known, content):
+        return known.index_state in (IndexState.PENDING, IndexState.PROCESSING)
     await objects.own(session, content.object_key)
     await _leave_place(session, known)
     original_id = await _original(session, collection_id, content.sha256, known.id)
@@ -68,14 +65,14 @@ async def take_in(session: AsyncSession, collection_id: str, fresh_id: str, cont
         # It left the counters when it went, and what is indexed of it is counted until something else is.
         await counts.apply(session, collection_id, [Delta(source_id, 1, known.chunk_count, known.indexed_bytes)])
     await _put_original(session, known.id, version, content)
-    return known.id, original_id is None
+    return original_id is None
 
 
 def _uri(name: str) -> str:
     return f"upload:{name}"
 
 
-async def _known(session: AsyncSession, collection_id: str, name: str) -> Row[Any] | None:
+async def _known(session: AsyncSession, document_id: str) -> Row[Any]:
     is_gone = (Document.state == DocumentState.DELETED) | Source.delete_time.is_not(None)
     statement = (
         select(
@@ -93,29 +90,29 @@ async def _known(session: AsyncSession, collection_id: str, name: str) -> Row[An
         .join(Collection, Collection.id == Document.collection_id)
         .join(Source, Source.id == Document.source_id)
         .outerjoin(DocumentIndex, (DocumentIndex.document_id == Document.id) & (DocumentIndex.generation == Collection.generation))
-        .where(Document.collection_id == collection_id, Document.uri == _uri(name))
+        .where(Document.id == document_id)
     )
-    return (await session.execute(statement)).one_or_none()
+    return (await session.execute(statement)).one()
 
 
-async def _insert(session: AsyncSession, collection_id: str, source_id: str, fresh_id: str, content: Content) -> None:
+async def _insert_missing(session: AsyncSession, collection_id: str, source_id: str, document_id: str, name: str) -> None:
     values = {
-        "id": fresh_id,
+        "id": document_id,
         "collection_id": collection_id,
         "source_id": source_id,
-        "uri": _uri(content.name),
-        "path": content.name,
-        "name": content.name.rpartition("/")[2],
+        "uri": _uri(name),
+        "path": name,
+        "name": name.rpartition("/")[2],
         "content_version": 0,
     }
     await session.execute(insert(Document).values(**values).on_conflict_do_nothing())
 
 
-def _is_known(known: Row[Any], content: Content) -> bool:
+def _has_content(known: Row[Any], content: Content) -> bool:
     if known.is_gone or known.content_sha256 != content.sha256:
         return False
     # The same bytes once more are a way to try again what was refused.
-    return known.index_state not in (IndexState.FAILED, IndexState.SKIPPED) or known.reason == Reason.DUPLICATE
+    return known.index_state not in (None, IndexState.FAILED, IndexState.SKIPPED) or known.reason == Reason.DUPLICATE
 
 
 async def _leave_place(session: AsyncSession, known: Row[Any]) -> None:
@@ -139,6 +136,7 @@ async def _original(session: AsyncSession, collection_id: str, sha256: str, docu
 async def _put_content(session: AsyncSession, known: Row[Any], source_id: str, content: Content, original_id: str | None) -> int:
     values: Mapping[str, object] = {
         "source_id": source_id,
+        "source_metadata": object_locator(content.object_key),
         "size_bytes": content.size_bytes,
         "mime_type": content.mime_type,
         "content_sha256": content.sha256,
@@ -165,8 +163,9 @@ async def _put_index_rows(session: AsyncSession, collection_id: str, document_id
         "deaths": 0,
     }
     zeros = ("indexed_version", "chunk_count", "token_count", "size_bytes")
+    types = DocumentIndex.__table__.c
     columns = (literal(document_id, Text), Generation.generation, Generation.collection_id)
-    given = (*(literal(value, DocumentIndex.__table__.c[name].type) for name, value in values.items()), *(literal(0, Integer) for _ in zeros))
+    given = [literal(value, types[name].type) for name, value in values.items()] + [literal(0, Integer) for _ in zeros]
     rows = select(*columns, *given).where(Generation.collection_id == collection_id, Generation.state.in_(_BUILT))
     names = ("document_id", "generation", "collection_id", *values, *zeros)
     statement = insert(DocumentIndex).from_select(names, rows, include_defaults=False)
