@@ -58,6 +58,11 @@ def sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
+def autocommit(engine: AsyncEngine) -> AsyncEngine:
+    """Return the engine for single reads: same connections, no transaction around them, one round trip each."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def dsn(database_url: str) -> str:
     """Return ``DATABASE_URL`` as psycopg reads it."""
     return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)

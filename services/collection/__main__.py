@@ -1,6 +1,7 @@
 """Constructs the collection service and serves it."""
 
 from libs.db import engine as db
+from libs.periodic.jobs import Periodic
 from libs.rpc import channels
 from libs.rpc.boundary import Access
 from libs.rpc.identity import auth_client
@@ -14,8 +15,7 @@ from semantik.collection.v1 import (
     document_service_pb2_grpc,
     source_service_pb2_grpc,
 )
-from services.collection.hiding import Hiding
-from services.collection.models import Models
+from services.collection import periodic
 from services.collection.objects import Objects
 from services.collection.servicer.collection import CollectionServicer
 from services.collection.servicer.document import DocumentServicer
@@ -23,6 +23,7 @@ from services.collection.servicer.internal import CollectionInternalServicer
 from services.collection.servicer.source import SourceServicer
 from services.collection.settings import Settings
 from services.collection.starter import Starter
+from services.collection.visibility import Visibility
 
 
 async def main(settings: Settings) -> None:
@@ -35,38 +36,40 @@ async def main(settings: Settings) -> None:
         channels.connect(settings.embedding_address, "embedding", mesh, ["semantik.embedding.v1.EmbeddingInternalService"]) as embedding,
         channels.connect(settings.search_address, "search", mesh, ["semantik.search.v1.IndexInternalService"]) as search,
     ):
-        sessions = db.sessions(engine)
+        sessions, reads = db.sessions(engine), db.autocommit(engine)
         pager = Pager(mesh)
-        starter = Starter(sessions, operation, settings.resend_seconds)
-        hiding = Hiding(sessions, search)
+        starter = Starter(sessions, operation)
+        visibility = Visibility(sessions, search)
         objects = Objects(settings.objects_url)
         services = [
             Served(
                 "semantik.collection.v1.CollectionService",
                 collection_service_pb2_grpc.add_CollectionServiceServicer_to_server,
-                CollectionServicer(sessions, pager, starter, Models(embedding), settings.default_chunk_size),
+                CollectionServicer(sessions, reads, pager, starter, embedding, settings.default_chunk_size),
                 Access.MEMBER,
             ),
             Served(
                 "semantik.collection.v1.SourceService",
                 source_service_pb2_grpc.add_SourceServiceServicer_to_server,
-                SourceServicer(sessions, pager, starter, hiding, settings.roots),
+                SourceServicer(sessions, pager, starter, visibility, settings.roots),
                 Access.MEMBER,
             ),
             Served(
                 "semantik.collection.v1.DocumentService",
                 document_service_pb2_grpc.add_DocumentServiceServicer_to_server,
-                DocumentServicer(sessions, pager, starter, hiding, objects, settings.max_upload_bytes),
+                DocumentServicer(sessions, pager, starter, visibility, objects, settings.max_upload_bytes),
                 Access.MEMBER,
             ),
             Served(
                 "semantik.collection.v1.CollectionInternalService",
                 collection_internal_service_pb2_grpc.add_CollectionInternalServiceServicer_to_server,
-                CollectionInternalServicer(sessions),
+                CollectionInternalServicer(sessions, reads),
                 Access.MESH,
             ),
         ]
-        await Server(settings, services, mesh, auth_client.verifier(auth), ready, [starter.run], db.translate).run()
+        jobs = Periodic(settings.redis_url, "collection", periodic.jobs(sessions, objects, search, starter))
+        background = [starter.run, jobs.run]
+        await Server(settings, services, mesh, auth_client.verifier(auth), ready, background, db.translate).run()
 
 
 if __name__ == "__main__":

@@ -1,76 +1,86 @@
-"""The one function that decides who may do what on a collection."""
+"""Turns a principal's role on a collection into an answer: the row, NOT_FOUND or PERMISSION_DENIED.
+
+The role itself is decided in SQL (``store.roles``), by the query that reads the row.
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 from grpc import StatusCode
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from libs.rpc.call import Principal
 from libs.rpc.errors import Failure, not_found
 from semantik.auth.v1.user_pb2 import User
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.collection.store import collections, documents, sources
-from services.collection.tables import Collection, CollectionState, Document, Role, Source
-
-_ORDER = {Role.READ: 1, Role.WRITE: 2, Role.ADMIN: 3, Role.OWNER: 4}
-
-
-def decide(principal: Principal, collection: Collection, granted: Role | None, key_granted: Role | None) -> Role | None:
-    """Return the principal's role on a collection, None for no access at all.
-
-    ``granted`` is the user's grant, ``key_granted`` the API key's. The global role ADMIN opens nothing; a restricted
-    key reaches only what was granted to itself, and never more than its user.
-    """
-    if collection.state == CollectionState.DELETING or principal.role == User.ROLE_GUEST:
-        return None
-    if collection.owner_id == principal.user_id:
-        role: Role | None = Role.OWNER
-    else:
-        role = granted or (Role.READ if collection.is_public else None)
-    if principal.restricted:
-        return min((role, key_granted), key=lambda each: _ORDER[each]) if role and key_granted else None
-    return role
+from services.collection.store.roles import Subject, includes
+from services.collection.tables import Role
 
 
-async def role_on(session: AsyncSession, principal: Principal, collection: Collection) -> Role | None:
-    granted = await collections.granted(session, collection.id, user_id=principal.user_id)
-    key_granted = await collections.granted(session, collection.id, api_key_id=principal.api_key_id) if principal.api_key_id else None
-    return decide(principal, collection, granted, key_granted)
+def subject(principal: Principal) -> Subject:
+    """Return the principal as the parameters of statements that decide its role."""
+    return {
+        "principal_user": principal.user_id,
+        "principal_api_key": principal.api_key_id or None,
+        "principal_is_restricted": principal.restricted,
+        "principal_is_member": principal.role != User.ROLE_GUEST,
+    }
 
 
-async def require(session: AsyncSession, principal: Principal, collection_id: str, role: Role) -> tuple[Collection, Role]:
-    """Return the collection and the principal's role on it.
+async def require_collection(session: AsyncSession | AsyncConnection, principal: Principal, collection_id: str, role: Role) -> Row[Any]:
+    """Return a collection, with its active generation, on which the principal has ``role``.
 
     Raises NOT_FOUND for what it may not read, exactly as for an id that never existed, and PERMISSION_DENIED for what it
     may read but not use like this.
     """
-    collection = await collections.get(session, collection_id)
-    held = await role_on(session, principal, collection) if collection else None
-    if collection is None or held is None:
-        raise not_found("collection", collection_id)
-    if _ORDER[held] < _ORDER[role]:
-        raise Failure(
-            StatusCode.PERMISSION_DENIED,
-            ErrorReason.ERROR_REASON_COLLECTION_ROLE_REQUIRED,
-            f"this needs the role {role} on the collection",
-            {"role": role},
-        )
-    return collection, held
+    return _allowed(await collections.with_role(session, subject(principal), collection_id), role, "collection", collection_id)
 
 
-async def require_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> Source:
+async def require_collections(
+    session: AsyncSession | AsyncConnection, principal: Principal, collection_ids: Sequence[str], role: Role
+) -> list[Row[Any]]:
+    """Return collections in the order of their ids, all or none; raises as ``require_collection``."""
+    rows = await collections.many_with_roles(session, subject(principal), collection_ids)
+    return [_allowed(rows.get(collection_id), role, "collection", collection_id) for collection_id in collection_ids]
+
+
+async def lock_collection(session: AsyncSession, principal: Principal, collection_id: str, role: Role) -> Row[Any]:
+    """Do as ``require_collection`` does and lock the collection: its documents and sources change in this transaction alone."""
+    await require_collection(session, principal, collection_id, role)
+    await collections.lock(session, collection_id)
+    return await require_collection(session, principal, collection_id, role)
+
+
+async def require_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> Row[Any]:
     """Return a source of a collection on which the principal has ``role``; NOT_FOUND as for an unknown id."""
-    source = await sources.get(session, source_id)
-    collection = await collections.get(session, source.collection_id) if source else None
-    if source is None or collection is None or await role_on(session, principal, collection) is None:
-        raise not_found("source", source_id)
-    await require(session, principal, collection.id, role)
-    return source
+    return _allowed(await sources.with_role(session, subject(principal), source_id), role, "source", source_id)
 
 
-async def require_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> Document:
+async def lock_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> Row[Any]:
+    """Do as ``require_source`` does, also for a source whose documents are being removed, and lock its collection."""
+    row = _allowed(await sources.any_with_role(session, subject(principal), source_id), role, "source", source_id)
+    await collections.lock(session, row.collection_id)
+    return _allowed(await sources.any_with_role(session, subject(principal), source_id), role, "source", source_id)
+
+
+async def require_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> Row[Any]:
     """Return a document of a collection on which the principal has ``role``; NOT_FOUND as for an unknown id."""
-    document = await documents.get(session, document_id)
-    collection = await collections.get(session, document.collection_id) if document else None
-    if document is None or collection is None or await role_on(session, principal, collection) is None:
-        raise not_found("document", document_id)
-    await require(session, principal, collection.id, role)
-    return document
+    return _allowed(await documents.with_role(session, subject(principal), document_id), role, "document", document_id)
+
+
+async def lock_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> Row[Any]:
+    """Do as ``require_document`` does and lock the document's collection."""
+    row = await require_document(session, principal, document_id, role)
+    await collections.lock(session, row.collection_id)
+    return await require_document(session, principal, document_id, role)
+
+
+def _allowed(row: Row[Any] | None, role: Role, noun: str, identifier: str) -> Row[Any]:
+    if row is None or row.role is None:
+        raise not_found(noun, identifier)
+    if not includes(row.role, role):
+        message = f"this needs the role {role} on the collection"
+        raise Failure(StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_COLLECTION_ROLE_REQUIRED, message, {"role": role})
+    return row

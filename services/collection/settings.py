@@ -10,10 +10,10 @@ from libs.db.engine import DatabaseSettings
 
 class Settings(DatabaseSettings):
     objects_url: str
+    redis_url: str = ""
     allowed_roots: str = ""
     max_upload_bytes: int = Field(default=200 * 1024 * 1024, gt=0)
     default_chunk_size: int = 200
-    resend_seconds: float = Field(default=5.0, gt=0)
 
     @property
     def roots(self) -> list[Path]:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.db.tables import Timestamped, metadata, new_id, one_of
+from libs.outbox.table import OutboxRow
 
 
 class Base(Timestamped):
@@ -94,6 +95,7 @@ class Collection(Base):
         Index("uq_collections_owner_name", "owner_id", "name", unique=True, postgresql_where=text("state <> 'DELETING'")),
         Index("ix_collections_owner", "owner_id", "create_time", "id"),
         Index("ix_collections_public", "create_time", "id", postgresql_where=text("is_public")),
+        Index("ix_collections_deleting", "update_time", postgresql_where=text("state = 'DELETING'")),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
@@ -139,6 +141,7 @@ class Source(Base):
         one_of("kind", SourceKind),
         Index("uq_sources_location", "collection_id", "location", unique=True, postgresql_where=text("delete_time IS NULL")),
         Index("ix_sources_collection", "collection_id", "create_time", "id"),
+        Index("ix_sources_removed", "delete_time", postgresql_where=text("delete_time IS NOT NULL")),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
@@ -257,6 +260,7 @@ class OperationCount(Base):
     """What an operation has done so far, counted in the transactions that did it."""
 
     __tablename__ = "operation_counts"
+    __table_args__ = (Index("ix_operation_counts_update_time", "update_time"),)
 
     operation_id: Mapped[str] = mapped_column(primary_key=True)
     collection_id: Mapped[str] = mapped_column(ForeignKey(Collection.id, ondelete="CASCADE"))
@@ -365,3 +369,7 @@ class StartRequest(Base):
     id: Mapped[str] = mapped_column(primary_key=True)  # the operation's id: UUIDv5 of user and request id
     body_hash: Mapped[str]
     resource_id: Mapped[str]  # what the first call made or touched: a source, a document, a collection
+
+
+class Outbox(OutboxRow, Base):
+    """Starts of operations that operation has not acknowledged; a row's id is the operation's."""

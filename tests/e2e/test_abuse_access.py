@@ -13,7 +13,7 @@ import pytest
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 
-from semantik.collection.v1 import collection_service_pb2, document_service_pb2, source_service_pb2
+from semantik.collection.v1 import collection_service_pb2, document_service_pb2, source_pb2, source_service_pb2
 from semantik.collection.v1.document_pb2 import Document
 from semantik.operation.v1 import operation_internal_service_pb2, operation_pb2, operation_service_pb2
 from semantik.operation.v1.operation_internal_service_pb2_grpc import OperationInternalServiceStub
@@ -52,6 +52,11 @@ async def _holdings(person: Person, shelf: Path, peer: Callable[[str], grpc.aio.
     return Holdings(collection.id, source.id, document.id, started.operation.id)
 
 
+def _add_source(collection_id: str, path: Path | str, request_id: str = "") -> source_service_pb2.AddSourceRequest:
+    directory = source_pb2.DirectoryConfig(path=str(path))
+    return source_service_pb2.AddSourceRequest(collection_id=collection_id, directory=directory, request_id=request_id)
+
+
 def _reads(of: Holdings) -> list[tuple[str, Message]]:
     return [
         (f"{COLLECTIONS}.GetCollection", collection_service_pb2.GetCollectionRequest(collection_id=of.collection)),
@@ -71,8 +76,9 @@ def _writes(of: Holdings, shelf: Path) -> list[tuple[str, Message]]:
     return [
         (f"{COLLECTIONS}.UpdateCollection", collection_service_pb2.UpdateCollectionRequest(collection_id=of.collection, name="mine")),
         (f"{COLLECTIONS}.DeleteCollection", collection_service_pb2.DeleteCollectionRequest(collection_id=of.collection)),
-        (f"{SOURCES}.AddSource", source_service_pb2.AddSourceRequest(collection_id=of.collection, path=str(shelf))),
+        (f"{SOURCES}.AddSource", _add_source(of.collection, shelf)),
         (f"{SOURCES}.SyncSource", source_service_pb2.SyncSourceRequest(source_id=of.source)),
+        (f"{DOCUMENTS}.RetryDocuments", document_service_pb2.RetryDocumentsRequest(collection_id=of.collection)),
         (f"{SOURCES}.RemoveSource", source_service_pb2.RemoveSourceRequest(source_id=of.source)),
         (
             f"{DOCUMENTS}.UploadDocument",
@@ -187,7 +193,7 @@ async def test_a_source_lies_below_an_allowed_root(gateway: grpc.aio.Channel, ht
     add = method(f"{SOURCES}.AddSource")
     said = set()
     for path in outside:
-        request = source_service_pb2.AddSourceRequest(collection_id=collection.id, path=path)
+        request = _add_source(collection.id, path)
         said.add(await on_both(gateway, http, add, request, authorization=f"Bearer {ada.token}"))
     [refused] = said
     assert refused.why == ("PERMISSION_DENIED", "PATH_NOT_ALLOWED")
@@ -229,11 +235,11 @@ async def test_a_request_id_is_one_request(gateway: grpc.aio.Channel, http: http
     (shelf / "note.txt").write_text("A note.")
     (shelf / "below").mkdir()
     source, first = await ada.client.sources.add(collection.id, str(shelf), request_id="once")
-    body = {"path": str(shelf), "requestId": "once"}
+    body = {"directory": {"path": str(shelf)}, "requestId": "once"}
     again = (await http.post(f"/v1/collections/{collection.id}/sources", json=body, headers=ada.headers)).json()
     assert (again["source"]["id"], again["operation"]["id"]) == (source.id, first.id)
     add = method(f"{SOURCES}.AddSource")
-    other = source_service_pb2.AddSourceRequest(collection_id=collection.id, path=str(shelf / "below"), request_id="once")
+    other = _add_source(collection.id, shelf / "below", request_id="once")
     refused = await on_both(gateway, http, add, other, authorization=f"Bearer {ada.token}")
     assert refused.why == ("ALREADY_EXISTS", "REQUEST_ID_REUSED")
 

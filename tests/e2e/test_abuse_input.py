@@ -14,6 +14,7 @@ from semantik.auth.v1.auth_service_pb2 import RegisterRequest
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.collection_service_pb2 import CreateCollectionRequest, ListCollectionsRequest, UpdateCollectionRequest
 from semantik.collection.v1.document_service_pb2 import UploadDocumentRequest
+from semantik.collection.v1.source_pb2 import DirectoryConfig
 from semantik.collection.v1.source_service_pb2 import AddSourceRequest
 from semantik.search.v1.search_service_pb2 import SearchRequest
 from tests.conftest import Person
@@ -74,6 +75,12 @@ _PATHS = (
     "a/nul.txt",
     "com1.md",
 )
+
+
+def _source(path: str) -> AddSourceRequest:
+    return AddSourceRequest(collection_id=SOME_ID, directory=DirectoryConfig(path=path))
+
+
 _BAD = [
     *(Bad(f"collection named with {mark!r}", CREATE, CreateCollectionRequest(name=f"a{mark}b"), "name") for mark in HIDDEN),
     *(
@@ -89,7 +96,7 @@ _BAD = [
     *(Bad(f"upload named with {mark!r}", UPLOAD, _upload(f"a{mark}b.txt"), "name") for mark in HIDDEN),
     *(Bad(f"upload named {name[:20]!r}", UPLOAD, _upload(name), "name") for name in _PATHS),
     *(
-        Bad(f"source at {path[:20]!r}", ADD, AddSourceRequest(collection_id=SOME_ID, path=path), "path")
+        Bad(f"source at {path[:20]!r}", ADD, _source(path), "directory.path")
         for path in ("", "relative", "/a\x00b", "/a\nb", "/" + "x" * 4096, "http://127.0.0.1/", "file:///etc/passwd")
     ),
     *(Bad(f"query {query[:4]!r}", SEARCH, _search(query=query), "query") for query in ("", "  ", "\t\n", "\u200b\u3000", "x" * 8193)),

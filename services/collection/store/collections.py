@@ -1,23 +1,89 @@
-"""Queries on collections, their generations and grants."""
+"""Queries on collections and their generations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
+from sqlalchemy import ARRAY, BigInteger, DateTime, Row, Select, Text, any_, bindparam, func, select, tuple_, union, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from libs.rpc.call import Principal
-from services.collection.tables import Collection, CollectionState, Document, DocumentState, Generation, GenerationState, Grant, Role
+from libs.db.arrays import texts
+from services.collection.store.roles import REACHABLE, ROLE, Subject
+from services.collection.tables import AuditEntry, Collection, CollectionState, Generation, GenerationState
+
+_CURRENT = (Generation.collection_id == Collection.id) & (Generation.generation == Collection.generation)
+# A collection as callers see it: with its active generation and their role. Columns, not objects: it is read all the time.
+_VIEW = select(
+    Collection.id,
+    Collection.name,
+    Collection.description,
+    Collection.owner_id,
+    Collection.is_public,
+    Collection.state,
+    Collection.state_reason,
+    Collection.generation,
+    Collection.document_count,
+    Collection.chunk_count,
+    Collection.size_bytes,
+    Collection.create_time,
+    Collection.update_time,
+    Generation.qdrant_name,
+    Generation.model,
+    Generation.digest,
+    Generation.precision,
+    Generation.chunk_size,
+    Generation.chunk_overlap,
+    ROLE.label("role"),
+).join(Generation, _CURRENT)
+_BY_ID = _VIEW.where(Collection.id == bindparam("collection_id"))
+_BY_IDS = _VIEW.where(Collection.id == any_(bindparam("collection_ids", type_=ARRAY(Text))))
+_READABLE_IDS = select(Collection.id).where(REACHABLE, ROLE.is_not(None)).order_by(Collection.id)
 
 
-async def get(session: AsyncSession, collection_id: str) -> Collection | None:
-    return await session.get(Collection, collection_id)
+async def with_role(session: AsyncSession | AsyncConnection, subject: Subject, collection_id: str) -> Row[Any] | None:
+    """Return a collection with the subject's role on it, None where there is no such collection."""
+    return (await session.execute(_BY_ID, {**subject, "collection_id": collection_id})).one_or_none()
 
 
-async def locked(session: AsyncSession, collection_id: str) -> Collection:
-    """Return a collection that is known to exist, locked until the transaction ends."""
-    return await session.get_one(Collection, collection_id, with_for_update=True, populate_existing=True)
+async def many_with_roles(session: AsyncSession | AsyncConnection, subject: Subject, collection_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """Return those of the collections that exist, by id, each with the subject's role on it."""
+    rows = await session.execute(_BY_IDS, {**subject, "collection_ids": list(collection_ids)})
+    return {row.id: row for row in rows}
+
+
+@cache
+def _list(*, is_named: bool, owned_only: bool, is_continued: bool) -> Select[Any]:
+    statement = _VIEW.where(REACHABLE, ROLE.is_not(None))
+    if is_named:
+        statement = statement.where(Collection.name == bindparam("name", type_=Text))
+    if owned_only:
+        statement = statement.where(Collection.owner_id == bindparam("principal_user", type_=Text))
+    if is_continued:
+        before = tuple_(bindparam("before_time", type_=DateTime(timezone=True)), bindparam("before_id", type_=Text))
+        statement = statement.where(tuple_(Collection.create_time, Collection.id) < before)
+    return statement.order_by(Collection.create_time.desc(), Collection.id.desc()).limit(bindparam("limit", type_=BigInteger))
+
+
+async def list_readable(
+    session: AsyncSession, subject: Subject, *, name: str, owned_only: bool, limit: int, before: tuple[datetime, str] | None
+) -> Sequence[Row[Any]]:
+    """List the collections on which the subject has a role, newest first."""
+    statement = _list(is_named=bool(name), owned_only=owned_only, is_continued=before is not None)
+    before_time, before_id = before or (None, None)
+    given = {"name": name, "before_time": before_time, "before_id": before_id, "limit": limit}
+    return (await session.execute(statement, {**subject, **given})).all()
+
+
+async def readable_ids(session: AsyncSession | AsyncConnection, subject: Subject) -> Sequence[str]:
+    return (await session.execute(_READABLE_IDS, subject)).scalars().all()
+
+
+async def lock(session: AsyncSession, collection_id: str) -> None:
+    """Lock a collection before its documents change, as every transaction does that changes any of them."""
+    held = select(Collection.id).where(Collection.id == collection_id).with_for_update(key_share=True)
+    await session.execute(held)
 
 
 async def add(session: AsyncSession, collection: Collection, generation: Generation) -> bool:
@@ -30,81 +96,57 @@ async def add(session: AsyncSession, collection: Collection, generation: Generat
         return False
     session.add(generation)
     await session.flush()
-    await session.refresh(collection)
     return True
 
 
-async def change(session: AsyncSession, collection: Collection, values: dict[str, object]) -> bool:
+async def change(session: AsyncSession, collection_id: str, values: dict[str, object]) -> bool:
     """Update a collection; False if its owner has another of the new name."""
     try:
         async with session.begin_nested():
-            await session.execute(update(Collection).where(Collection.id == collection.id).values(**values))
+            await session.execute(update(Collection).where(Collection.id == collection_id).values(**values))
     except IntegrityError:
         return False
-    await session.refresh(collection)
     return True
 
 
-async def granted(session: AsyncSession, collection_id: str, *, user_id: str | None = None, api_key_id: str | None = None) -> Role | None:
-    holder = Grant.user_id == user_id if user_id is not None else Grant.api_key_id == api_key_id
-    role = await session.scalar(select(Grant.role).where(Grant.collection_id == collection_id, holder))
-    return Role(role) if role else None
+async def delete(session: AsyncSession, collection_id: str) -> None:
+    """Take a collection out of everybody's reach; the operation that follows removes its rows."""
+    await session.execute(update(Collection).where(Collection.id == collection_id).values(state=CollectionState.DELETING))
 
 
-def readable_by(principal: Principal) -> ColumnElement[bool]:
-    """Return the condition that ``permission.decide`` gives a role, for lists."""
-    mine = select(Grant.collection_id).where(Grant.user_id == principal.user_id)
-    allowed = or_(Collection.owner_id == principal.user_id, Collection.is_public, Collection.id.in_(mine))
-    visible = (Collection.state != CollectionState.DELETING) & allowed
-    if principal.restricted:
-        visible &= Collection.id.in_(select(Grant.collection_id).where(Grant.api_key_id == principal.api_key_id))
-    return visible
+async def mark_failed(session: AsyncSession, collection_id: str, fence: int, reason: str) -> None:
+    """Note that a collection's last operation failed, unless a newer claim is at work or the collection goes."""
+    here = (Collection.id == collection_id, Collection.write_fence <= fence, Collection.state != CollectionState.DELETING)
+    values = {"state": CollectionState.ERROR, "state_reason": reason}
+    await session.execute(update(Collection).where(*here).values(**values))
 
 
-async def listed(
-    session: AsyncSession, principal: Principal, *, name: str, owned_only: bool, limit: int, before: tuple[datetime, str] | None
-) -> list[Collection]:
-    """List what the principal may read, newest first."""
-    statement = select(Collection).where(readable_by(principal))
-    if name:
-        statement = statement.where(Collection.name == name)
-    if owned_only:
-        statement = statement.where(Collection.owner_id == principal.user_id)
-    if before is not None:
-        statement = statement.where(tuple_(Collection.create_time, Collection.id) < before)
-    statement = statement.order_by(Collection.create_time.desc(), Collection.id.desc()).limit(limit)
-    return list((await session.scalars(statement)).all())
-
-
-async def readable_ids(session: AsyncSession, principal: Principal) -> list[str]:
-    return list((await session.scalars(select(Collection.id).where(readable_by(principal)).order_by(Collection.id))).all())
-
-
-async def active_generation(session: AsyncSession, collection: Collection) -> Generation:
-    return await session.get_one(Generation, (collection.id, collection.generation))
-
-
-async def active_generations(session: AsyncSession, collections: Sequence[Collection]) -> dict[str, Generation]:
-    """Return the active generation of each collection, by collection id."""
-    keys = [(collection.id, collection.generation) for collection in collections]
-    found = await session.scalars(select(Generation).where(tuple_(Generation.collection_id, Generation.generation).in_(keys)))
-    return {generation.collection_id: generation for generation in found.all()}
-
-
-async def generations(session: AsyncSession, collection_id: str) -> list[Generation]:
+async def generations(session: AsyncSession, collection_id: str) -> Sequence[Generation]:
     statement = select(Generation).where(Generation.collection_id == collection_id)
-    return list((await session.scalars(statement.order_by(Generation.generation))).all())
+    return (await session.scalars(statement.order_by(Generation.generation))).all()
 
 
 async def live_generations(session: AsyncSession, collection_id: str) -> list[Generation]:
     """List the generations that hides and purges must reach."""
-    return [each for each in await generations(session, collection_id) if each.state != GenerationState.DROPPING]
+    return [generation for generation in await generations(session, collection_id) if generation.state != GenerationState.DROPPING]
 
 
-async def recount(session: AsyncSession, collection_id: str) -> None:
-    """Count a collection's documents, chunks and bytes anew from its rows."""
-    counted = select(func.count(), func.coalesce(func.sum(Document.chunk_count), 0), func.coalesce(func.sum(Document.size_bytes), 0))
-    counted = counted.where(Document.collection_id == collection_id, Document.state == DocumentState.INDEXED)
-    documents, chunks, size = (await session.execute(counted)).one()
-    values = {"document_count": documents, "chunk_count": int(chunks), "size_bytes": int(size)}
-    await session.execute(update(Collection).where(Collection.id == collection_id).values(**values))
+async def hanging_deletions(session: AsyncSession, older_than_seconds: float, limit: int) -> Sequence[Row[Any]]:
+    """List collections (id, owner) that have been on their way out for a while, oldest first."""
+    old = Collection.update_time < func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
+    statement = select(Collection.id, Collection.owner_id).where(Collection.state == CollectionState.DELETING, old)
+    return (await session.execute(statement.order_by(Collection.update_time).limit(limit))).all()
+
+
+async def orphaned_indexes(session: AsyncSession, collection_ids: Mapping[str, str]) -> list[str]:
+    """Return those of the indexes, by name with their collection's id, that no generation names although the collection is ours.
+
+    Ours is what is here, and what the audit log says was deleted here.
+    """
+    named = select(Generation.qdrant_name).where(Generation.qdrant_name == any_(texts(collection_ids)))
+    owned = set((await session.scalars(named)).all())
+    ids = texts({collection_id for name, collection_id in collection_ids.items() if name not in owned})
+    deleted = (AuditEntry.collection_id == any_(ids), AuditEntry.action == "collection.delete")
+    known = union(select(Collection.id).where(Collection.id == any_(ids)), select(AuditEntry.collection_id).where(*deleted))
+    ours = set((await session.scalars(known)).all())
+    return [name for name, collection_id in collection_ids.items() if name not in owned and collection_id in ours]

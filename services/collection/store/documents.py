@@ -1,41 +1,67 @@
-"""Queries on documents, as people see them; the worker's own are in ``indexing``."""
+"""Queries on documents, as people see them."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.collection.tables import Artifact, ArtifactKind, Document, DocumentState, Reason
+from services.collection.store import counts, duplicates
+from services.collection.store.roles import ROLE, Subject
+from services.collection.tables import Artifact, ArtifactKind, Collection, Document, DocumentIndex, DocumentState, IndexState, Source
 
-_LIVE = (DocumentState.PENDING, DocumentState.PROCESSING, DocumentState.INDEXED)
+# A document's state is that of its row in the collection's active generation; one without a row waits for its first.
+_is_deleted = Document.state == DocumentState.DELETED
+_state = case((_is_deleted, DocumentState.DELETED.value), else_=func.coalesce(DocumentIndex.state, IndexState.PENDING.value))
+_present = case((_is_deleted, None), else_=1)
+_COLUMNS = (
+    Document.id,
+    Document.collection_id,
+    Document.source_id,
+    Document.uri,
+    Document.path,
+    Document.name,
+    Document.size_bytes,
+    Document.mime_type,
+    Document.language,
+    Document.content_sha256,
+    Document.duplicate_of,
+    Document.content_version,
+    _state.label("state"),
+    case((_present == 1, DocumentIndex.reason)).label("reason"),
+    case((_present == 1, func.coalesce(DocumentIndex.error_message, "")), else_="").label("error_message"),
+    case((_present == 1, func.coalesce(DocumentIndex.is_retryable, False)), else_=False).label("is_retryable"),
+    case((_present == 1, func.coalesce(DocumentIndex.chunk_count, 0)), else_=0).label("chunk_count"),
+    case((_present == 1, func.coalesce(DocumentIndex.token_count, 0)), else_=0).label("token_count"),
+    Document.source_modify_time,
+    Document.create_time,
+    func.greatest(Document.update_time, DocumentIndex.update_time).label("update_time"),
+    Document.delete_time,
+    Document.purge_time,
+)
 
 
-async def get(session: AsyncSession, document_id: str) -> Document | None:
-    return await session.get(Document, document_id)
-
-
-async def locked(session: AsyncSession, document_id: str) -> Document:
-    """Return a document that is known to exist, locked until the transaction ends."""
-    return await session.get_one(Document, document_id, with_for_update=True, populate_existing=True)
-
-
-async def by_uri(session: AsyncSession, collection_id: str, uri: str) -> Document | None:
-    statement = select(Document).where(Document.collection_id == collection_id, Document.uri == uri)
-    return (await session.scalars(statement.with_for_update())).one_or_none()
-
-
-async def with_content(session: AsyncSession, collection_id: str, content_sha256: str, other_than: str) -> Document | None:
-    """Return the live document of the collection that has these bytes already."""
-    statement = select(Document).where(
-        Document.collection_id == collection_id,
-        Document.content_sha256 == content_sha256,
-        Document.state.in_(_LIVE),
-        Document.id != other_than,
+def _visible(*columns: Any) -> Select[Any]:
+    """Select from the documents that are there for people: those of a removed source are not, whatever their rows say."""
+    return (
+        select(*columns)
+        .select_from(Document)
+        .join(Collection, Collection.id == Document.collection_id)
+        .join(Source, (Source.id == Document.source_id) & Source.delete_time.is_(None))
+        .outerjoin(DocumentIndex, (DocumentIndex.document_id == Document.id) & (DocumentIndex.generation == Collection.generation))
     )
-    return (await session.scalars(statement.limit(1))).one_or_none()
 
 
-async def listed(
+_BY_ID = _visible(*_COLUMNS, ROLE.label("role")).where(Document.id == bindparam("document_id"))
+_LIST = _visible(*_COLUMNS)
+
+
+async def with_role(session: AsyncSession, subject: Subject, document_id: str) -> Row[Any] | None:
+    """Return a document, deleted or not, with the subject's role on its collection."""
+    return (await session.execute(_BY_ID, {**subject, "document_id": document_id})).one_or_none()
+
+
+async def list_visible(
     session: AsyncSession,
     collection_id: str,
     *,
@@ -45,10 +71,10 @@ async def listed(
     mime_type: str,
     limit: int,
     after: tuple[str, str] | None,
-) -> list[Document]:
+) -> Sequence[Row[Any]]:
     """List a collection's documents by path, deleted ones only when asked for."""
-    statement = select(Document).where(Document.collection_id == collection_id)
-    statement = statement.where(Document.state.in_(states) if states else Document.state != DocumentState.DELETED)
+    statement = _LIST.where(Document.collection_id == collection_id)
+    statement = statement.where(or_(*map(_is_in, states)) if states else ~_is_deleted)
     if source_id:
         statement = statement.where(Document.source_id == source_id)
     if path_prefix:
@@ -57,32 +83,32 @@ async def listed(
         statement = statement.where(Document.mime_type == mime_type)
     if after is not None:
         statement = statement.where(tuple_(Document.path, Document.id) > after)
-    return list((await session.scalars(statement.order_by(Document.path, Document.id).limit(limit))).all())
+    return (await session.execute(statement.order_by(Document.path, Document.id).limit(limit))).all()
 
 
-async def artifact(session: AsyncSession, document: Document, kind: ArtifactKind) -> Artifact | None:
+def _is_in(state: str) -> ColumnElement[bool]:
+    if state == DocumentState.DELETED:
+        return _is_deleted
+    is_so = DocumentIndex.state == state
+    return and_(~_is_deleted, or_(is_so, DocumentIndex.state.is_(None)) if state == IndexState.PENDING else is_so)
+
+
+async def artifact(session: AsyncSession, document_id: str, kind: ArtifactKind) -> Artifact | None:
     """Return the newest artifact of this kind."""
-    statement = select(Artifact).where(Artifact.document_id == document.id, Artifact.kind == kind)
+    statement = select(Artifact).where(Artifact.document_id == document_id, Artifact.kind == kind)
     return (await session.scalars(statement.order_by(Artifact.content_version.desc()).limit(1))).one_or_none()
 
 
-async def delete(session: AsyncSession, document: Document) -> None:
-    """Leave a tombstone, and let the first duplicate of a document take its place."""
-    document.state = DocumentState.DELETED
-    document.reason = None
-    document.delete_time = await session.scalar(select(func.clock_timestamp()))
-    await session.flush()
-    await promote(session, document)
+async def delete(session: AsyncSession, collection_id: str, document_id: str) -> None:
+    """Leave a tombstone; the oldest duplicate of the document takes its place. The caller has locked the collection."""
+    await counts.subtract(session, collection_id, [document_id])
+    values = {"state": DocumentState.DELETED, "is_original": False, "delete_time": func.clock_timestamp()}
+    await session.execute(update(Document).where(Document.id == document_id).values(**values))
+    await duplicates.promote(session, [document_id])
 
 
-async def promote(session: AsyncSession, gone: Document) -> None:
-    """Make the oldest duplicate of a document that goes the one that is indexed; the others become its duplicates."""
-    duplicates = select(Document).where(Document.duplicate_of == gone.id, Document.state == DocumentState.SKIPPED)
-    heir = (await session.scalars(duplicates.order_by(Document.id).limit(1).with_for_update())).one_or_none()
-    if heir is None:
-        return
-    heir.state, heir.reason, heir.duplicate_of = DocumentState.PENDING, None, None
-    heir.error_message = ""
-    await session.flush()
-    others = (Document.duplicate_of == gone.id, Document.reason == Reason.DUPLICATE)
-    await session.execute(update(Document).where(*others).values(duplicate_of=heir.id))
+async def hanging_purges(session: AsyncSession, older_than_seconds: float, limit: int) -> Sequence[Row[Any]]:
+    """List collections (id, owner) with documents that were deleted a while ago and still take space."""
+    old = Document.delete_time < func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
+    unpurged = select(Document.id).where(Document.collection_id == Collection.id, _is_deleted, Document.purge_time.is_(None), old)
+    return (await session.execute(select(Collection.id, Collection.owner_id).where(unpurged.exists()).limit(limit))).all()

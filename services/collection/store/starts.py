@@ -1,46 +1,36 @@
-"""Queries on the work that was asked for, and on the audit log."""
+"""Queries on work that was asked for: what tells a repeated request from a new one."""
 
 import enum
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.collection.tables import AuditEntry, Start
+from services.collection.tables import Outbox, StartRequest
 
 
-class Recognised(enum.Enum):
+class Claimed(enum.Enum):
+    """What the claim of a request id has shown."""
+
     NEW = enum.auto()
     REPEAT = enum.auto()
-    REUSED = enum.auto()
+    REUSED = enum.auto()  # another body had this id before
 
 
-async def recognise(session: AsyncSession, start: Start) -> tuple[Recognised, str]:
-    """Record the request, or recognise it; returns also the resource of the first call."""
-    values = {name: getattr(start, name) for name in ("id", "body_hash", "resource_id", "request")}
-    inserted = await session.execute(insert(Start).values(**values).on_conflict_do_nothing().returning(Start.id))
+async def claim_request_id(session: AsyncSession, request: StartRequest) -> tuple[Claimed, str]:
+    """Record a request unless its id is there; return what it is, and the resource of the first call."""
+    values = {name: getattr(request, name) for name in ("id", "body_hash", "resource_id")}
+    inserted = await session.execute(insert(StartRequest).values(**values).on_conflict_do_nothing().returning(StartRequest.id))
     if inserted.scalar_one_or_none() is not None:
-        return Recognised.NEW, start.resource_id
-    first = await session.get_one(Start, start.id, populate_existing=True)
-    return (Recognised.REPEAT if first.body_hash == start.body_hash else Recognised.REUSED), first.resource_id
+        return Claimed.NEW, request.resource_id
+    first = await session.get_one(StartRequest, request.id, populate_existing=True)
+    return (Claimed.REPEAT if first.body_hash == request.body_hash else Claimed.REUSED), first.resource_id
 
 
-async def acknowledge(session: AsyncSession, start_id: str) -> None:
-    await session.execute(update(Start).where(Start.id == start_id).values(acknowledge_time=func.clock_timestamp()))
+async def forget(session: AsyncSession, request_id: str) -> None:
+    await session.execute(delete(StartRequest).where(StartRequest.id == request_id))
 
 
-async def unacknowledged(session: AsyncSession, older_than_seconds: float, limit: int = 100) -> list[Start]:
-    """List requests that operation has not taken for some seconds, oldest first."""
-    old = Start.create_time < func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
-    statement = select(Start).where(Start.acknowledge_time.is_(None), old).order_by(Start.create_time).limit(limit)
-    return list((await session.scalars(statement)).all())
-
-
-async def prune(session: AsyncSession, days: int) -> None:
-    """Forget requests acknowledged long ago."""
-    await session.execute(delete(Start).where(Start.acknowledge_time < func.clock_timestamp() - func.make_interval(0, 0, 0, days)))
-
-
-async def audit(session: AsyncSession, entry: AuditEntry) -> None:
-    session.add(entry)
-    await session.flush()
+async def pending(session: AsyncSession, operation_id: str) -> bytes | None:
+    """Return the start that operation has not acknowledged yet; None for one that it has, refused or never got."""
+    return await session.scalar(select(Outbox.payload).where(Outbox.id == operation_id, Outbox.dead_time.is_(None)))

@@ -1,6 +1,6 @@
 """Documents: uploaded, listed, read and deleted."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from google.api import httpbody_pb2
@@ -21,7 +21,10 @@ class Documents:
     async def upload(
         self, collection_id: str, path: Path, name: str = "", *, request_id: str = ""
     ) -> tuple[document_pb2.Document, operation_pb2.Operation]:
-        """Upload a file under ``name`` (its own by default); returns the document and the operation that indexes it."""
+        """Upload a file under ``name`` (its own by default); return the document and the operation that indexes it.
+
+        The operation has no id where there is nothing to index.
+        """
 
         async def parts() -> AsyncIterator[document_service_pb2.UploadDocumentRequest]:
             first = document_service_pb2.UploadDocumentRequest(collection_id=collection_id, name=name or path.name, request_id=request_id)
@@ -56,6 +59,20 @@ class Documents:
         request = document_service_pb2.GetDocumentContentRequest(document_id=document_id, kind=kind)
         async for body in self._session.stream(self._stub.GetDocumentContent, request):
             yield body.data
+
+    async def retry(
+        self, collection_id: str, document_ids: Sequence[str] = (), *, include_permanent: bool = False, request_id: str = ""
+    ) -> tuple[int, operation_pb2.Operation]:
+        """Try failed documents again, all of the collection or those named; return their number and the operation.
+
+        Those for which a retry is unlikely to help are left out unless ``include_permanent``. The operation has no id where
+        there is nothing to retry.
+        """
+        request = document_service_pb2.RetryDocumentsRequest(
+            collection_id=collection_id, document_ids=document_ids, include_permanent=include_permanent, request_id=request_id
+        )
+        answer = await self._session.call(self._stub.RetryDocuments, request)
+        return answer.document_count, answer.operation
 
     async def delete(self, document_id: str) -> operation_pb2.Operation:
         """Delete a document; it is not found any more when this returns."""

@@ -23,8 +23,8 @@ class Sources:
         request_id: str = "",
     ) -> tuple[source_pb2.Source, operation_pb2.Operation]:
         """Add a directory or file of the server's machine and start to index it."""
-        options = source_pb2.DirectoryOptions(include=include, exclude=exclude, hidden=hidden)
-        request = source_service_pb2.AddSourceRequest(collection_id=collection_id, path=path, directory=options, request_id=request_id)
+        directory = source_pb2.DirectoryConfig(path=path, include=include, exclude=exclude, hidden=hidden)
+        request = source_service_pb2.AddSourceRequest(collection_id=collection_id, directory=directory, request_id=request_id)
         answer = await self._session.call(self._stub.AddSource, request)
         return answer.source, answer.operation
 
@@ -45,5 +45,5 @@ class Sources:
         return (await self._session.call(self._stub.SyncSource, request)).operation
 
     async def remove(self, source_id: str) -> operation_pb2.Operation:
-        """Remove a source with its documents."""
+        """Remove a source with its documents; they are not found any more when this returns."""
         return (await self._session.call(self._stub.RemoveSource, source_service_pb2.RemoveSourceRequest(source_id=source_id))).operation

@@ -8,9 +8,10 @@ import typer
 from rich.markup import escape
 
 from semantik.collection.v1.document_pb2 import Document
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run, table
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, out, print_json, run, table
+from semantik.command.watching import follow
 
-app = typer.Typer(no_args_is_help=True, help="List, read and delete documents.")
+app = typer.Typer(no_args_is_help=True, help="List, read, retry and delete documents.")
 Id = Annotated[str, typer.Argument(help="The document's id.")]
 
 
@@ -58,6 +59,32 @@ def content(
                 return
             async for part in parts:
                 sys.stdout.buffer.write(part)
+
+    run(work())
+
+
+@app.command()
+def retry(
+    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection.")],
+    document_ids: Annotated[list[str] | None, typer.Argument(help="Documents' ids; all failed documents by default.")] = None,
+    permanent: Annotated[bool, typer.Option("--all", help="Also documents for which a retry is unlikely to help.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """Try failed documents again, and watch it happen."""
+
+    async def work() -> int:
+        async with client(address) as semantik:
+            into = await semantik.collections.named(collection)
+            count, operation = await semantik.documents.retry(into.id, document_ids or [], include_permanent=permanent)
+            if not operation.id:
+                print_json({"operationId": ""}) if as_json else err.print("No document has failed.")
+                return 0
+            if detach:
+                print_json({"operationId": operation.id}) if as_json else err.print(f"Started {operation.id} for {count} documents.")
+                return 0
+            return await follow(semantik, operation.id, as_json=as_json)
 
     run(work())
 

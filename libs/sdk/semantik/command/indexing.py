@@ -86,7 +86,8 @@ async def _upload(semantik: Client, into: Collection, path: Path) -> str:
             except SemantikError as error:
                 err.print(f"[red]{escape(name)}[/]: {escape(str(error))}")
             else:
-                operations.append(operation.id)
+                if operation.id:
+                    operations.append(operation.id)
 
     await asyncio.gather(*(one(file) for file in files))
     return operations[-1] if operations else ""

@@ -30,14 +30,14 @@ class AuthorizeCollectionsRequest(_message.Message):
     COLLECTION_IDS_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     role: _grant_pb2.Grant.Role.ValueType
-    """Says what is to be done there."""
+    """The role that is needed on each of them."""
     @_builtins.property
     def principal(self) -> _principal_pb2.Principal:
-        """Names who asks."""
+        """Whom to authorize."""
 
     @_builtins.property
     def collection_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Identifies 1-100 collections."""
+        """The ids of 1-100 collections."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ Global___AuthorizeCollectionsRequest: _TypeAlias = AuthorizeCollectionsRequest  
 
 @_typing.final
 class AuthorizedCollection(_message.Message):
-    """AuthorizedCollection is a collection the principal may use, with its active index."""
+    """A collection the principal may use, with its active index."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -69,21 +69,21 @@ class AuthorizedCollection(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Identifies the collection."""
+    """The collection's id."""
     name: _builtins.str
-    """Names the collection."""
+    """The collection's name."""
     role: _grant_pb2.Grant.Role.ValueType
-    """Says what the principal may do there."""
+    """The principal's role on the collection."""
     generation: _builtins.int
-    """Numbers the active generation."""
+    """The number of the active generation."""
     index_name: _builtins.str
-    """Names the active generation's index in the vector store."""
+    """The name of the active generation's index in the vector store."""
     model: _builtins.str
-    """Names its model."""
+    """The active generation's model."""
     digest: _builtins.str
-    """Holds its model's digest."""
+    """The model's digest."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names its precision."""
+    """The active generation's precision."""
     def __init__(
         self,
         *,
@@ -111,7 +111,7 @@ class AuthorizeCollectionsResponse(_message.Message):
     COLLECTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def collections(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorizedCollection]:
-        """Holds one entry for each collection, in the order asked."""
+        """One entry for each collection, in the order asked."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class ListReadableCollectionsRequest(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def principal(self) -> _principal_pb2.Principal:
-        """Names who asks."""
+        """Whose collections to list."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class ListReadableCollectionsResponse(_message.Message):
     COLLECTION_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def collection_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Identifies the collections."""
+        """The ids of the collections."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CollectionInternalServiceStub:
-    """CollectionInternalService decides who may do what, for the other services. It takes mesh tokens only.
+    """The service that decides who may do what, for the other services. It takes mesh tokens only.
     """
 
     def __init__(self, channel):
@@ -58,12 +58,12 @@ class CollectionInternalServiceStub:
 
 
 class CollectionInternalServiceServicer:
-    """CollectionInternalService decides who may do what, for the other services. It takes mesh tokens only.
+    """The service that decides who may do what, for the other services. It takes mesh tokens only.
     """
 
     def AuthorizeCollections(self, request, context):
         """Authorizes a principal on collections, all or none, and says where their active index is. The answer may be kept 5 s.
-        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, ROLE_REQUIRED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,7 +86,8 @@ class CollectionInternalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MarkCollectionFailed(self, request, context):
-        """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays.
+        """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays, and so
+        does DELETING.
         Reasons: INVALID_REQUEST, TOKEN_INVALID. A collection that is gone is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -125,7 +126,7 @@ def add_CollectionInternalServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CollectionInternalService:
-    """CollectionInternalService decides who may do what, for the other services. It takes mesh tokens only.
+    """The service that decides who may do what, for the other services. It takes mesh tokens only.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CollectionInternalServiceStub:
-    """CollectionInternalService decides who may do what, for the other services. It takes mesh tokens only."""
+    """The service that decides who may do what, for the other services. It takes mesh tokens only."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,7 +35,7 @@ class CollectionInternalServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CollectionInternalServiceAsyncStub: ...
     AuthorizeCollections: _grpc.UnaryUnaryMultiCallable[_collection_internal_service_pb2.AuthorizeCollectionsRequest, _collection_internal_service_pb2.AuthorizeCollectionsResponse]
     """Authorizes a principal on collections, all or none, and says where their active index is. The answer may be kept 5 s.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, ROLE_REQUIRED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, TOKEN_INVALID.
     """
     ListReadableCollections: _grpc.UnaryUnaryMultiCallable[_collection_internal_service_pb2.ListReadableCollectionsRequest, _collection_internal_service_pb2.ListReadableCollectionsResponse]
     """Lists the collections a principal may read, by id.
@@ -46,18 +46,19 @@ class CollectionInternalServiceStub:
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
     """
     MarkCollectionFailed: _grpc.UnaryUnaryMultiCallable[_collection_internal_service_pb2.MarkCollectionFailedRequest, _collection_internal_service_pb2.MarkCollectionFailedResponse]
-    """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays.
+    """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays, and so
+    does DELETING.
     Reasons: INVALID_REQUEST, TOKEN_INVALID. A collection that is gone is no error.
     """
 
 @_typing.type_check_only
 class CollectionInternalServiceAsyncStub(CollectionInternalServiceStub):
-    """CollectionInternalService decides who may do what, for the other services. It takes mesh tokens only."""
+    """The service that decides who may do what, for the other services. It takes mesh tokens only."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AuthorizeCollections: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.AuthorizeCollectionsRequest, _collection_internal_service_pb2.AuthorizeCollectionsResponse]  # type: ignore[assignment]
     """Authorizes a principal on collections, all or none, and says where their active index is. The answer may be kept 5 s.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, ROLE_REQUIRED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, TOKEN_INVALID.
     """
     ListReadableCollections: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.ListReadableCollectionsRequest, _collection_internal_service_pb2.ListReadableCollectionsResponse]  # type: ignore[assignment]
     """Lists the collections a principal may read, by id.
@@ -68,12 +69,13 @@ class CollectionInternalServiceAsyncStub(CollectionInternalServiceStub):
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
     """
     MarkCollectionFailed: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.MarkCollectionFailedRequest, _collection_internal_service_pb2.MarkCollectionFailedResponse]  # type: ignore[assignment]
-    """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays.
+    """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays, and so
+    does DELETING.
     Reasons: INVALID_REQUEST, TOKEN_INVALID. A collection that is gone is no error.
     """
 
 class CollectionInternalServiceServicer(metaclass=_abc_1.ABCMeta):
-    """CollectionInternalService decides who may do what, for the other services. It takes mesh tokens only."""
+    """The service that decides who may do what, for the other services. It takes mesh tokens only."""
 
     @_abc_1.abstractmethod
     def AuthorizeCollections(
@@ -82,7 +84,7 @@ class CollectionInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collection_internal_service_pb2.AuthorizeCollectionsResponse, _abc.Awaitable[_collection_internal_service_pb2.AuthorizeCollectionsResponse]]:
         """Authorizes a principal on collections, all or none, and says where their active index is. The answer may be kept 5 s.
-        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, ROLE_REQUIRED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -111,7 +113,8 @@ class CollectionInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_internal_service_pb2.MarkCollectionFailedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_internal_service_pb2.MarkCollectionFailedResponse, _abc.Awaitable[_collection_internal_service_pb2.MarkCollectionFailedResponse]]:
-        """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays.
+        """Sets a collection's state to ERROR after an operation that no worker could settle. A newer claim's state stays, and so
+        does DELETING.
         Reasons: INVALID_REQUEST, TOKEN_INVALID. A collection that is gone is no error.
         """
 

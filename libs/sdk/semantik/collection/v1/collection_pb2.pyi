@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Collection(_message.Message):
-    """Collection is a set of documents that is searched as one."""
+    """A set of documents that is searched as one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -41,14 +41,14 @@ class Collection(_message.Message):
         STATE_PROCESSING: Collection._State.ValueType  # 3
         """An operation is at work."""
         STATE_ERROR: Collection._State.ValueType  # 4
-        """The last operation failed; state_reason says why. What was indexed before is still found."""
+        """The last operation failed; state_reason says why. What was indexed before is still found, and new work is accepted."""
         STATE_DEGRADED: Collection._State.ValueType  # 5
         """The last operation left documents that failed."""
         STATE_DELETING: Collection._State.ValueType  # 6
-        """It is being removed."""
+        """The collection is being removed."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """State is where the collection is.
+        """The state of the collection.
 
           PENDING -> PROCESSING -> READY | DEGRADED | ERROR
           READY | DEGRADED | ERROR -> PROCESSING
@@ -64,11 +64,11 @@ class Collection(_message.Message):
     STATE_PROCESSING: Collection.State.ValueType  # 3
     """An operation is at work."""
     STATE_ERROR: Collection.State.ValueType  # 4
-    """The last operation failed; state_reason says why. What was indexed before is still found."""
+    """The last operation failed; state_reason says why. What was indexed before is still found, and new work is accepted."""
     STATE_DEGRADED: Collection.State.ValueType  # 5
     """The last operation left documents that failed."""
     STATE_DELETING: Collection.State.ValueType  # 6
-    """It is being removed."""
+    """The collection is being removed."""
 
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -89,44 +89,44 @@ class Collection(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifies the collection, a UUID."""
+    """The collection's id, a UUID."""
     name: _builtins.str
-    """Names it; unique among the owner's."""
+    """The collection's name, unique among its owner's."""
     description: _builtins.str
-    """Describes it; may be empty."""
+    """The collection's description; may be empty."""
     owner_id: _builtins.str
-    """Identifies the user who owns it."""
+    """The id of the user who owns the collection."""
     is_public: _builtins.bool
-    """Lets every signed-in user read it, and nobody write it."""
+    """Whether every signed-in user may read the collection; nobody gets to write by it."""
     state: Global___Collection.State.ValueType
-    """Says where it is."""
+    """The collection's state."""
     state_reason: _builtins.str
-    """Explains the state where that helps."""
+    """The reason for the state, for people; empty where the state needs none."""
     generation: _builtins.int
-    """Numbers the active generation of its index."""
+    """The number of the index's active generation."""
     model: _builtins.str
-    """Names the embedding model of the active generation."""
+    """The embedding model of the active generation."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision of the active generation."""
+    """The precision of the active generation."""
     chunk_size: _builtins.int
-    """Tells how many tokens a chunk has at most."""
+    """The most tokens in a chunk."""
     chunk_overlap: _builtins.int
-    """Tells how many tokens neighbouring chunks share."""
+    """The number of tokens that neighbouring chunks share."""
     document_count: _builtins.int
-    """Counts its indexed documents."""
+    """The number of documents in the active generation."""
     chunk_count: _builtins.int
-    """Counts its chunks in the active generation."""
+    """The number of chunks in the active generation."""
     size_bytes: _builtins.int
-    """Adds up the sizes of its indexed documents."""
+    """The size of the documents in the active generation."""
     role: _grant_pb2.Grant.Role.ValueType
-    """Says what the caller may do with it."""
+    """The caller's role on the collection."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it was made."""
+        """The time at which the collection was created."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it was last changed."""
+        """The time of the last change."""
 
     def __init__(
         self,

@@ -33,19 +33,19 @@ class CreateCollectionRequest(_message.Message):
     CHUNK_SIZE_FIELD_NUMBER: _builtins.int
     CHUNK_OVERLAP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Names the collection, 1-200 characters without control characters; unique among the caller's."""
+    """The collection's name, 1-200 characters without control characters, unique among the caller's."""
     description: _builtins.str
-    """Describes it, at most 2,000 characters."""
+    """The collection's description, at most 2,000 characters."""
     is_public: _builtins.bool
-    """Lets every signed-in user read it."""
+    """Whether every signed-in user may read the collection."""
     model: _builtins.str
-    """Names the embedding model; empty for the default."""
+    """The id of the embedding model; empty for the default model."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision; the model's default when unspecified."""
+    """The precision of the vectors; the model's default when unspecified."""
     chunk_size: _builtins.int
-    """Limits chunks, 16-8,000 tokens and at most what the model reads; default 200."""
+    """The most tokens in a chunk, 16-8,000 and at most what the model reads; default 200."""
     chunk_overlap: _builtins.int
-    """Sets what neighbouring chunks share, at most half of chunk_size; default 40 tokens, or a fifth of a smaller chunk_size."""
+    """The number of tokens that neighbouring chunks share, at most half of chunk_size; default a fifth of chunk_size."""
     def __init__(
         self,
         *,
@@ -79,7 +79,7 @@ class CreateCollectionResponse(_message.Message):
     COLLECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def collection(self) -> _collection_pb2.Collection:
-        """Holds the new collection."""
+        """The new collection."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class GetCollectionRequest(_message.Message):
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Identifies the collection."""
+    """The collection's id."""
     def __init__(
         self,
         *,
@@ -121,7 +121,7 @@ class GetCollectionResponse(_message.Message):
     COLLECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def collection(self) -> _collection_pb2.Collection:
-        """Holds the collection."""
+        """The collection."""
 
     def __init__(
         self,
@@ -145,13 +145,13 @@ class ListCollectionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Narrows the list to this exact name; empty for all."""
+    """The exact name of the collections to list; empty for all."""
     owned_only: _builtins.bool
-    """Narrows the list to what the caller owns."""
+    """Whether only collections that the caller owns are listed."""
     page_size: _builtins.int
-    """Limits the page, 1-1,000; default 50."""
+    """The size of the page, 1-1,000; default 50."""
     page_token: _builtins.str
-    """Continues an earlier list; empty for the first page."""
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -177,10 +177,10 @@ class ListCollectionsResponse(_message.Message):
     COLLECTIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Continues the list; empty on the last page."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def collections(self) -> _containers.RepeatedCompositeFieldContainer[_collection_pb2.Collection]:
-        """Holds the page."""
+        """The page."""
 
     def __init__(
         self,
@@ -205,13 +205,13 @@ class UpdateCollectionRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     IS_PUBLIC_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Identifies the collection."""
+    """The collection's id."""
     name: _builtins.str
-    """Renames it when set."""
+    """The new name; absent to keep the name."""
     description: _builtins.str
-    """Describes it anew when set."""
+    """The new description; absent to keep the description."""
     is_public: _builtins.bool
-    """Publishes it or takes it back when set."""
+    """Whether every signed-in user may read the collection; absent to keep it as it is."""
     def __init__(
         self,
         *,
@@ -246,7 +246,7 @@ class UpdateCollectionResponse(_message.Message):
     COLLECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def collection(self) -> _collection_pb2.Collection:
-        """Holds the collection after the change."""
+        """The collection after the change."""
 
     def __init__(
         self,
@@ -267,7 +267,7 @@ class DeleteCollectionRequest(_message.Message):
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Identifies the collection."""
+    """The collection's id."""
     def __init__(
         self,
         *,
@@ -288,7 +288,7 @@ class DeleteCollectionResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation that removes everything."""
+        """The operation that removes everything. It cannot be cancelled."""
 
     def __init__(
         self,

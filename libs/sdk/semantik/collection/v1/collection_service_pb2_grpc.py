@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CollectionServiceStub:
-    """CollectionService keeps collections.
+    """The service of collections.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class CollectionServiceStub:
 
 
 class CollectionServiceServicer:
-    """CollectionService keeps collections.
+    """The service of collections.
     """
 
     def CreateCollection(self, request, context):
@@ -103,8 +103,8 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCollection(self, request, context):
-        """Deletes a collection: it is not found from now on, its other operations are cancelled, and everything in it is
-        removed by the operation returned, which its starter may watch to the end.
+        """Deletes a collection. It is not found from now on, its other operations are cancelled, and the operation returned
+        removes everything in it; whoever started that operation may watch it to the end.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: owner.
         """
@@ -149,7 +149,7 @@ def add_CollectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CollectionService:
-    """CollectionService keeps collections.
+    """The service of collections.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CollectionServiceStub:
-    """CollectionService keeps collections."""
+    """The service of collections."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -54,15 +54,15 @@ class CollectionServiceStub:
     TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN.
     """
     DeleteCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]
-    """Deletes a collection: it is not found from now on, its other operations are cancelled, and everything in it is
-    removed by the operation returned, which its starter may watch to the end.
+    """Deletes a collection. It is not found from now on, its other operations are cancelled, and the operation returned
+    removes everything in it; whoever started that operation may watch it to the end.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: owner.
     """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
-    """CollectionService keeps collections."""
+    """The service of collections."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.CreateCollectionRequest, _collection_service_pb2.CreateCollectionResponse]  # type: ignore[assignment]
@@ -86,14 +86,14 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN.
     """
     DeleteCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]  # type: ignore[assignment]
-    """Deletes a collection: it is not found from now on, its other operations are cancelled, and everything in it is
-    removed by the operation returned, which its starter may watch to the end.
+    """Deletes a collection. It is not found from now on, its other operations are cancelled, and the operation returned
+    removes everything in it; whoever started that operation may watch it to the end.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: owner.
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """CollectionService keeps collections."""
+    """The service of collections."""
 
     @_abc_1.abstractmethod
     def CreateCollection(
@@ -145,8 +145,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_service_pb2.DeleteCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.DeleteCollectionResponse, _abc.Awaitable[_collection_service_pb2.DeleteCollectionResponse]]:
-        """Deletes a collection: it is not found from now on, its other operations are cancelled, and everything in it is
-        removed by the operation returned, which its starter may watch to the end.
+        """Deletes a collection. It is not found from now on, its other operations are cancelled, and the operation returned
+        removes everything in it; whoever started that operation may watch it to the end.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: owner.
         """

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Document(_message.Message):
-    """Document is one file, page or line of a source."""
+    """One file, page or line of a source."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -33,40 +33,41 @@ class Document(_message.Message):
         STATE_UNSPECIFIED: Document._State.ValueType  # 0
         """Never stored."""
         STATE_PENDING: Document._State.ValueType  # 1
-        """Waits to be read."""
+        """The document waits to be indexed. What is indexed of an earlier content is found until then."""
         STATE_PROCESSING: Document._State.ValueType  # 2
-        """Is being read."""
+        """A worker reads the document."""
         STATE_INDEXED: Document._State.ValueType  # 3
-        """Can be found."""
+        """Searches find the document."""
         STATE_SKIPPED: Document._State.ValueType  # 4
-        """Is left out; reason says why."""
+        """The document is left out; reason says why."""
         STATE_FAILED: Document._State.ValueType  # 5
-        """Could not be read; reason says why."""
+        """The document could not be indexed; reason says why."""
         STATE_DELETED: Document._State.ValueType  # 6
-        """Was deleted."""
+        """The document was deleted."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """State is where the document is.
+        """The state of the document in the collection's active generation.
 
           PENDING -> PROCESSING -> INDEXED | SKIPPED | FAILED
           INDEXED | SKIPPED | FAILED -> PENDING (its content changed, or it is tried again)
           any -> DELETED (a tombstone that keeps a sync from bringing it back)
+          DELETED -> PENDING (it was uploaded again)
         """
 
     STATE_UNSPECIFIED: Document.State.ValueType  # 0
     """Never stored."""
     STATE_PENDING: Document.State.ValueType  # 1
-    """Waits to be read."""
+    """The document waits to be indexed. What is indexed of an earlier content is found until then."""
     STATE_PROCESSING: Document.State.ValueType  # 2
-    """Is being read."""
+    """A worker reads the document."""
     STATE_INDEXED: Document.State.ValueType  # 3
-    """Can be found."""
+    """Searches find the document."""
     STATE_SKIPPED: Document.State.ValueType  # 4
-    """Is left out; reason says why."""
+    """The document is left out; reason says why."""
     STATE_FAILED: Document.State.ValueType  # 5
-    """Could not be read; reason says why."""
+    """The document could not be indexed; reason says why."""
     STATE_DELETED: Document.State.ValueType  # 6
-    """Was deleted."""
+    """The document was deleted."""
 
     class _Reason:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -79,51 +80,51 @@ class Document(_message.Message):
         REASON_DUPLICATE: Document._Reason.ValueType  # 1
         """Another document of the collection has the same bytes (SKIPPED)."""
         REASON_UNSUPPORTED_TYPE: Document._Reason.ValueType  # 2
-        """Files of this type hold no text we can read (SKIPPED)."""
+        """No text can be extracted from files of this type (SKIPPED)."""
         REASON_EMPTY: Document._Reason.ValueType  # 3
-        """It holds no text (SKIPPED)."""
+        """The document has no text (SKIPPED)."""
         REASON_TOO_LARGE: Document._Reason.ValueType  # 4
-        """It is larger than allowed (SKIPPED)."""
+        """The document is larger than allowed (SKIPPED)."""
         REASON_UNSAFE_PATH: Document._Reason.ValueType  # 5
-        """It leads out of the directory or is no regular file (SKIPPED)."""
+        """The path leads out of the directory or to something that is not a regular file (SKIPPED)."""
         REASON_UNREADABLE: Document._Reason.ValueType  # 6
-        """It could not be opened or read (FAILED)."""
+        """The document could not be opened or read (FAILED)."""
         REASON_CORRUPT: Document._Reason.ValueType  # 7
-        """It is damaged or not what its name says (FAILED)."""
+        """The document is damaged or not what its name says (FAILED)."""
         REASON_ENCRYPTED: Document._Reason.ValueType  # 8
-        """It asks for a password (FAILED)."""
+        """The document needs a password (FAILED)."""
         REASON_TOO_COSTLY: Document._Reason.ValueType  # 9
-        """Reading it took too much time or memory (FAILED)."""
+        """The extraction took too much time or memory (FAILED)."""
         REASON_POISON: Document._Reason.ValueType  # 10
-        """Workers died over it twice (FAILED)."""
+        """Workers died repeatedly while they had the document (FAILED, retryable)."""
         REASON_INTERNAL: Document._Reason.ValueType  # 11
         """Something broke on our side (FAILED, retryable)."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
-        """Reason says why a document is skipped or failed."""
+        """The reason why a document is skipped or failed."""
 
     REASON_UNSPECIFIED: Document.Reason.ValueType  # 0
     """There is nothing to explain."""
     REASON_DUPLICATE: Document.Reason.ValueType  # 1
     """Another document of the collection has the same bytes (SKIPPED)."""
     REASON_UNSUPPORTED_TYPE: Document.Reason.ValueType  # 2
-    """Files of this type hold no text we can read (SKIPPED)."""
+    """No text can be extracted from files of this type (SKIPPED)."""
     REASON_EMPTY: Document.Reason.ValueType  # 3
-    """It holds no text (SKIPPED)."""
+    """The document has no text (SKIPPED)."""
     REASON_TOO_LARGE: Document.Reason.ValueType  # 4
-    """It is larger than allowed (SKIPPED)."""
+    """The document is larger than allowed (SKIPPED)."""
     REASON_UNSAFE_PATH: Document.Reason.ValueType  # 5
-    """It leads out of the directory or is no regular file (SKIPPED)."""
+    """The path leads out of the directory or to something that is not a regular file (SKIPPED)."""
     REASON_UNREADABLE: Document.Reason.ValueType  # 6
-    """It could not be opened or read (FAILED)."""
+    """The document could not be opened or read (FAILED)."""
     REASON_CORRUPT: Document.Reason.ValueType  # 7
-    """It is damaged or not what its name says (FAILED)."""
+    """The document is damaged or not what its name says (FAILED)."""
     REASON_ENCRYPTED: Document.Reason.ValueType  # 8
-    """It asks for a password (FAILED)."""
+    """The document needs a password (FAILED)."""
     REASON_TOO_COSTLY: Document.Reason.ValueType  # 9
-    """Reading it took too much time or memory (FAILED)."""
+    """The extraction took too much time or memory (FAILED)."""
     REASON_POISON: Document.Reason.ValueType  # 10
-    """Workers died over it twice (FAILED)."""
+    """Workers died repeatedly while they had the document (FAILED, retryable)."""
     REASON_INTERNAL: Document.Reason.ValueType  # 11
     """Something broke on our side (FAILED, retryable)."""
 
@@ -150,56 +151,56 @@ class Document(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifies the document, a UUID."""
+    """The document's id, a UUID."""
     collection_id: _builtins.str
-    """Identifies its collection."""
+    """The id of the document's collection."""
     source_id: _builtins.str
-    """Identifies its source."""
+    """The id of the document's source."""
     uri: _builtins.str
-    """Identifies it within its collection, such as `file:///data/a.md` or `upload:a.md`."""
+    """The document's address within its collection, such as `file:///data/a.md` or `upload:a.md`."""
     path: _builtins.str
-    """Holds its path relative to its source."""
+    """The document's path relative to its source."""
     name: _builtins.str
-    """Holds the last part of its path, or its title."""
+    """The last part of the path, or the document's title."""
     size_bytes: _builtins.int
-    """Tells its size."""
+    """The size of the content."""
     mime_type: _builtins.str
-    """Names its type, such as `text/markdown`."""
+    """The type of the content, such as `text/markdown`."""
     language: _builtins.str
-    """Names its language (BCP 47) where known."""
+    """The language of the content (BCP 47); empty where it is not known."""
     content_sha256: _builtins.str
-    """Holds the SHA-256 of its bytes, in hex."""
+    """The SHA-256 of the content, in hex; empty where the content was not read."""
     duplicate_of: _builtins.str
-    """Identifies the document with the same bytes that is indexed instead; empty otherwise."""
+    """The id of the document with the same bytes that is indexed instead; empty where there is none."""
     content_version: _builtins.int
-    """Counts its contents; rises once with every change."""
+    """The number of the content; rises with every change."""
     state: Global___Document.State.ValueType
-    """Says where it is."""
+    """The document's state in the active generation."""
     reason: Global___Document.Reason.ValueType
-    """Says why it is skipped or failed."""
+    """The reason why the document is skipped or failed."""
     error_message: _builtins.str
-    """Explains the reason in a sentence for people."""
+    """The reason as a sentence for people."""
     is_retryable: _builtins.bool
-    """Tells whether trying again may help."""
+    """Whether RetryDocuments tries the document again by default."""
     chunk_count: _builtins.int
-    """Counts its chunks."""
+    """The number of the document's chunks in the active generation."""
     token_count: _builtins.int
-    """Counts its tokens."""
+    """The number of tokens in those chunks."""
     @_builtins.property
     def source_modify_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when its source says it was changed."""
+        """The time of the last change, as the source says."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it was first seen."""
+        """The time at which the document was first seen."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when its row was last changed."""
+        """The time of the last change of the document or of its state."""
 
     @_builtins.property
     def delete_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it was deleted; absent otherwise."""
+        """The time at which the document was deleted; absent otherwise."""
 
     def __init__(
         self,

@@ -31,14 +31,16 @@ class UploadDocumentRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Identifies the collection; in the first message."""
+    """The collection's id; in the first message."""
     name: _builtins.str
-    """Names the file, a relative path with `/`, at most 1,024 characters and 200 in each part; in the first message."""
+    """The file's name, a relative path with `/`, at most 1,024 characters and 200 in each part; in the first message."""
     request_id: _builtins.str
-    """Makes the call repeatable: the same id and content give the same document and operation; in the first message."""
+    """The id that makes the call repeatable, at most 100 characters: the same id and content return the same document and
+    operation; in the first message. Made up by the service when empty.
+    """
     @_builtins.property
     def content(self) -> _httpbody_pb2.HttpBody:
-        """Adds content; its content_type, where set, names the type of the file."""
+        """A part of the content; the first message's content_type, where set, is the type of the file."""
 
     def __init__(
         self,
@@ -64,11 +66,11 @@ class UploadDocumentResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def document(self) -> _document_pb2.Document:
-        """Holds the document, PENDING unless its content was there already."""
+        """The document, PENDING unless its content was there already."""
 
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation that indexes it; absent when there is nothing to do."""
+        """The operation that indexes the document; absent when there is nothing to index."""
 
     def __init__(
         self,
@@ -96,20 +98,20 @@ class ListDocumentsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Identifies the collection."""
+    """The collection's id."""
     source_id: _builtins.str
-    """Narrows the list to one source; empty for all."""
+    """The id of the source of the documents to list; empty for all sources."""
     path_prefix: _builtins.str
-    """Narrows the list to paths that begin so; empty for all."""
+    """The beginning of the paths to list; empty for all paths."""
     mime_type: _builtins.str
-    """Narrows the list to one type; empty for all."""
+    """The type of the documents to list; empty for all types."""
     page_size: _builtins.int
-    """Limits the page, 1-1,000; default 50."""
+    """The size of the page, 1-1,000; default 50."""
     page_token: _builtins.str
-    """Continues an earlier list; empty for the first page."""
+    """The next_page_token of the page before; empty for the first page."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_document_pb2.Document.State.ValueType]:
-        """Narrows the list to these states; empty for all but DELETED."""
+        """The states of the documents to list; empty for all but DELETED."""
 
     def __init__(
         self,
@@ -139,10 +141,10 @@ class ListDocumentsResponse(_message.Message):
     DOCUMENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Continues the list; empty on the last page."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def documents(self) -> _containers.RepeatedCompositeFieldContainer[_document_pb2.Document]:
-        """Holds the page."""
+        """The page."""
 
     def __init__(
         self,
@@ -164,7 +166,7 @@ class GetDocumentRequest(_message.Message):
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
-    """Identifies the document."""
+    """The document's id."""
     def __init__(
         self,
         *,
@@ -185,7 +187,7 @@ class GetDocumentResponse(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def document(self) -> _document_pb2.Document:
-        """Holds the document."""
+        """The document."""
 
     def __init__(
         self,
@@ -211,17 +213,17 @@ class GetDocumentContentRequest(_message.Message):
     class _ContentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GetDocumentContentRequest._ContentKind.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         CONTENT_KIND_UNSPECIFIED: GetDocumentContentRequest._ContentKind.ValueType  # 0
-        """Counts as TEXT."""
+        """The same as TEXT."""
         CONTENT_KIND_TEXT: GetDocumentContentRequest._ContentKind.ValueType  # 1
         """The text that was indexed, UTF-8."""
         CONTENT_KIND_ORIGINAL: GetDocumentContentRequest._ContentKind.ValueType  # 2
         """The bytes that were uploaded."""
 
     class ContentKind(_ContentKind, metaclass=_ContentKindEnumTypeWrapper):
-        """ContentKind says which content."""
+        """A content of a document."""
 
     CONTENT_KIND_UNSPECIFIED: GetDocumentContentRequest.ContentKind.ValueType  # 0
-    """Counts as TEXT."""
+    """The same as TEXT."""
     CONTENT_KIND_TEXT: GetDocumentContentRequest.ContentKind.ValueType  # 1
     """The text that was indexed, UTF-8."""
     CONTENT_KIND_ORIGINAL: GetDocumentContentRequest.ContentKind.ValueType  # 2
@@ -230,9 +232,9 @@ class GetDocumentContentRequest(_message.Message):
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
-    """Identifies the document."""
+    """The document's id."""
     kind: Global___GetDocumentContentRequest.ContentKind.ValueType
-    """Says which content; the text when unspecified."""
+    """The content to return; the text when unspecified."""
     def __init__(
         self,
         *,
@@ -248,12 +250,76 @@ class GetDocumentContentRequest(_message.Message):
 Global___GetDocumentContentRequest: _TypeAlias = GetDocumentContentRequest  # noqa: Y015
 
 @_typing.final
+class RetryDocumentsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
+    INCLUDE_PERMANENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """The collection's id."""
+    include_permanent: _builtins.bool
+    """Whether documents are retried for which a retry is unlikely to help (`is_retryable` false), such as damaged files."""
+    request_id: _builtins.str
+    """The id that makes the call repeatable, at most 100 characters: the same id and body return the same operation.
+    Made up by the service when empty.
+    """
+    @_builtins.property
+    def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of the documents to retry, at most 1,000; empty for all failed documents of the collection. A document that
+        is not in the collection or has not failed is left as it is.
+        """
+
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        document_ids: _abc.Iterable[_builtins.str] | None = ...,
+        include_permanent: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "document_ids", b"document_ids", "include_permanent", b"include_permanent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryDocumentsRequest: _TypeAlias = RetryDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class RetryDocumentsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    DOCUMENT_COUNT_FIELD_NUMBER: _builtins.int
+    document_count: _builtins.int
+    """The number of documents that wait to be indexed again because of this call; 0 for a repeated call."""
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """The operation that indexes the documents; absent when no document has failed."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2.Operation | None = ...,
+        document_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_count", b"document_count", "operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryDocumentsResponse: _TypeAlias = RetryDocumentsResponse  # noqa: Y015
+
+@_typing.final
 class DeleteDocumentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
-    """Identifies the document."""
+    """The document's id."""
     def __init__(
         self,
         *,
@@ -274,7 +340,7 @@ class DeleteDocumentResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation that frees its space."""
+        """The operation that frees the document's space; absent when it was freed already. It cannot be cancelled."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class DocumentServiceStub:
-    """DocumentService keeps the documents of collections.
+    """The service of the documents of collections.
     """
 
     def __init__(self, channel):
@@ -56,6 +56,11 @@ class DocumentServiceStub:
                 request_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentContentRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.RetryDocuments = channel.unary_unary(
+                '/semantik.collection.v1.DocumentService/RetryDocuments',
+                request_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.RetryDocumentsRequest.SerializeToString,
+                response_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.RetryDocumentsResponse.FromString,
+                _registered_method=True)
         self.DeleteDocument = channel.unary_unary(
                 '/semantik.collection.v1.DocumentService/DeleteDocument',
                 request_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.DeleteDocumentRequest.SerializeToString,
@@ -64,14 +69,14 @@ class DocumentServiceStub:
 
 
 class DocumentServiceServicer:
-    """DocumentService keeps the documents of collections.
+    """The service of the documents of collections.
     """
 
     def UploadDocument(self, request_iterator, context):
-        """Uploads one file of at most 200 MiB and indexes it. The first message names it, every message adds content.
-        The same name again replaces the document. Files uploaded at once share one operation.
+        """Uploads one file of at most 200 MiB and indexes it. The first message names the file, every message adds content.
+        The same name again replaces the document, also one that was deleted. Files uploaded at once share one operation.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, UPLOAD_INVALID, UPLOAD_TOO_LARGE,
-        REQUEST_ID_REUSED, QUOTA_EXCEEDED, CREDENTIALS_MISSING,
+        REQUEST_ID_REUSED, QUOTA_EXCEEDED, STORAGE_FULL, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -105,8 +110,18 @@ class DocumentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryDocuments(self, request, context):
+        """Tries failed documents again. Their number is counted in the operation's progress.
+        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, REQUEST_ID_REUSED, CREDENTIALS_MISSING,
+        TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteDocument(self, request, context):
         """Deletes a document: it is not found any more when this returns, and a sync does not bring it back. Idempotent.
+        UNAVAILABLE means that the document is deleted and may still be found: repeat the call.
         Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
         """
@@ -137,6 +152,11 @@ def add_DocumentServiceServicer_to_server(servicer, server):
                     request_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentContentRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'RetryDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryDocuments,
+                    request_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.RetryDocumentsRequest.FromString,
+                    response_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.RetryDocumentsResponse.SerializeToString,
+            ),
             'DeleteDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteDocument,
                     request_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.DeleteDocumentRequest.FromString,
@@ -151,7 +171,7 @@ def add_DocumentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DocumentService:
-    """DocumentService keeps the documents of collections.
+    """The service of the documents of collections.
     """
 
     @staticmethod
@@ -252,6 +272,33 @@ class DocumentService:
             '/semantik.collection.v1.DocumentService/GetDocumentContent',
             semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentContentRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.collection.v1.DocumentService/RetryDocuments',
+            semantik_dot_collection_dot_v1_dot_document__service__pb2.RetryDocumentsRequest.SerializeToString,
+            semantik_dot_collection_dot_v1_dot_document__service__pb2.RetryDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

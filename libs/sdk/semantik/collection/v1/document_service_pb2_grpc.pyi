@@ -28,17 +28,17 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DocumentServiceStub:
-    """DocumentService keeps the documents of collections."""
+    """The service of the documents of collections."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DocumentServiceAsyncStub: ...
     UploadDocument: _grpc.StreamUnaryMultiCallable[_document_service_pb2.UploadDocumentRequest, _document_service_pb2.UploadDocumentResponse]
-    """Uploads one file of at most 200 MiB and indexes it. The first message names it, every message adds content.
-    The same name again replaces the document. Files uploaded at once share one operation.
+    """Uploads one file of at most 200 MiB and indexes it. The first message names the file, every message adds content.
+    The same name again replaces the document, also one that was deleted. Files uploaded at once share one operation.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, UPLOAD_INVALID, UPLOAD_TOO_LARGE,
-    REQUEST_ID_REUSED, QUOTA_EXCEEDED, CREDENTIALS_MISSING,
+    REQUEST_ID_REUSED, QUOTA_EXCEEDED, STORAGE_FULL, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]
@@ -56,22 +56,28 @@ class DocumentServiceStub:
     Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CONTENT_NOT_FOUND, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: READ.
     """
+    RetryDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.RetryDocumentsRequest, _document_service_pb2.RetryDocumentsResponse]
+    """Tries failed documents again. Their number is counted in the operation's progress.
+    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, REQUEST_ID_REUSED, CREDENTIALS_MISSING,
+    TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+    """
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]
     """Deletes a document: it is not found any more when this returns, and a sync does not bring it back. Idempotent.
+    UNAVAILABLE means that the document is deleted and may still be found: repeat the call.
     Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
 
 @_typing.type_check_only
 class DocumentServiceAsyncStub(DocumentServiceStub):
-    """DocumentService keeps the documents of collections."""
+    """The service of the documents of collections."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     UploadDocument: _aio.StreamUnaryMultiCallable[_document_service_pb2.UploadDocumentRequest, _document_service_pb2.UploadDocumentResponse]  # type: ignore[assignment]
-    """Uploads one file of at most 200 MiB and indexes it. The first message names it, every message adds content.
-    The same name again replaces the document. Files uploaded at once share one operation.
+    """Uploads one file of at most 200 MiB and indexes it. The first message names the file, every message adds content.
+    The same name again replaces the document, also one that was deleted. Files uploaded at once share one operation.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, UPLOAD_INVALID, UPLOAD_TOO_LARGE,
-    REQUEST_ID_REUSED, QUOTA_EXCEEDED, CREDENTIALS_MISSING,
+    REQUEST_ID_REUSED, QUOTA_EXCEEDED, STORAGE_FULL, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
     ListDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
@@ -89,14 +95,20 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CONTENT_NOT_FOUND, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: READ.
     """
+    RetryDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.RetryDocumentsRequest, _document_service_pb2.RetryDocumentsResponse]  # type: ignore[assignment]
+    """Tries failed documents again. Their number is counted in the operation's progress.
+    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, REQUEST_ID_REUSED, CREDENTIALS_MISSING,
+    TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+    """
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
     """Deletes a document: it is not found any more when this returns, and a sync does not bring it back. Idempotent.
+    UNAVAILABLE means that the document is deleted and may still be found: repeat the call.
     Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
 
 class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """DocumentService keeps the documents of collections."""
+    """The service of the documents of collections."""
 
     @_abc_1.abstractmethod
     def UploadDocument(
@@ -104,10 +116,10 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_document_service_pb2.UploadDocumentRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.UploadDocumentResponse, _abc.Awaitable[_document_service_pb2.UploadDocumentResponse]]:
-        """Uploads one file of at most 200 MiB and indexes it. The first message names it, every message adds content.
-        The same name again replaces the document. Files uploaded at once share one operation.
+        """Uploads one file of at most 200 MiB and indexes it. The first message names the file, every message adds content.
+        The same name again replaces the document, also one that was deleted. Files uploaded at once share one operation.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, UPLOAD_INVALID, UPLOAD_TOO_LARGE,
-        REQUEST_ID_REUSED, QUOTA_EXCEEDED, CREDENTIALS_MISSING,
+        REQUEST_ID_REUSED, QUOTA_EXCEEDED, STORAGE_FULL, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
         """
 
@@ -145,12 +157,24 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def RetryDocuments(
+        self,
+        request: _document_service_pb2.RetryDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_service_pb2.RetryDocumentsResponse, _abc.Awaitable[_document_service_pb2.RetryDocumentsResponse]]:
+        """Tries failed documents again. Their number is counted in the operation's progress.
+        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, REQUEST_ID_REUSED, CREDENTIALS_MISSING,
+        TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+        """
+
+    @_abc_1.abstractmethod
     def DeleteDocument(
         self,
         request: _document_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.DeleteDocumentResponse, _abc.Awaitable[_document_service_pb2.DeleteDocumentResponse]]:
         """Deletes a document: it is not found any more when this returns, and a sync does not bring it back. Idempotent.
+        UNAVAILABLE means that the document is deleted and may still be found: repeat the call.
         Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
         """

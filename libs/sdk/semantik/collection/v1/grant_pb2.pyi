@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Grant(_message.Message):
-    """Grant lets a user or an API key into a collection."""
+    """A role of a user or an API key on a collection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,7 +30,7 @@ class Grant(_message.Message):
     class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Grant._Role.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         ROLE_UNSPECIFIED: Grant._Role.ValueType  # 0
-        """Means no role at all."""
+        """No role at all."""
         ROLE_READ: Grant._Role.ValueType  # 1
         """Get, list, search, content and watch."""
         ROLE_WRITE: Grant._Role.ValueType  # 2
@@ -41,10 +41,10 @@ class Grant(_message.Message):
         """Everything, deletion and transfer included; held by the owner, never granted."""
 
     class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-        """Role is what the holder may do; each includes the ones above it."""
+        """What the holder may do; each role includes the ones above it."""
 
     ROLE_UNSPECIFIED: Grant.Role.ValueType  # 0
-    """Means no role at all."""
+    """No role at all."""
     ROLE_READ: Grant.Role.ValueType  # 1
     """Get, list, search, content and watch."""
     ROLE_WRITE: Grant.Role.ValueType  # 2
@@ -56,7 +56,7 @@ class Grant(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     role: Global___Grant.Role.ValueType
-    """Says what the holder may do."""
+    """The holder's role."""
     def __init__(
         self,
         *,

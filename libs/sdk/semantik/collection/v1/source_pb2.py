@@ -26,21 +26,23 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#semantik/collection/v1/source.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x03\n\x06Source\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rcollection_id\x18\x02 \x01(\t\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32#.semantik.collection.v1.Source.Kind\x12\x10\n\x08location\x18\x04 \x01(\t\x12;\n\tdirectory\x18\x05 \x01(\x0b\x32(.semantik.collection.v1.DirectoryOptions\x12\x16\n\x0e\x64ocument_count\x18\x06 \x01(\x03\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x32\n\x0elast_sync_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eKIND_DIRECTORY\x10\x01\x12\x0f\n\x0bKIND_UPLOAD\x10\x02\"j\n\x10\x44irectoryOptions\x12\"\n\x07include\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xc8\x01\x12\"\n\x07\x65xclude\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xc8\x01\x12\x0e\n\x06hidden\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#semantik/collection/v1/source.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x03\n\x06Source\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rcollection_id\x18\x02 \x01(\t\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32#.semantik.collection.v1.Source.Kind\x12\x10\n\x08location\x18\x04 \x01(\t\x12<\n\tdirectory\x18\x05 \x01(\x0b\x32\'.semantik.collection.v1.DirectoryConfigH\x00\x12\x16\n\x0e\x64ocument_count\x18\x06 \x01(\x03\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x32\n\x0elast_sync_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eKIND_DIRECTORY\x10\x01\x12\x0f\n\x0bKIND_UPLOAD\x10\x02\x42\x08\n\x06\x63onfig\"\x99\x01\n\x0f\x44irectoryConfig\x12.\n\x04path\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x10\x01\x18\x80 2\x14^/[^\\x00-\\x1f\\x7f]*$\x12\"\n\x07include\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xc8\x01\x12\"\n\x07\x65xclude\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xc8\x01\x12\x0e\n\x06hidden\x18\x04 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semantik.collection.v1.source_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIRECTORYOPTIONS'].fields_by_name['include']._loaded_options = None
-  _globals['_DIRECTORYOPTIONS'].fields_by_name['include']._serialized_options = b'\272H\016\222\001\013\020d\"\007r\005\020\001\030\310\001'
-  _globals['_DIRECTORYOPTIONS'].fields_by_name['exclude']._loaded_options = None
-  _globals['_DIRECTORYOPTIONS'].fields_by_name['exclude']._serialized_options = b'\272H\016\222\001\013\020d\"\007r\005\020\001\030\310\001'
+  _globals['_DIRECTORYCONFIG'].fields_by_name['path']._loaded_options = None
+  _globals['_DIRECTORYCONFIG'].fields_by_name['path']._serialized_options = b'\272H\035r\033\020\001\030\200 2\024^/[^\\x00-\\x1f\\x7f]*$'
+  _globals['_DIRECTORYCONFIG'].fields_by_name['include']._loaded_options = None
+  _globals['_DIRECTORYCONFIG'].fields_by_name['include']._serialized_options = b'\272H\016\222\001\013\020d\"\007r\005\020\001\030\310\001'
+  _globals['_DIRECTORYCONFIG'].fields_by_name['exclude']._loaded_options = None
+  _globals['_DIRECTORYCONFIG'].fields_by_name['exclude']._serialized_options = b'\272H\016\222\001\013\020d\"\007r\005\020\001\030\310\001'
   _globals['_SOURCE']._serialized_start=126
-  _globals['_SOURCE']._serialized_end=560
-  _globals['_SOURCE_KIND']._serialized_start=495
-  _globals['_SOURCE_KIND']._serialized_end=560
-  _globals['_DIRECTORYOPTIONS']._serialized_start=562
-  _globals['_DIRECTORYOPTIONS']._serialized_end=668
+  _globals['_SOURCE']._serialized_end=571
+  _globals['_SOURCE_KIND']._serialized_start=496
+  _globals['_SOURCE_KIND']._serialized_end=561
+  _globals['_DIRECTORYCONFIG']._serialized_start=574
+  _globals['_DIRECTORYCONFIG']._serialized_end=727
 # @@protoc_insertion_point(module_scope)

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Source(_message.Message):
-    """Source is a place documents come from."""
+    """A place that documents come from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,17 +37,17 @@ class Source(_message.Message):
         KIND_DIRECTORY: Source._Kind.ValueType  # 1
         """A directory on the machine of the workers, under an allowed root."""
         KIND_UPLOAD: Source._Kind.ValueType  # 2
-        """Files that were uploaded; each collection has at most one."""
+        """Files that were uploaded; each collection has at most one such source."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
-        """Kind says what sort of place it is."""
+        """The kind of place."""
 
     KIND_UNSPECIFIED: Source.Kind.ValueType  # 0
     """Never stored."""
     KIND_DIRECTORY: Source.Kind.ValueType  # 1
     """A directory on the machine of the workers, under an allowed root."""
     KIND_UPLOAD: Source.Kind.ValueType  # 2
-    """Files that were uploaded; each collection has at most one."""
+    """Files that were uploaded; each collection has at most one such source."""
 
     ID_FIELD_NUMBER: _builtins.int
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
@@ -60,32 +60,32 @@ class Source(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifies the source, a UUID."""
+    """The source's id, a UUID."""
     collection_id: _builtins.str
-    """Identifies its collection."""
+    """The id of the source's collection."""
     kind: Global___Source.Kind.ValueType
-    """Says what sort of place it is."""
+    """The kind of place."""
     location: _builtins.str
-    """Holds the absolute path of a directory, or `upload`; unique in its collection."""
+    """Where the documents come from: a directory's absolute path, or `upload`. Unique in its collection."""
     document_count: _builtins.int
-    """Counts its indexed documents."""
+    """The number of the source's documents in the active generation."""
     size_bytes: _builtins.int
-    """Adds up their sizes."""
+    """The size of those documents."""
     @_builtins.property
-    def directory(self) -> Global___DirectoryOptions:
-        """Narrows a directory; absent for uploads."""
+    def directory(self) -> Global___DirectoryConfig:
+        """The settings of a directory."""
 
     @_builtins.property
     def last_sync_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it was last read to the end; absent before."""
+        """The time at which the source was last read to the end; absent before the first time."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it was added."""
+        """The time at which the source was added."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it was last changed."""
+        """The time of the last change."""
 
     def __init__(
         self,
@@ -94,51 +94,57 @@ class Source(_message.Message):
         collection_id: _builtins.str = ...,
         kind: Global___Source.Kind.ValueType = ...,
         location: _builtins.str = ...,
-        directory: Global___DirectoryOptions | None = ...,
+        directory: Global___DirectoryConfig | None = ...,
         document_count: _builtins.int = ...,
         size_bytes: _builtins.int = ...,
         last_sync_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "directory", b"directory", "last_sync_time", b"last_sync_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "directory", b"directory", "last_sync_time", b"last_sync_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "create_time", b"create_time", "directory", b"directory", "document_count", b"document_count", "id", b"id", "kind", b"kind", "last_sync_time", b"last_sync_time", "location", b"location", "size_bytes", b"size_bytes", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "config", b"config", "create_time", b"create_time", "directory", b"directory", "document_count", b"document_count", "id", b"id", "kind", b"kind", "last_sync_time", b"last_sync_time", "location", b"location", "size_bytes", b"size_bytes", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_config: _TypeAlias = _typing.Literal["directory"]  # noqa: Y015
+    _WhichOneofArgType_config: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_config) -> _WhichOneofReturnType_config | None: ...
 
 Global___Source: _TypeAlias = Source  # noqa: Y015
 
 @_typing.final
-class DirectoryOptions(_message.Message):
-    """DirectoryOptions narrows what is read from a directory."""
+class DirectoryConfig(_message.Message):
+    """A directory, and what is read from it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PATH_FIELD_NUMBER: _builtins.int
     INCLUDE_FIELD_NUMBER: _builtins.int
     EXCLUDE_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """The absolute path of a directory or a file on the machine of the workers."""
     hidden: _builtins.bool
-    """Reads hidden files and directories too."""
+    """Whether hidden files and directories are read too."""
     @_builtins.property
     def include(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Takes only paths that match one of these globs, relative to the directory; empty for all."""
+        """The globs, relative to the directory, one of which a path must match; empty for every path."""
 
     @_builtins.property
     def exclude(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Leaves out paths that match one of these globs."""
+        """The globs of the paths that are left out."""
 
     def __init__(
         self,
         *,
+        path: _builtins.str = ...,
         include: _abc.Iterable[_builtins.str] | None = ...,
         exclude: _abc.Iterable[_builtins.str] | None = ...,
         hidden: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude", b"exclude", "hidden", b"hidden", "include", b"include"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude", b"exclude", "hidden", b"hidden", "include", b"include", "path", b"path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DirectoryOptions: _TypeAlias = DirectoryOptions  # noqa: Y015
+Global___DirectoryConfig: _TypeAlias = DirectoryConfig  # noqa: Y015

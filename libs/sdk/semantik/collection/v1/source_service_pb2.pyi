@@ -25,32 +25,32 @@ class AddSourceRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
-    PATH_FIELD_NUMBER: _builtins.int
     DIRECTORY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Identifies the collection."""
-    path: _builtins.str
-    """Holds the absolute path of a directory or a file on the machine of the workers."""
+    """The collection's id."""
     request_id: _builtins.str
-    """Makes the call repeatable: the same id and body give the same operation. Made up by the service when empty."""
+    """The id that makes the call repeatable, at most 100 characters: the same id and body return the same operation.
+    Made up by the service when empty.
+    """
     @_builtins.property
-    def directory(self) -> _source_pb2.DirectoryOptions:
-        """Narrows what is read."""
+    def directory(self) -> _source_pb2.DirectoryConfig:
+        """A directory or a file on the machine of the workers."""
 
     def __init__(
         self,
         *,
         collection_id: _builtins.str = ...,
-        path: _builtins.str = ...,
-        directory: _source_pb2.DirectoryOptions | None = ...,
+        directory: _source_pb2.DirectoryConfig | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "directory", b"directory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "directory", b"directory", "path", b"path", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "config", b"config", "directory", b"directory", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_config: _TypeAlias = _typing.Literal["directory"]  # noqa: Y015
+    _WhichOneofArgType_config: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_config) -> _WhichOneofReturnType_config | None: ...
 
 Global___AddSourceRequest: _TypeAlias = AddSourceRequest  # noqa: Y015
 
@@ -62,11 +62,11 @@ class AddSourceResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def source(self) -> _source_pb2.Source:
-        """Holds the new source."""
+        """The new source."""
 
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation that indexes it."""
+        """The operation that indexes the source."""
 
     def __init__(
         self,
@@ -90,11 +90,11 @@ class ListSourcesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Identifies the collection."""
+    """The collection's id."""
     page_size: _builtins.int
-    """Limits the page, 1-1,000; default 50."""
+    """The size of the page, 1-1,000; default 50."""
     page_token: _builtins.str
-    """Continues an earlier list; empty for the first page."""
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -119,10 +119,10 @@ class ListSourcesResponse(_message.Message):
     SOURCES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Continues the list; empty on the last page."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[_source_pb2.Source]:
-        """Holds the page."""
+        """The page."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class GetSourceRequest(_message.Message):
 
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     source_id: _builtins.str
-    """Identifies the source."""
+    """The source's id."""
     def __init__(
         self,
         *,
@@ -165,7 +165,7 @@ class GetSourceResponse(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def source(self) -> _source_pb2.Source:
-        """Holds the source."""
+        """The source."""
 
     def __init__(
         self,
@@ -187,9 +187,11 @@ class SyncSourceRequest(_message.Message):
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     source_id: _builtins.str
-    """Identifies the source."""
+    """The source's id."""
     request_id: _builtins.str
-    """Makes the call repeatable: the same id and body give the same operation. Made up by the service when empty."""
+    """The id that makes the call repeatable, at most 100 characters: the same id and body return the same operation.
+    Made up by the service when empty.
+    """
     def __init__(
         self,
         *,
@@ -211,7 +213,7 @@ class SyncSourceResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation that reads it."""
+        """The operation that reads the source."""
 
     def __init__(
         self,
@@ -231,20 +233,16 @@ class RemoveSourceRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SOURCE_ID_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
     source_id: _builtins.str
-    """Identifies the source."""
-    request_id: _builtins.str
-    """Makes the call repeatable: the same id and body give the same operation. Made up by the service when empty."""
+    """The source's id."""
     def __init__(
         self,
         *,
         source_id: _builtins.str = ...,
-        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_id", b"source_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,7 +255,7 @@ class RemoveSourceResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation that removes its documents."""
+        """The operation that removes the source's documents. It cannot be cancelled."""
 
     def __init__(
         self,

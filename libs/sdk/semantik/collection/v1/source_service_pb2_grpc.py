@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SourceServiceStub:
-    """SourceService keeps the sources of collections.
+    """The service of the sources of collections.
     """
 
     def __init__(self, channel):
@@ -63,11 +63,11 @@ class SourceServiceStub:
 
 
 class SourceServiceServicer:
-    """SourceService keeps the sources of collections.
+    """The service of the sources of collections.
     """
 
     def AddSource(self, request, context):
-        """Adds a directory to a collection and starts to index it.
+        """Adds a source to a collection and starts to index it.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, SOURCE_EXISTS,
         REQUEST_ID_REUSED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
@@ -95,7 +95,7 @@ class SourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SyncSource(self, request, context):
-        """Reads a source again: indexes what is new or changed, takes out what is gone, leaves the rest alone.
+        """Reads a source again: indexes what is new or changed, removes what is gone, leaves the rest as it is.
         Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
         CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
@@ -105,8 +105,9 @@ class SourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveSource(self, request, context):
-        """Removes a source with its documents; they are not found any more when this returns.
-        Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, REQUEST_ID_REUSED, CREDENTIALS_MISSING,
+        """Removes a source with its documents; they are not found any more when this returns. Idempotent: while the source's
+        documents are being removed, a repeat starts the removal again.
+        Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -150,7 +151,7 @@ def add_SourceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SourceService:
-    """SourceService keeps the sources of collections.
+    """The service of the sources of collections.
     """
 
     @staticmethod

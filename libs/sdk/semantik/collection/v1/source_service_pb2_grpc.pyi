@@ -27,14 +27,14 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SourceServiceStub:
-    """SourceService keeps the sources of collections."""
+    """The service of the sources of collections."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SourceServiceAsyncStub: ...
     AddSource: _grpc.UnaryUnaryMultiCallable[_source_service_pb2.AddSourceRequest, _source_service_pb2.AddSourceResponse]
-    """Adds a directory to a collection and starts to index it.
+    """Adds a source to a collection and starts to index it.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, SOURCE_EXISTS,
     REQUEST_ID_REUSED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
@@ -50,24 +50,25 @@ class SourceServiceStub:
     TOKEN_INVALID, ROLE_REQUIRED. Role: READ.
     """
     SyncSource: _grpc.UnaryUnaryMultiCallable[_source_service_pb2.SyncSourceRequest, _source_service_pb2.SyncSourceResponse]
-    """Reads a source again: indexes what is new or changed, takes out what is gone, leaves the rest alone.
+    """Reads a source again: indexes what is new or changed, removes what is gone, leaves the rest as it is.
     Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
     CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
     RemoveSource: _grpc.UnaryUnaryMultiCallable[_source_service_pb2.RemoveSourceRequest, _source_service_pb2.RemoveSourceResponse]
-    """Removes a source with its documents; they are not found any more when this returns.
-    Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, REQUEST_ID_REUSED, CREDENTIALS_MISSING,
+    """Removes a source with its documents; they are not found any more when this returns. Idempotent: while the source's
+    documents are being removed, a repeat starts the removal again.
+    Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
 
 @_typing.type_check_only
 class SourceServiceAsyncStub(SourceServiceStub):
-    """SourceService keeps the sources of collections."""
+    """The service of the sources of collections."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AddSource: _aio.UnaryUnaryMultiCallable[_source_service_pb2.AddSourceRequest, _source_service_pb2.AddSourceResponse]  # type: ignore[assignment]
-    """Adds a directory to a collection and starts to index it.
+    """Adds a source to a collection and starts to index it.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, SOURCE_EXISTS,
     REQUEST_ID_REUSED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
@@ -83,19 +84,20 @@ class SourceServiceAsyncStub(SourceServiceStub):
     TOKEN_INVALID, ROLE_REQUIRED. Role: READ.
     """
     SyncSource: _aio.UnaryUnaryMultiCallable[_source_service_pb2.SyncSourceRequest, _source_service_pb2.SyncSourceResponse]  # type: ignore[assignment]
-    """Reads a source again: indexes what is new or changed, takes out what is gone, leaves the rest alone.
+    """Reads a source again: indexes what is new or changed, removes what is gone, leaves the rest as it is.
     Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
     CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
     RemoveSource: _aio.UnaryUnaryMultiCallable[_source_service_pb2.RemoveSourceRequest, _source_service_pb2.RemoveSourceResponse]  # type: ignore[assignment]
-    """Removes a source with its documents; they are not found any more when this returns.
-    Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, REQUEST_ID_REUSED, CREDENTIALS_MISSING,
+    """Removes a source with its documents; they are not found any more when this returns. Idempotent: while the source's
+    documents are being removed, a repeat starts the removal again.
+    Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
 
 class SourceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """SourceService keeps the sources of collections."""
+    """The service of the sources of collections."""
 
     @_abc_1.abstractmethod
     def AddSource(
@@ -103,7 +105,7 @@ class SourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _source_service_pb2.AddSourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_source_service_pb2.AddSourceResponse, _abc.Awaitable[_source_service_pb2.AddSourceResponse]]:
-        """Adds a directory to a collection and starts to index it.
+        """Adds a source to a collection and starts to index it.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, SOURCE_EXISTS,
         REQUEST_ID_REUSED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
@@ -137,7 +139,7 @@ class SourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _source_service_pb2.SyncSourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_source_service_pb2.SyncSourceResponse, _abc.Awaitable[_source_service_pb2.SyncSourceResponse]]:
-        """Reads a source again: indexes what is new or changed, takes out what is gone, leaves the rest alone.
+        """Reads a source again: indexes what is new or changed, removes what is gone, leaves the rest as it is.
         Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
         CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
@@ -149,8 +151,9 @@ class SourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _source_service_pb2.RemoveSourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_source_service_pb2.RemoveSourceResponse, _abc.Awaitable[_source_service_pb2.RemoveSourceResponse]]:
-        """Removes a source with its documents; they are not found any more when this returns.
-        Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, REQUEST_ID_REUSED, CREDENTIALS_MISSING,
+        """Removes a source with its documents; they are not found any more when this returns. Idempotent: while the source's
+        documents are being removed, a repeat starts the removal again.
+        Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
         """
 

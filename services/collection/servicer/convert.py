@@ -1,14 +1,16 @@
 """Rows of collection as messages of its contract."""
 
-from google.protobuf import json_format
+from typing import Any
+
+from sqlalchemy import Row
 
 from libs.rpc.timestamps import timestamp
 from semantik.collection.v1 import collection_pb2, document_pb2, grant_pb2, source_pb2
 from semantik.embedding.v1 import model_pb2
-from services.collection.tables import Collection, Document, Generation, Role, Source, SourceKind
+from services.collection.source_kinds import config_field
 
 
-def role_message(role: Role) -> "grant_pb2.Grant.Role.ValueType":
+def role_message(role: str) -> "grant_pb2.Grant.Role.ValueType":
     return grant_pb2.Grant.Role.Value(f"ROLE_{role}")
 
 
@@ -16,7 +18,7 @@ def precision_message(precision: str) -> "model_pb2.Model.Precision.ValueType":
     return model_pb2.Model.Precision.Value(f"PRECISION_{precision}")
 
 
-def collection_message(row: Collection, generation: Generation, role: Role) -> collection_pb2.Collection:
+def collection_message(row: Row[Any]) -> collection_pb2.Collection:
     return collection_pb2.Collection(
         id=row.id,
         name=row.name,
@@ -26,38 +28,35 @@ def collection_message(row: Collection, generation: Generation, role: Role) -> c
         state=collection_pb2.Collection.State.Value(f"STATE_{row.state}"),
         state_reason=row.state_reason,
         generation=row.generation,
-        model=generation.model,
-        precision=precision_message(generation.precision),
-        chunk_size=generation.chunk_size,
-        chunk_overlap=generation.chunk_overlap,
+        model=row.model,
+        precision=precision_message(row.precision),
+        chunk_size=row.chunk_size,
+        chunk_overlap=row.chunk_overlap,
         document_count=row.document_count,
         chunk_count=row.chunk_count,
         size_bytes=row.size_bytes,
-        role=role_message(role),
+        role=role_message(row.role),
         create_time=timestamp(row.create_time),
         update_time=timestamp(row.update_time),
     )
 
 
-def source_message(row: Source) -> source_pb2.Source:
-    directory = None
-    if row.kind == SourceKind.DIRECTORY:
-        directory = json_format.ParseDict(row.config, source_pb2.DirectoryOptions(), ignore_unknown_fields=True)
+def source_message(row: Row[Any]) -> source_pb2.Source:
     return source_pb2.Source(
         id=row.id,
         collection_id=row.collection_id,
         kind=source_pb2.Source.Kind.Value(f"KIND_{row.kind}"),
         location=row.location,
-        directory=directory,
         document_count=row.document_count,
         size_bytes=row.size_bytes,
         last_sync_time=timestamp(row.last_sync_time),
         create_time=timestamp(row.create_time),
         update_time=timestamp(row.update_time),
+        **config_field(row.kind, row.location, row.config),
     )
 
 
-def document_message(row: Document) -> document_pb2.Document:
+def document_message(row: Row[Any]) -> document_pb2.Document:
     reason = document_pb2.Document.Reason.Value(f"REASON_{row.reason}") if row.reason else document_pb2.Document.REASON_UNSPECIFIED
     return document_pb2.Document(
         id=row.id,
