@@ -103,8 +103,8 @@ async def delete(session: AsyncSession, collection_id: str, document_id: str) ->
     """Leave a tombstone; the oldest duplicate of the document takes its place. The caller has locked the collection."""
     await counts.subtract(session, collection_id, [document_id])
     values = {"state": DocumentState.DELETED, "is_original": False, "delete_time": func.clock_timestamp()}
-    await session.execute(update(Document).where(Document.id == document_id).values(**values))
-    await duplicates.promote(session, [document_id])
+    deleted = update(Document).where(Document.id == document_id).values(**values).returning(Document.content_sha256)
+    await duplicates.promote(session, collection_id, list((await session.scalars(deleted)).all()))
 
 
 async def hanging_purges(session: AsyncSession, older_than_seconds: float, limit: int) -> Sequence[Row[Any]]:

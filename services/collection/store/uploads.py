@@ -118,7 +118,7 @@ def _has_content(known: Row[Any], content: Content) -> bool:
 async def _leave_place(session: AsyncSession, known: Row[Any]) -> None:
     if known.is_original:
         await session.execute(update(Document).where(Document.id == known.id).values(is_original=False))
-        await duplicates.promote(session, [known.id])
+        await duplicates.promote(session, known.collection_id, [known.content_sha256])
 
 
 async def _original(session: AsyncSession, collection_id: str, sha256: str, document_id: str) -> str | None:
