@@ -11,6 +11,7 @@ from libs.db.tables import new_id
 from libs.rpc.errors import Failure
 from libs.work.errors import WorkFailedError
 from semantik.error.v1.error_reason_pb2 import ErrorReason
+from semantik.operation.v1.operation_pb2 import Progress
 from services.collection.store import commits, scan, worklist
 from services.collection.store.scan import Known, Row
 from services.collection.tables import IndexState, Reason, Source
@@ -48,6 +49,7 @@ class Sync:
             raise WorkFailedError(Failure(code, reason, str(error)).proto()) from error
         waiting = await self._job.read(lambda session: worklist.totals(session, self._job.target.generation))
         self._job.progress.listed(*waiting)
+        self._job.progress.enter(Progress.PHASE_INDEXING)
 
     async def _list(self, wake: Callable[[], None]) -> None:
         async for batch in self._connector.entries():
