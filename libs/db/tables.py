@@ -5,9 +5,13 @@ import time
 import uuid
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any, TypeAlias
 
-from sqlalchemy import CheckConstraint, DateTime, MetaData, Text, func
+from sqlalchemy import CheckConstraint, DateTime, MetaData, Row, Text, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+"""A row of selected columns."""
 
 _NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

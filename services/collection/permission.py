@@ -4,12 +4,11 @@ The role itself is decided in SQL (``store.roles``), by the query that reads the
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from grpc import StatusCode
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from libs.db.tables import AnyRow
 from libs.rpc.call import Principal
 from libs.rpc.errors import Failure, not_found
 from semantik.auth.v1.user_pb2 import User
@@ -29,7 +28,7 @@ def subject(principal: Principal) -> Subject:
     }
 
 
-async def require_collection(session: AsyncSession | AsyncConnection, principal: Principal, collection_id: str, role: Role) -> Row[Any]:
+async def require_collection(session: AsyncSession | AsyncConnection, principal: Principal, collection_id: str, role: Role) -> AnyRow:
     """Return a collection, with its active generation, on which the principal has ``role``.
 
     Raises NOT_FOUND for what it may not read, exactly as for an id that never existed, and PERMISSION_DENIED for what it
@@ -40,44 +39,44 @@ async def require_collection(session: AsyncSession | AsyncConnection, principal:
 
 async def require_collections(
     session: AsyncSession | AsyncConnection, principal: Principal, collection_ids: Sequence[str], role: Role
-) -> list[Row[Any]]:
+) -> list[AnyRow]:
     """Return collections in the order of their ids, all or none; raises as ``require_collection``."""
     rows = await collections.many_with_roles(session, subject(principal), collection_ids)
     return [_allowed(rows.get(collection_id), role, "collection", collection_id) for collection_id in collection_ids]
 
 
-async def lock_collection(session: AsyncSession, principal: Principal, collection_id: str, role: Role) -> Row[Any]:
+async def lock_collection(session: AsyncSession, principal: Principal, collection_id: str, role: Role) -> AnyRow:
     """Do as ``require_collection`` does and lock the collection: its documents and sources change in this transaction alone."""
     await require_collection(session, principal, collection_id, role)
     await collections.lock(session, collection_id)
     return await require_collection(session, principal, collection_id, role)
 
 
-async def require_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> Row[Any]:
+async def require_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> AnyRow:
     """Return a source of a collection on which the principal has ``role``; NOT_FOUND as for an unknown id."""
     return _allowed(await sources.with_role(session, subject(principal), source_id), role, "source", source_id)
 
 
-async def lock_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> Row[Any]:
+async def lock_source(session: AsyncSession, principal: Principal, source_id: str, role: Role) -> AnyRow:
     """Do as ``require_source`` does, also for a source whose documents are being removed, and lock its collection."""
     row = _allowed(await sources.any_with_role(session, subject(principal), source_id), role, "source", source_id)
     await collections.lock(session, row.collection_id)
     return _allowed(await sources.any_with_role(session, subject(principal), source_id), role, "source", source_id)
 
 
-async def require_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> Row[Any]:
+async def require_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> AnyRow:
     """Return a document of a collection on which the principal has ``role``; NOT_FOUND as for an unknown id."""
     return _allowed(await documents.with_role(session, subject(principal), document_id), role, "document", document_id)
 
 
-async def lock_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> Row[Any]:
+async def lock_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> AnyRow:
     """Do as ``require_document`` does and lock the document's collection."""
     row = await require_document(session, principal, document_id, role)
     await collections.lock(session, row.collection_id)
     return await require_document(session, principal, document_id, role)
 
 
-def _allowed(row: Row[Any] | None, role: Role, noun: str, identifier: str) -> Row[Any]:
+def _allowed(row: AnyRow | None, role: Role, noun: str, identifier: str) -> AnyRow:
     if row is None or row.role is None:
         raise not_found(noun, identifier)
     if not includes(row.role, role):

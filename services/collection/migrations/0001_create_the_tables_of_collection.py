@@ -81,6 +81,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_collections_owner", "collections", ["owner_id", "create_time", "id"], unique=False, schema="collection")
     op.create_index(
+        "ix_collections_deleting",
+        "collections",
+        ["update_time"],
+        unique=False,
+        schema="collection",
+        postgresql_where=sa.text("state = 'DELETING'"),
+    )
+    op.create_index(
         "ix_collections_public",
         "collections",
         ["create_time", "id"],
@@ -119,6 +127,23 @@ def upgrade() -> None:
         schema="collection",
     )
     op.create_index(op.f("ix_object_deletions_delete_time"), "object_deletions", ["delete_time"], unique=False, schema="collection")
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("next_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("last_error", sa.Text(), server_default="", nullable=False),
+        sa.Column("dead_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+        schema="collection",
+    )
+    op.create_index(
+        "ix_outbox_next_time", "outbox", ["next_time"], unique=False, schema="collection", postgresql_where=sa.text("dead_time IS NULL")
+    )
     op.create_table(
         "start_requests",
         sa.Column("id", sa.Text(), nullable=False),
@@ -228,6 +253,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("operation_id", name=op.f("pk_operation_counts")),
         schema="collection",
     )
+    op.create_index("ix_operation_counts_update_time", "operation_counts", ["update_time"], unique=False, schema="collection")
     op.create_table(
         "sources",
         sa.Column("id", sa.Text(), nullable=False),
@@ -251,6 +277,14 @@ def upgrade() -> None:
         schema="collection",
     )
     op.create_index("ix_sources_collection", "sources", ["collection_id", "create_time", "id"], unique=False, schema="collection")
+    op.create_index(
+        "ix_sources_removed",
+        "sources",
+        ["delete_time"],
+        unique=False,
+        schema="collection",
+        postgresql_where=sa.text("delete_time IS NOT NULL"),
+    )
     op.create_index(
         "uq_sources_location",
         "sources",
@@ -429,8 +463,10 @@ def downgrade() -> None:
     )
     op.drop_table("documents", schema="collection")
     op.drop_index("uq_sources_location", table_name="sources", schema="collection", postgresql_where=sa.text("delete_time IS NULL"))
+    op.drop_index("ix_sources_removed", table_name="sources", schema="collection", postgresql_where=sa.text("delete_time IS NOT NULL"))
     op.drop_index("ix_sources_collection", table_name="sources", schema="collection")
     op.drop_table("sources", schema="collection")
+    op.drop_index("ix_operation_counts_update_time", table_name="operation_counts", schema="collection")
     op.drop_table("operation_counts", schema="collection")
     op.drop_index("ix_index_writes_collection", table_name="index_writes", schema="collection")
     op.drop_table("index_writes", schema="collection")
@@ -448,6 +484,8 @@ def downgrade() -> None:
     op.drop_table("collection_grants", schema="collection")
     op.drop_index("ix_start_requests_create_time", table_name="start_requests", schema="collection")
     op.drop_table("start_requests", schema="collection")
+    op.drop_index("ix_outbox_next_time", table_name="outbox", schema="collection", postgresql_where=sa.text("dead_time IS NULL"))
+    op.drop_table("outbox", schema="collection")
     op.drop_index(op.f("ix_object_deletions_delete_time"), table_name="object_deletions", schema="collection")
     op.drop_table("object_deletions", schema="collection")
     op.drop_index(op.f("ix_embedding_cache_last_used_time"), table_name="embedding_cache", schema="collection")
@@ -457,6 +495,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_collections_public", table_name="collections", schema="collection", postgresql_where=sa.text("is_public"))
     op.drop_index("ix_collections_owner", table_name="collections", schema="collection")
+    op.drop_index("ix_collections_deleting", table_name="collections", schema="collection", postgresql_where=sa.text("state = 'DELETING'"))
     op.drop_table("collections", schema="collection")
     op.drop_index(op.f("ix_collection_audit_log_collection_id_id"), table_name="collection_audit_log", schema="collection")
     op.drop_table("collection_audit_log", schema="collection")

@@ -1,9 +1,6 @@
 """Rows of collection as messages of its contract."""
 
-from typing import Any
-
-from sqlalchemy import Row
-
+from libs.db.tables import AnyRow
 from libs.rpc.timestamps import timestamp
 from semantik.collection.v1 import collection_pb2, document_pb2, grant_pb2, source_pb2
 from semantik.embedding.v1 import model_pb2
@@ -18,7 +15,7 @@ def precision_message(precision: str) -> "model_pb2.Model.Precision.ValueType":
     return model_pb2.Model.Precision.Value(f"PRECISION_{precision}")
 
 
-def collection_message(row: Row[Any]) -> collection_pb2.Collection:
+def collection_message(row: AnyRow) -> collection_pb2.Collection:
     return collection_pb2.Collection(
         id=row.id,
         name=row.name,
@@ -41,7 +38,7 @@ def collection_message(row: Row[Any]) -> collection_pb2.Collection:
     )
 
 
-def source_message(row: Row[Any]) -> source_pb2.Source:
+def source_message(row: AnyRow) -> source_pb2.Source:
     return source_pb2.Source(
         id=row.id,
         collection_id=row.collection_id,
@@ -56,7 +53,7 @@ def source_message(row: Row[Any]) -> source_pb2.Source:
     )
 
 
-def document_message(row: Row[Any]) -> document_pb2.Document:
+def document_message(row: AnyRow) -> document_pb2.Document:
     reason = document_pb2.Document.Reason.Value(f"REASON_{row.reason}") if row.reason else document_pb2.Document.REASON_UNSPECIFIED
     return document_pb2.Document(
         id=row.id,

@@ -5,11 +5,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, Row, Select, Text, any_, bindparam, func, select, tuple_, union, update
+from sqlalchemy import ARRAY, BigInteger, DateTime, Select, Text, any_, bindparam, func, select, tuple_, union, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from libs.db.arrays import texts
+from libs.db.tables import AnyRow
 from services.collection.store.roles import REACHABLE, ROLE, Subject
 from services.collection.tables import AuditEntry, Collection, CollectionState, Generation, GenerationState
 
@@ -42,19 +43,19 @@ _BY_IDS = _VIEW.where(Collection.id == any_(bindparam("collection_ids", type_=AR
 _READABLE_IDS = select(Collection.id).where(REACHABLE, ROLE.is_not(None)).order_by(Collection.id)
 
 
-async def with_role(session: AsyncSession | AsyncConnection, subject: Subject, collection_id: str) -> Row[Any] | None:
+async def with_role(session: AsyncSession | AsyncConnection, subject: Subject, collection_id: str) -> AnyRow | None:
     """Return a collection with the subject's role on it, None where there is no such collection."""
     return (await session.execute(_BY_ID, {**subject, "collection_id": collection_id})).one_or_none()
 
 
-async def many_with_roles(session: AsyncSession | AsyncConnection, subject: Subject, collection_ids: Sequence[str]) -> dict[str, Row[Any]]:
+async def many_with_roles(session: AsyncSession | AsyncConnection, subject: Subject, collection_ids: Sequence[str]) -> dict[str, AnyRow]:
     """Return those of the collections that exist, by id, each with the subject's role on it."""
     rows = await session.execute(_BY_IDS, {**subject, "collection_ids": list(collection_ids)})
     return {row.id: row for row in rows}
 
 
 @cache
-def _list(*, is_named: bool, owned_only: bool, is_continued: bool) -> Select[Any]:
+def _list(*, is_named: bool, owned_only: bool, is_continued: bool) -> Select[*tuple[Any, ...]]:
     statement = _VIEW.where(REACHABLE, ROLE.is_not(None))
     if is_named:
         statement = statement.where(Collection.name == bindparam("name", type_=Text))
@@ -68,7 +69,7 @@ def _list(*, is_named: bool, owned_only: bool, is_continued: bool) -> Select[Any
 
 async def list_readable(
     session: AsyncSession, subject: Subject, *, name: str, owned_only: bool, limit: int, before: tuple[datetime, str] | None
-) -> Sequence[Row[Any]]:
+) -> Sequence[AnyRow]:
     """List the collections on which the subject has a role, newest first."""
     statement = _list(is_named=bool(name), owned_only=owned_only, is_continued=before is not None)
     before_time, before_id = before or (None, None)
@@ -131,7 +132,7 @@ async def live_generations(session: AsyncSession, collection_id: str) -> list[Ge
     return [generation for generation in await generations(session, collection_id) if generation.state != GenerationState.DROPPING]
 
 
-async def hanging_deletions(session: AsyncSession, older_than_seconds: float, limit: int) -> Sequence[Row[Any]]:
+async def hanging_deletions(session: AsyncSession, older_than_seconds: float, limit: int) -> Sequence[AnyRow]:
     """List collections (id, owner) that have been on their way out for a while, oldest first."""
     old = Collection.update_time < func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
     statement = select(Collection.id, Collection.owner_id).where(Collection.state == CollectionState.DELETING, old)

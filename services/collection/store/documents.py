@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
+from libs.db.tables import AnyRow
 from services.collection.store import counts, duplicates
 from services.collection.store.roles import ROLE, Subject
 from services.collection.tables import Artifact, ArtifactKind, Collection, Document, DocumentIndex, DocumentState, IndexState, Source
@@ -14,6 +16,10 @@ from services.collection.tables import Artifact, ArtifactKind, Collection, Docum
 _is_deleted = Document.state == DocumentState.DELETED
 _state = case((_is_deleted, DocumentState.DELETED.value), else_=func.coalesce(DocumentIndex.state, IndexState.PENDING.value))
 _present = case((_is_deleted, None), else_=1)
+# Which document is indexed for the bytes of a duplicate changes without a change of the duplicate's row.
+_other = aliased(Document)
+_same = (_other.collection_id == Document.collection_id, _other.content_sha256 == Document.content_sha256, _other.is_original)
+_original = select(_other.id).where(*_same).correlate(Document).scalar_subquery()
 _COLUMNS = (
     Document.id,
     Document.collection_id,
@@ -25,7 +31,7 @@ _COLUMNS = (
     Document.mime_type,
     Document.language,
     Document.content_sha256,
-    Document.duplicate_of,
+    case((Document.duplicate_of.is_not(None), func.coalesce(_original, Document.duplicate_of))).label("duplicate_of"),
     Document.content_version,
     _state.label("state"),
     case((_present == 1, DocumentIndex.reason)).label("reason"),
@@ -41,7 +47,7 @@ _COLUMNS = (
 )
 
 
-def _visible(*columns: Any) -> Select[Any]:
+def _visible(*columns: Any) -> Select[*tuple[Any, ...]]:
     """Select from the documents that are there for people: those of a removed source are not, whatever their rows say."""
     return (
         select(*columns)
@@ -56,7 +62,7 @@ _BY_ID = _visible(*_COLUMNS, ROLE.label("role")).where(Document.id == bindparam(
 _LIST = _visible(*_COLUMNS)
 
 
-async def with_role(session: AsyncSession, subject: Subject, document_id: str) -> Row[Any] | None:
+async def with_role(session: AsyncSession, subject: Subject, document_id: str) -> AnyRow | None:
     """Return a document, deleted or not, with the subject's role on its collection."""
     return (await session.execute(_BY_ID, {**subject, "document_id": document_id})).one_or_none()
 
@@ -71,7 +77,7 @@ async def list_visible(
     mime_type: str,
     limit: int,
     after: tuple[str, str] | None,
-) -> Sequence[Row[Any]]:
+) -> Sequence[AnyRow]:
     """List a collection's documents by path, deleted ones only when asked for."""
     statement = _LIST.where(Document.collection_id == collection_id)
     statement = statement.where(or_(*map(_is_in, states)) if states else ~_is_deleted)
@@ -104,10 +110,10 @@ async def delete(session: AsyncSession, collection_id: str, document_id: str) ->
     await counts.subtract(session, collection_id, [document_id])
     values = {"state": DocumentState.DELETED, "is_original": False, "delete_time": func.clock_timestamp()}
     deleted = update(Document).where(Document.id == document_id).values(**values).returning(Document.content_sha256)
-    await duplicates.promote(session, collection_id, list((await session.scalars(deleted)).all()))
+    await duplicates.promote(session, collection_id, (await session.scalars(deleted)).all())
 
 
-async def hanging_purges(session: AsyncSession, older_than_seconds: float, limit: int) -> Sequence[Row[Any]]:
+async def hanging_purges(session: AsyncSession, older_than_seconds: float, limit: int) -> Sequence[AnyRow]:
     """List collections (id, owner) with documents that were deleted a while ago and still take space."""
     old = Document.delete_time < func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
     unpurged = select(Document.id).where(Document.collection_id == Collection.id, _is_deleted, Document.purge_time.is_(None), old)

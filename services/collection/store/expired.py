@@ -1,10 +1,11 @@
 """Deletes what is out of date, one page to a call."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from services.collection.tables import CachedEmbedding, OperationCount, StartRequest
 
@@ -30,7 +31,7 @@ async def trim_embedding_cache(session: AsyncSession) -> int:
     return await _delete_page(session, CachedEmbedding, CachedEmbedding.last_used_time, _VECTORS, *key)
 
 
-async def _delete_page(session: AsyncSession, table: type[Any], moment: ColumnElement[Any], age: timedelta, *key: Any) -> int:
+async def _delete_page(session: AsyncSession, table: type[Any], moment: InstrumentedAttribute[datetime], age: timedelta, *key: Any) -> int:
     old = select(*key).where(moment < func.clock_timestamp() - age).order_by(moment).limit(PAGE).with_for_update(skip_locked=True)
     deleted = await session.execute(delete(table).where(tuple_(*key).in_(old)))
     return int(deleted.rowcount)  # type: ignore[attr-defined]

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select, tuple_, update
+from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.db.tables import new_id
+from libs.db.tables import AnyRow, new_id
 from services.collection.store import counts
 from services.collection.store.roles import ROLE, Subject
 from services.collection.tables import Collection, Source, SourceKind
@@ -37,17 +36,17 @@ async def get(session: AsyncSession, source_id: str) -> Source | None:
     return (await session.scalars(select(Source).where(Source.id == source_id, Source.delete_time.is_(None)))).one_or_none()
 
 
-async def with_role(session: AsyncSession, subject: Subject, source_id: str) -> Row[Any] | None:
+async def with_role(session: AsyncSession, subject: Subject, source_id: str) -> AnyRow | None:
     """Return a source that was not removed, with the subject's role on its collection."""
     return (await session.execute(_PRESENT, {**subject, "source_id": source_id})).one_or_none()
 
 
-async def any_with_role(session: AsyncSession, subject: Subject, source_id: str) -> Row[Any] | None:
+async def any_with_role(session: AsyncSession, subject: Subject, source_id: str) -> AnyRow | None:
     """Return a source, removed or not, as ``with_role`` does; a removed one is there until its last document is gone."""
     return (await session.execute(_BY_ID, {**subject, "source_id": source_id})).one_or_none()
 
 
-async def at(session: AsyncSession, collection_id: str, location: str) -> Row[Any] | None:
+async def at(session: AsyncSession, collection_id: str, location: str) -> AnyRow | None:
     """Return the collection's source at a location."""
     here = (Source.collection_id == collection_id, Source.location == location, Source.delete_time.is_(None))
     return (await session.execute(select(*_COLUMNS).where(*here))).one_or_none()
@@ -70,7 +69,7 @@ async def for_uploads(session: AsyncSession, collection_id: str) -> str:
     return fresh.id
 
 
-async def list_present(session: AsyncSession, collection_id: str, limit: int, before: tuple[datetime, str] | None) -> Sequence[Row[Any]]:
+async def list_present(session: AsyncSession, collection_id: str, limit: int, before: tuple[datetime, str] | None) -> Sequence[AnyRow]:
     """List a collection's sources, newest first."""
     statement = select(*_COLUMNS).where(Source.collection_id == collection_id, Source.delete_time.is_(None))
     if before is not None:
@@ -88,7 +87,7 @@ async def remove(session: AsyncSession, source_id: str) -> None:
     await session.execute(update(Source).where(Source.id == source_id).values(delete_time=func.clock_timestamp()))
 
 
-async def hanging_removals(session: AsyncSession, older_than_seconds: float, limit: int) -> Sequence[Row[Any]]:
+async def hanging_removals(session: AsyncSession, older_than_seconds: float, limit: int) -> Sequence[AnyRow]:
     """List sources (id, collection, its owner) that have been on their way out for a while, oldest first."""
     old = Source.delete_time < func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
     statement = select(Source.id, Source.collection_id, Collection.owner_id).join(Collection, Collection.id == Source.collection_id)

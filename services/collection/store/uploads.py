@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Integer, Row, Text, delete, func, literal, select, update
+from sqlalchemy import Integer, Text, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from libs.db.tables import AnyRow
 from services.collection.locators import object_locator
 from services.collection.store import counts, duplicates, objects, sources
 from services.collection.store.counts import Delta
@@ -40,8 +40,9 @@ class Content:
 
 
 async def document_id(session: AsyncSession, collection_id: str, name: str) -> str | None:
-    """Return the id of the document of this name, present or deleted."""
-    return await session.scalar(select(Document.id).where(Document.collection_id == collection_id, Document.uri == _uri(name)))
+    """Return the id of the document of this name, present or deleted; one of a removed source counts as none."""
+    named = select(Document.id).join(Source, Source.id == Document.source_id).where(Source.delete_time.is_(None))
+    return await session.scalar(named.where(Document.collection_id == collection_id, Document.uri == _uri(name)))
 
 
 async def take_in(session: AsyncSession, collection_id: str, document_id: str, content: Content) -> bool:
@@ -57,11 +58,11 @@ async def take_in(session: AsyncSession, collection_id: str, document_id: str, c
     if _has_content(known, content):
         return known.index_state in (IndexState.PENDING, IndexState.PROCESSING)
     await objects.own(session, content.object_key)
-    await _leave_place(session, known)
-    original_id = await _original(session, collection_id, content.sha256, known.id)
-    version = await _put_content(session, known, source_id, content, original_id)
+    await _leave_place(session, collection_id, known)
+    original_id = await _original(session, collection_id, content.sha256)
+    version = await _put_content(session, known.id, source_id, content, original_id)
     await _put_index_rows(session, collection_id, known.id, version, is_duplicate=original_id is not None)
-    if known.is_gone and known.indexed_version:
+    if known.is_deleted and known.indexed_version:
         # It left the counters when it went, and what is indexed of it is counted until something else is.
         await counts.apply(session, collection_id, [Delta(source_id, 1, known.chunk_count, known.indexed_bytes)])
     await _put_original(session, known.id, version, content)
@@ -72,15 +73,14 @@ def _uri(name: str) -> str:
     return f"upload:{name}"
 
 
-async def _known(session: AsyncSession, document_id: str) -> Row[Any]:
-    is_gone = (Document.state == DocumentState.DELETED) | Source.delete_time.is_not(None)
+async def _known(session: AsyncSession, document_id: str) -> AnyRow:
     statement = (
         select(
             Document.id,
             Document.content_version,
             Document.content_sha256,
             Document.is_original,
-            is_gone.label("is_gone"),
+            (Document.state == DocumentState.DELETED).label("is_deleted"),
             DocumentIndex.state.label("index_state"),
             DocumentIndex.reason,
             DocumentIndex.indexed_version,
@@ -88,7 +88,6 @@ async def _known(session: AsyncSession, document_id: str) -> Row[Any]:
             DocumentIndex.size_bytes.label("indexed_bytes"),
         )
         .join(Collection, Collection.id == Document.collection_id)
-        .join(Source, Source.id == Document.source_id)
         .outerjoin(DocumentIndex, (DocumentIndex.document_id == Document.id) & (DocumentIndex.generation == Collection.generation))
         .where(Document.id == document_id)
     )
@@ -96,6 +95,10 @@ async def _known(session: AsyncSession, document_id: str) -> Row[Any]:
 
 
 async def _insert_missing(session: AsyncSession, collection_id: str, source_id: str, document_id: str, name: str) -> None:
+    # A document of a removed source has this name until the removal gets to it; it gives the name up now.
+    removed = select(Source.id).where(Source.collection_id == collection_id, Source.delete_time.is_not(None))
+    former = (Document.collection_id == collection_id, Document.uri == _uri(name), Document.source_id.in_(removed))
+    await session.execute(update(Document).where(*former).values(uri=Document.uri + "#" + Document.id))
     values = {
         "id": document_id,
         "collection_id": collection_id,
@@ -108,20 +111,20 @@ async def _insert_missing(session: AsyncSession, collection_id: str, source_id: 
     await session.execute(insert(Document).values(**values).on_conflict_do_nothing())
 
 
-def _has_content(known: Row[Any], content: Content) -> bool:
-    if known.is_gone or known.content_sha256 != content.sha256:
+def _has_content(known: AnyRow, content: Content) -> bool:
+    if known.is_deleted or known.content_sha256 != content.sha256:
         return False
     # The same bytes once more are a way to try again what was refused.
     return known.index_state not in (None, IndexState.FAILED, IndexState.SKIPPED) or known.reason == Reason.DUPLICATE
 
 
-async def _leave_place(session: AsyncSession, known: Row[Any]) -> None:
+async def _leave_place(session: AsyncSession, collection_id: str, known: AnyRow) -> None:
     if known.is_original:
         await session.execute(update(Document).where(Document.id == known.id).values(is_original=False))
-        await duplicates.promote(session, known.collection_id, [known.content_sha256])
+        await duplicates.promote(session, collection_id, [known.content_sha256])
 
 
-async def _original(session: AsyncSession, collection_id: str, sha256: str, document_id: str) -> str | None:
+async def _original(session: AsyncSession, collection_id: str, sha256: str) -> str | None:
     """Return the document that is indexed for these bytes; one of a removed source makes room."""
     here = (Document.collection_id == collection_id, Document.content_sha256 == sha256, Document.is_original)
     columns = (Document.id, Source.delete_time.is_not(None).label("is_gone"))
@@ -129,11 +132,10 @@ async def _original(session: AsyncSession, collection_id: str, sha256: str, docu
     if original is None or not original.is_gone:
         return original.id if original else None
     await session.execute(update(Document).where(Document.id == original.id).values(is_original=False))
-    await session.execute(update(Document).where(Document.duplicate_of == original.id).values(duplicate_of=document_id))
     return None
 
 
-async def _put_content(session: AsyncSession, known: Row[Any], source_id: str, content: Content, original_id: str | None) -> int:
+async def _put_content(session: AsyncSession, document_id: str, source_id: str, content: Content, original_id: str | None) -> int:
     values: Mapping[str, object] = {
         "source_id": source_id,
         "source_metadata": object_locator(content.object_key),
@@ -147,7 +149,7 @@ async def _put_content(session: AsyncSession, known: Row[Any], source_id: str, c
         "delete_time": None,
         "purge_time": None,
     }
-    changed = update(Document).where(Document.id == known.id).values(**values).returning(Document.content_version)
+    changed = update(Document).where(Document.id == document_id).values(**values).returning(Document.content_version)
     return int((await session.scalars(changed)).one())
 
 
