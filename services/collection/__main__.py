@@ -26,7 +26,7 @@ from services.collection.starter import Starter
 
 
 async def main(settings: Settings) -> None:
-    mesh = MeshIdentity.from_file("collection", settings.mesh_key_file)
+    mesh = MeshIdentity.of("collection", settings)
     async with (
         db.database(settings, "collection") as engine,
         db.probe(settings, "collection") as ready,

@@ -18,7 +18,7 @@ from services.collection.worker.settings import Settings
 
 
 async def main(settings: Settings) -> None:
-    mesh = MeshIdentity.from_file("worker", settings.mesh_key_file)
+    mesh = MeshIdentity.of("worker", settings)
     draining = asyncio.Event()
     async with (
         db.database(settings, "worker") as engine,
