@@ -70,7 +70,7 @@ async def _echo(request: LoginRequest, _: Any) -> LoginRequest:
 
 
 def _identity(key_file: Path, **files: Path) -> MeshIdentity:
-    return MeshIdentity.of("tests", MeshSettings(mesh_key_file=key_file, **files))
+    return MeshIdentity.of("tests", MeshSettings.model_validate({"mesh_key_file": key_file, **files}))
 
 
 async def _ask(server: Server, identity: MeshIdentity) -> Any:
@@ -106,7 +106,7 @@ async def test_with_an_authority_only_its_own_are_let_in(start: Start, tmp_path:
     credentials = grpc.ssl_channel_credentials(server_files["tls_ca_file"].read_bytes())
     async with grpc.aio.secure_channel(f"127.0.0.1:{server.port}", credentials) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await channel.unary_unary(f"/{SERVICE}/unary_unary")(b"", timeout=5)
+            await channel.unary_unary(f"/{SERVICE}/unary_unary", request_serializer=bytes)(b"", timeout=5)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
@@ -118,15 +118,15 @@ async def test_without_an_authority_the_server_alone_shows_a_certificate(start: 
     server = await start(served({"unary_unary": _echo}, Access.MESH), mesh=identity)
     metadata = (("authorization", f"Bearer {identity.token('tests')}"),)
     async with grpc.aio.secure_channel(f"127.0.0.1:{server.port}", grpc.ssl_channel_credentials(authority)) as channel:
-        answer = await channel.unary_unary(f"/{SERVICE}/unary_unary")(GOOD.SerializeToString(), timeout=5, metadata=metadata)  # type: ignore[arg-type]
-    assert LoginRequest.FromString(answer) == GOOD  # type: ignore[arg-type]
+        ask = channel.unary_unary(f"/{SERVICE}/unary_unary", LoginRequest.SerializeToString, LoginRequest.FromString)
+        assert await ask(GOOD, timeout=5, metadata=metadata) == GOOD
 
 
 @pytest.mark.parametrize("given", [["tls_cert_file"], ["tls_key_file"], ["tls_ca_file"], ["tls_cert_file", "tls_ca_file"]])
 def test_half_a_tls_is_refused_at_the_start(given: list[str]) -> None:
     """A process never falls back to plaintext in silence."""
     with pytest.raises(ValidationError):
-        MeshSettings(mesh_key_file=Path("mesh.pem"), **{name: Path("some.pem") for name in given})
+        MeshSettings.model_validate({"mesh_key_file": Path("mesh.pem"), **{name: Path("some.pem") for name in given}})
 
 
 async def test_a_connection_that_is_too_old_is_replaced_and_no_call_notices(start: Start) -> None:
