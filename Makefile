@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke bench-retrieval bench-embed bench-soak bench-gpu run down lock
+.PHONY: help setup generate format lint types check test smoke bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -66,6 +66,9 @@ bench-embed: ## measure the embedder beside others, installed in .venv-bench whe
 
 bench-soak: ## send 100,000 texts through the embedding service; its memory, and its rest
 	$(BIN)/python -P -m tests.bench.soak
+
+bench-rpc: ## what a call costs each service, beside a bare echo
+	$(BIN)/python -P -m tests.bench.rpc
 
 bench-gpu: ## compare the embedder on an NVIDIA card (extra `gpu`) with the processor
 	$(BIN)/python -P -m tests.bench.gpu

@@ -26,7 +26,9 @@ def connect(target: str, audience: str, mesh: MeshIdentity, services: Iterable[s
     """
     outgoing = _Outgoing(mesh, audience)
     interceptors = [kind(outgoing) for kind in (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)]
-    return grpc.aio.insecure_channel(target, options=_options(services), interceptors=interceptors)
+    if mesh.tls is None:
+        return grpc.aio.insecure_channel(target, options=_options(services), interceptors=interceptors)
+    return grpc.aio.secure_channel(target, mesh.tls.channel_credentials(), options=_options(services), interceptors=interceptors)
 
 
 def _options(services: Iterable[str]) -> list[tuple[str, Any]]:

@@ -2,13 +2,15 @@
 
 import secrets
 import time
-from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
+
+from libs.rpc.settings import MeshSettings
+from libs.rpc.tls import Tls
 
 LIFETIME_SECONDS = 60
 _RENEW_SECONDS = 30
@@ -17,18 +19,20 @@ _TYPE = "mesh+jwt"
 
 
 class MeshIdentity:
-    """Signs and verifies mesh tokens (JWT, ES256; issuer = caller, audience = callee, 60 s)."""
+    """Signs and verifies mesh tokens (JWT, ES256; issuer = caller, audience = callee, 60 s); ``tls`` is what its connections use."""
 
-    def __init__(self, service: str, key_pem: bytes) -> None:
+    def __init__(self, service: str, key_pem: bytes, tls: Tls | None = None) -> None:
         self.service = service
+        self.tls = tls
         self._key = ECKey.import_key(key_pem)
         self._pem = key_pem
         self._signed: dict[str, tuple[float, str]] = {}
         self._verified: dict[str, tuple[float, str]] = {}
 
     @classmethod
-    def from_file(cls, service: str, path: Path) -> "MeshIdentity":
-        return cls(service, path.read_bytes())
+    def of(cls, service: str, settings: MeshSettings) -> "MeshIdentity":
+        """Return the identity of a process from the files that its settings name."""
+        return cls(service, settings.mesh_key_file.read_bytes(), Tls.of(settings))
 
     def token(self, audience: str) -> str:
         """Return a token for calls to ``audience``, the same one for half its life."""

@@ -68,13 +68,14 @@ class Server:
         self._needs_verifier = bool({Access.SIGNED_IN, Access.MEMBER} & set(access.values()))
         # The one order of the interceptors, outermost first.
         interceptors: list[Interceptor] = [Observe(), Authenticate(access, self.mesh, self.verifier), Validate(), Translate(self.translate)]
-        self._server = grpc.aio.server(interceptors=[Boundary(access, interceptors)], options=_OPTIONS)
+        self._server = grpc.aio.server(interceptors=[Boundary(access, interceptors)], options=_options(self.settings))
         for service in self.services:
             service.add(service.servicer, self._server)
         self._health = Health(["", *access, *self.capabilities], self._probe)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         reflection.enable_server_reflection([*access, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
-        self.port = self._server.add_insecure_port(self.settings.listen_address)
+        address, tls = self.settings.listen_address, self.mesh.tls
+        self.port = self._server.add_secure_port(address, tls.server_credentials()) if tls else self._server.add_insecure_port(address)
         await self._server.start()
         log.info("listening on port %d", self.port)
         self._tasks = [asyncio.create_task(self._health.run(), name="health")]
@@ -122,13 +123,16 @@ async def _named(work: Callable[[], Awaitable[None]]) -> None:
     await work()
 
 
-_OPTIONS: Sequence[tuple[str, int]] = (
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
-    ("grpc.max_send_message_length", limits.MESSAGE_BYTES),
-    ("grpc.max_metadata_size", limits.METADATA_BYTES),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", limits.MIN_PING_SECONDS * 1000),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-)
+def _options(settings: MeshSettings) -> Sequence[tuple[str, int]]:
+    return (
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
+        ("grpc.max_send_message_length", limits.MESSAGE_BYTES),
+        ("grpc.max_metadata_size", limits.METADATA_BYTES),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", limits.MIN_PING_SECONDS * 1000),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.max_connection_age_ms", round(settings.max_connection_age_seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", round(settings.max_connection_age_grace_seconds * 1000)),
+    )

@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -30,3 +32,19 @@ class MeshSettings(BaseSettings):
     otel_exporter_otlp_endpoint: str = ""
     use_uvloop: bool = True
     drain_seconds: float = 20.0
+    # With a certificate and its key the process speaks TLS; with an authority, peers must show a certificate of it too.
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_ca_file: Path | None = None
+    # A connection older than this (give or take a tenth) takes no new calls, so that clients ask DNS again and find new
+    # replicas. Calls under way go on; those that outlast the grace end UNAVAILABLE, and watches are opened again.
+    max_connection_age_seconds: float = Field(default=300.0, gt=0)
+    max_connection_age_grace_seconds: float = Field(default=3600.0, gt=0)
+
+    @model_validator(mode="after")
+    def _tls_is_complete(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE go together")
+        if self.tls_ca_file is not None and self.tls_cert_file is None:
+            raise ValueError("TLS_CA_FILE needs TLS_CERT_FILE and TLS_KEY_FILE")
+        return self

@@ -19,7 +19,7 @@ from services.auth.tokens import Tokens
 
 
 async def main(settings: Settings) -> None:
-    mesh = MeshIdentity.from_file("auth", settings.mesh_key_file)
+    mesh = MeshIdentity.of("auth", settings)
     keys = SigningKeys(settings.signing_key_dir, may_generate=settings.may_generate_keys)
     pager = Pager(mesh)
     async with db.database(settings, "auth") as engine, db.probe(settings, "auth") as ready:

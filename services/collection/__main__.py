@@ -27,7 +27,7 @@ from services.collection.visibility import Visibility
 
 
 async def main(settings: Settings) -> None:
-    mesh = MeshIdentity.from_file("collection", settings.mesh_key_file)
+    mesh = MeshIdentity.of("collection", settings)
     async with (
         db.database(settings, "collection") as engine,
         db.probe(settings, "collection") as ready,

@@ -24,7 +24,7 @@ from services.embedding.settings import Settings
 
 
 async def main(settings: Settings) -> None:
-    mesh = MeshIdentity.from_file("embedding", settings.mesh_key_file)
+    mesh = MeshIdentity.of("embedding", settings)
     draining = asyncio.Event()
     engine = Engine(settings)
     downloads = Downloads(settings, engine.catalog, draining)

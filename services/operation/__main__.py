@@ -23,7 +23,7 @@ from services.operation.sweeper import sweep
 
 
 async def main(settings: Settings) -> None:
-    mesh = MeshIdentity.from_file("operation", settings.mesh_key_file)
+    mesh = MeshIdentity.of("operation", settings)
     draining = asyncio.Event()
     bell = Bell(settings.redis_url)
     async with (

@@ -38,7 +38,7 @@ def _client(settings: Settings) -> AsyncQdrantClient:
 
 
 async def main(settings: Settings) -> None:
-    mesh = MeshIdentity.from_file("search", settings.mesh_key_file)
+    mesh = MeshIdentity.of("search", settings)
     client = _client(settings)
     async with (
         channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth,

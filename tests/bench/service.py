@@ -35,7 +35,7 @@ async def embedding_service(home: Path, threads: int) -> "AsyncIterator[tuple[Em
     }
     service = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "services.embedding", env=environment)
     try:
-        async with channels.connect(f"127.0.0.1:{port}", "embedding", MeshIdentity.from_file("bench", key)) as channel:
+        async with channels.connect(f"127.0.0.1:{port}", "embedding", MeshIdentity("bench", key.read_bytes())) as channel:
             stub = EmbeddingInternalServiceStub(channel)
             await stub.EmbedBatch(messages.EmbedBatchRequest(texts=["ready"]), timeout=120, wait_for_ready=True)
             yield stub, service.pid

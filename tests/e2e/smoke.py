@@ -119,7 +119,7 @@ class Smoke:
 
     async def _compare(self, mesh: Mesh, collection: Collection) -> None:
         """Count the index's points: one for each chunk that Postgres knows."""
-        identity = MeshIdentity.from_file("smoke", mesh.home.keys / "mesh.pem")
+        identity = MeshIdentity("smoke", (mesh.home.keys / "mesh.pem").read_bytes())
         port = next(child.spec.port for child in mesh.children if child.spec.name == "search")
         name = f"{collection.id}_{collection.model}_int8_g{collection.generation}"
         async with channels.connect(f"127.0.0.1:{port}", "search", identity) as channel:

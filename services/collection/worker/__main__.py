@@ -25,7 +25,7 @@ _END_SECONDS = 15.0
 
 
 async def main(settings: Settings) -> None:
-    mesh = MeshIdentity.from_file("worker", settings.mesh_key_file)
+    mesh = MeshIdentity.of("worker", settings)
     draining = asyncio.Event()
     failpoint = failpoints.parse(settings.failpoints) if settings.environment is Environment.LOCAL else failpoints.nothing
     limits = Limits(settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters)

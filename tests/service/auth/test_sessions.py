@@ -51,7 +51,7 @@ async def _me(users: "UserServiceAsyncStub", token: str) -> tuple[grpc.StatusCod
 async def _revocations(internal: "AuthInternalServiceAsyncStub", page_size: int = 1000) -> list[auth_internal_service_pb2.Revocation]:
     """Read every page."""
     request = auth_internal_service_pb2.ListRevocationsRequest(page_size=page_size)
-    found = []
+    found: list[auth_internal_service_pb2.Revocation] = []
     while True:
         page = await internal.ListRevocations(request)
         found += page.revocations

@@ -116,7 +116,7 @@ async def _running(mesh: Mesh, hub: Hub, administrator: Person, model_dir: Path,
     try:
         await doomed.says("listening on port")
         port = next(line for line in doomed.output if "listening on port" in line).split("listening on port ")[1].split()[0]
-        identity = MeshIdentity.from_file("tests", Path(environment["MESH_KEY_FILE"]))
+        identity = MeshIdentity("tests", Path(environment["MESH_KEY_FILE"]).read_bytes())
         address = f"127.0.0.1:{port}"
         async with grpc.aio.insecure_channel(address) as channel, channels.connect(address, "embedding", identity) as peer:
             signed = (("authorization", f"Bearer {administrator.token}"),)

@@ -60,7 +60,7 @@ async def start(mesh_identity: MeshIdentity, tmp_path: Path) -> AsyncIterator[St
         async def started(*services: Served, settings: Mapping[str, Any] | None = None, **options: Any) -> Server:
             environment = {"mesh_key_file": tmp_path / "mesh.pem", "drain_seconds": 0.1} | dict(settings or {})
             options.setdefault("verifier", Verifier(some_keys, no_revocations))
-            server = Server(MeshSettings(**environment), services, mesh_identity, **options)
+            server = Server(MeshSettings.model_validate(environment), services, options.pop("mesh", mesh_identity), **options)
             await server.start()
             stack.push_async_callback(_stopped, server)
             return server

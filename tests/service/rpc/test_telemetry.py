@@ -66,7 +66,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     log = (tmp_path / "log").open("wb")
     process = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "services.embedding", env=environment, stderr=log)
     try:
-        identity = MeshIdentity.from_file("tests", tmp_path / "mesh.pem")
+        identity = MeshIdentity("tests", (tmp_path / "mesh.pem").read_bytes())
         async with channels.connect(f"127.0.0.1:{ports['service']}", "embedding", identity) as channel:
             yield Watched(EmbeddingInternalServiceStub(channel), f"http://127.0.0.1:{ports['metrics']}/metrics", collector)
     finally:

@@ -57,7 +57,7 @@ class Auth:
             await self.hung.wait()
         if self.away:
             raise ConnectionError("auth is away")
-        return json.dumps(KeySet(self.keys).as_dict(private=False))
+        return json.dumps(KeySet([*self.keys]).as_dict(private=False))
 
     async def revocations(self) -> AsyncIterator[Sequence[Revocation]]:
         for page in self.pages:
@@ -83,7 +83,7 @@ async def test_a_token_leads_to_its_principal_and_is_verified_once(monkeypatch: 
     verifier, token = await _verifier(Auth(OURS)), _signed()
     first = await verifier.authenticate(token)
     assert (first.user_id, first.session_id, first.role) == ("ada", "one", User.ROLE_USER)
-    monkeypatch.delattr(tokens.jwt, "decode")
+    monkeypatch.delattr(jwt, "decode")
     assert await verifier.authenticate(token) is first
 
 
@@ -92,9 +92,9 @@ async def test_a_remembered_token_ends_with_its_time(monkeypatch: pytest.MonkeyP
     verifier, token = await _verifier(Auth(OURS)), _signed()
     await verifier.authenticate(token)
     now = time.time()
-    monkeypatch.setattr(tokens.time, "time", lambda: now + 609)
+    monkeypatch.setattr(time, "time", lambda: now + 609)
     await verifier.authenticate(token)
-    monkeypatch.setattr(tokens.time, "time", lambda: now + 611)
+    monkeypatch.setattr(time, "time", lambda: now + 611)
     assert await _refusal(verifier, token) == "TOKEN_INVALID"
 
 
@@ -130,7 +130,7 @@ async def test_memory_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     sent = [_signed(jti=str(number)) for number in range(3)]
     for token in (sent[0], sent[1], sent[0], sent[2]):
         await verifier.authenticate(token)
-    monkeypatch.delattr(tokens.jwt, "decode")
+    monkeypatch.delattr(jwt, "decode")
     for token in (sent[0], sent[2]):
         await verifier.authenticate(token)
     with pytest.raises(AttributeError):
@@ -138,8 +138,10 @@ async def test_memory_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 NOW = time.time()
+_NONE: tuple[Any, ...] = (float("nan"), float("inf"), "1", True, None, [])
+_STRANGE: tuple[Any, ...] = ([], {}, ["a"], {"a": 1}, 1, None, True)
 NUMBERS = {"nbf in the future": {"nbf": NOW + 3600}} | {
-    f"{claim} {value!r}": {claim: value} for claim in ("exp", "iat", "nbf") for value in (float("nan"), float("inf"), "1", True, None, [])
+    f"{claim} {value!r}": {claim: value} for claim in ("exp", "iat", "nbf") for value in _NONE
 }
 
 
@@ -165,8 +167,8 @@ async def test_a_moment_of_400_digits_is_refused() -> None:
         f"{_coded([])}.{_coded({})}.x",
         f"{_coded('text')}.{_coded({})}.x",
         base64.urlsafe_b64encode(b"[" * 2000).decode().rstrip("=") + ".e30.x",
-        *(f"{_coded({'alg': 'ES256', 'typ': 'at+jwt', 'kid': kid})}.{_coded({})}.x" for kid in ([], {}, ["a"], {"a": 1}, 1, None, True)),
-        *(f"{_coded({'alg': alg, 'typ': 'at+jwt', 'kid': str(OURS.kid)})}.{_coded({})}.x" for alg in ([], {}, "none", None)),
+        *(f"{_coded({'alg': 'ES256', 'typ': 'at+jwt', 'kid': kid})}.{_coded({})}.x" for kid in _STRANGE),
+        *(f"{_coded({'alg': alg, 'typ': 'at+jwt', 'kid': str(OURS.kid)})}.{_coded({})}.x" for alg in (*_STRANGE, "none")),
     ],
 )
 async def test_what_is_no_token_is_refused_and_breaks_nothing(credential: str) -> None:
