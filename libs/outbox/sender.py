@@ -11,11 +11,11 @@ from sqlalchemy import func, select, update
 
 from libs.db.engine import Sessions
 from libs.outbox.table import OutboxRow, acknowledge
+from libs.telemetry import failures
 
 log = logging.getLogger(__name__)
 _clock = func.clock_timestamp()
 _sent = Counter("semantik_outbox_sent_total", "Rows of an outbox by topic and outcome.", ("topic", "outcome"))
-_failures = Counter("semantik_outbox_failures_total", "Rounds of an outbox's sender that failed as a whole.", ("table",))
 _ERROR_CHARACTERS = 500
 _Row = TypeVar("_Row", bound=OutboxRow)
 
@@ -68,9 +68,8 @@ class Sender(Generic[_Row]):
             count = 0
             try:
                 count = await self.send_due()
-            except Exception as error:
-                log.warning("outbox %s: cannot look for rows to send", self._table.__tablename__, exc_info=error)
-                _failures.labels(self._table.__tablename__).inc()
+            except Exception as error:  # noqa: BLE001 - the next round tries again
+                failures.record(log, "outbox_round", "cannot look for rows to send", error)
             if count < self._batch:
                 await self._pause()
 
@@ -110,27 +109,20 @@ class Sender(Generic[_Row]):
             async with self._sessions.begin() as session:
                 await acknowledge(session, self._table, row.id)
             _sent.labels(row.topic, "sent").inc()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see the comment
             # The row is due again when the time it was taken for is over.
-            log.warning("outbox %s: cannot record the outcome of %s %s", self._table.__tablename__, row.topic, row.id, exc_info=error)
-            _sent.labels(row.topic, "unrecorded").inc()
+            failures.record(log, "outbox_record", f"cannot record the outcome of {row.topic} {row.id}", error)
 
     async def _failed(self, row: _Row, error: Exception) -> None:
         """Put the row off by a quarter of its age, 1 s at least, or give it up."""
         table = self._table
         is_counted = not (isinstance(error, TimeoutError) or self._is_transient(error))
         is_dead = isinstance(error, RefusedError) or row.attempts + is_counted >= self._max_attempts
-        outcome = "dead" if is_dead else "failed"
-        log.log(
-            logging.ERROR if is_dead else logging.WARNING,
-            "outbox %s: %s %s is %s",
-            table.__tablename__,
-            row.topic,
-            row.id,
-            "given up" if is_dead else "put off",
-            exc_info=error,
-        )
-        _sent.labels(row.topic, outcome).inc()
+        if is_dead:
+            log.error("%s %s is given up", row.topic, row.id, exc_info=error)
+        else:
+            failures.record(log, f"outbox_{row.topic}", f"{row.topic} {row.id} is put off", error)
+        _sent.labels(row.topic, "dead" if is_dead else "failed").inc()
         wait = func.least(func.greatest((_clock - table.create_time) / 4, timedelta(seconds=1)), self._longest_wait)
         values: dict[str, Any] = {
             "next_time": _clock + wait,

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from libs.telemetry import failures
 from libs.work import metrics
 from libs.work.failpoints import Failpoint, nothing
 from libs.work.handler import Handler
 from libs.work.lease import Lease
 from libs.work.outcome import Done, Failed, Faulted, Lost, Outcome, Released, Settled, Settling, Stop, Stopped, outcome_of
 from libs.work.report import Report
-from libs.work.retry import Backoff, described, patiently
+from libs.work.retry import Backoff, patiently
 from semantik.operation.v1 import operation_internal_service_pb2 as messages
 from semantik.operation.v1 import operation_pb2
 
@@ -109,9 +110,9 @@ class Attempt:
         outcome = outcome_of(intended, stop, error, is_settling=is_settling)
         if isinstance(outcome, Faulted):
             log.error("operation %s: the attempt failed: %s", self._id, outcome.status.message, exc_info=error)
-            metrics.failures.labels("settle" if is_settling else "run").inc()
+            metrics.faults.labels("settle" if is_settling else "run").inc()
         elif stop is not None and error is not None and not isinstance(error, asyncio.CancelledError):
-            log.warning("operation %s: the work failed while it was stopped (%s)", self._id, stop.name, exc_info=error)
+            failures.record(log, "work_stopped", f"operation {self._id}: failed while it was stopped ({stop.name})", error)
         return outcome
 
     async def _repeated(self, attempt: Callable[[], Awaitable[None]]) -> None:
@@ -122,7 +123,7 @@ class Attempt:
                 return await attempt()
             except Exception as error:  # noqa: BLE001 - what is not transient is raised again
                 seconds = backoff.seconds(error)
-                log.warning("operation %s: waits %.1f s for %s: %s", self._id, seconds, _STORE, described(error))
+                failures.record(log, "work_retry", f"operation {self._id}: waits {seconds:.1f} s for {_STORE}", error)
                 metrics.retries.labels(_STORE).inc()
             with self._report.waiting(_STORE):
                 await self._hand_back()
@@ -156,8 +157,8 @@ class Attempt:
         stop, error = await self._until(release(), (Stop.LOST, Stop.SILENCE), drain_seconds=_DRAIN_SECONDS, seconds=self._seconds_left())
         if stop is None and error is None:
             return outcome
-        log.warning("operation %s: cannot be given back, its lease runs out", self._id, exc_info=error)
-        metrics.failures.labels("release").inc()
+        message = f"operation {self._id}: cannot be given back, its lease runs out"
+        failures.record(log, "work_release", message, error or TimeoutError("no answer in time"))
         return Lost()
 
     async def _give_back_late(self) -> None:
@@ -169,7 +170,7 @@ class Attempt:
 
         _, error = await self._until(release(), ())
         if error is not None:
-            log.info("operation %s: not given back after a silence: %s", self._id, described(error))
+            failures.record(log, "work_release", f"operation {self._id}: not given back after a silence", error)
 
     def _seconds_left(self) -> float | None:
         return max(0.5, self._lease.remaining_seconds) if self._lease.stop is Stop.STALLED else None
@@ -181,8 +182,7 @@ class Attempt:
         finally:
             error = await self._end(task)
         if error is not None:
-            log.warning("operation %s: cannot hand back what was in flight", self._id, exc_info=error)
-            metrics.failures.labels("hand_back").inc()
+            failures.record(log, "work_hand_back", f"operation {self._id}: cannot hand back what was in flight", error)
 
     async def _until(
         self, work: Coroutine[Any, Any, None], heeded: Collection[Stop], *, drain_seconds: float = 0.0, seconds: float | None = None

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from libs.telemetry import failures
 from libs.work import metrics
 from libs.work.failpoints import Failpoint
 from libs.work.outcome import Stop
 from libs.work.report import Report
-from libs.work.retry import described
 from semantik.operation.v1 import operation_internal_service_pb2 as messages
 from semantik.operation.v1 import operation_pb2
 
@@ -104,8 +104,7 @@ class Lease:
         try:
             answer = await self._operation.ReportOperation(request, timeout=timeout)
         except Exception as error:  # noqa: BLE001 - a heartbeat that ends would lose the lease
-            log.warning("operation %s: cannot report: %s", self._claim.operation.id, described(error))
-            metrics.failures.labels("report").inc()
+            failures.record(log, "work_report", f"operation {self._claim.operation.id}: cannot report", error)
             if isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.NOT_FOUND:
                 self._set(Stop.LOST)
             elif self.remaining_seconds <= 0:

@@ -10,4 +10,4 @@ running = Gauge("semantik_work_running", "Attempts under way, by slot.", ("slot"
 stalls = Counter("semantik_work_stalls_total", "Attempts ended because nothing moved for too long.", ("kind",))
 leases_lost = Counter("semantik_work_leases_lost_total", "Leases lost, by cause: taken over, or operation silent.", ("cause",))
 retries = Counter("semantik_work_retries_total", "Calls repeated after a transient error, by what was waited for.", ("what",))
-failures = Counter("semantik_work_failures_total", "Failures of the worker's own steps that were logged.", ("step",))
+faults = Counter("semantik_work_faults_total", "Attempts that an unknown fault ended, by phase.", ("phase",))

@@ -11,11 +11,10 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc import StatusCode
 from grpc_status import rpc_status
-from psycopg import errors as postgres
-from sqlalchemy.exc import DBAPIError
 
 from libs.db import engine as db
 from libs.rpc.errors import reason_of
+from libs.telemetry import failures
 from libs.work import metrics
 from libs.work.errors import FencedError
 from libs.work.report import Report
@@ -43,7 +42,7 @@ async def patiently(attempt: Callable[[], Awaitable[_T]], report: Report, what: 
                 return await attempt()
             except Exception as error:  # noqa: BLE001 - what is not transient is raised again
                 seconds = backoff.seconds(error)
-                log.warning("waits %.1f s for %s: %s", seconds, what, described(error))
+                failures.record(log, "work_retry", f"waits {seconds:.1f} s for {what}", error)
                 metrics.retries.labels(what).inc()
                 if time.monotonic() + seconds - began > _SHOWN_AFTER_SECONDS:
                     shown.enter_context(report.waiting(what))
@@ -84,11 +83,9 @@ def is_transient(error: BaseException) -> bool:
         return all(is_transient(inner) for inner in error.exceptions)
     if isinstance(error, grpc.aio.AioRpcError):
         return error.code() in _TRANSIENT
-    if isinstance(error, DBAPIError) and isinstance(error.orig, postgres.QueryCanceled):
-        # A statement that was too slow will be too slow again.
-        return False
+    # Postgres away or full; not a statement that took too long, which will take too long again.
     failure = db.translate(error) if isinstance(error, Exception) else None
-    return failure is not None and failure.code is StatusCode.UNAVAILABLE
+    return failure is not None and failure.code in (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED)
 
 
 def is_lost(error: BaseException) -> bool:
@@ -112,12 +109,3 @@ def retry_after(error: BaseException) -> float | None:
         if detail.Unpack(info):
             return float(info.retry_delay.ToTimedelta().total_seconds())
     return None
-
-
-def described(error: BaseException) -> str:
-    """Return the error in one line for a log: a peer's code and text, another error's class and text."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(described(inner) for inner in error.exceptions)
-    if isinstance(error, grpc.aio.AioRpcError):
-        return f"{error.code().name}: {error.details()}"
-    return f"{type(error).__name__}: {error}"

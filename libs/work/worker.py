@@ -11,12 +11,11 @@ import grpc
 
 from libs.rpc import call
 from libs.rpc.timestamps import duration
-from libs.telemetry import logs
+from libs.telemetry import failures, logs
 from libs.work import metrics
 from libs.work.attempt import Attempt, Pace, exit_process
 from libs.work.failpoints import Failpoint, nothing
 from libs.work.handler import Handler
-from libs.work.retry import described
 from semantik.operation.v1 import operation_internal_service_pb2 as messages
 from semantik.operation.v1 import operation_pb2
 from semantik.operation.v1.operation_internal_service_pb2_grpc import OperationInternalServiceStub
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 20.0
 _GRACE_SECONDS = 5.0
+_LEAST_POLL_SECONDS = 0.5  # however soon an empty answer comes
 _LAST_CLAIM_SECONDS = 1.0
 _BREAK_OFF_SECONDS = 1.0
 _FIRST_WAIT = 0.2
@@ -77,10 +77,9 @@ class Worker:
             attempt = asyncio.create_task(self._attempt(slot, claim))
             try:
                 await attempt
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - see the comment
                 # The lease runs out, and the attempt counts.
-                log.exception("operation %s: the attempt broke off", claim.operation.id, exc_info=error)
-                metrics.failures.labels("attempt").inc()
+                failures.record(log, "work_attempt", f"operation {claim.operation.id}: the attempt broke off", error)
 
     async def _claim(self, slot: "messages.Slot.ValueType") -> messages.Claim | None:
         """Wait for a claim; None once the process drains. One claim id serves until it has brought a claim."""
@@ -89,24 +88,26 @@ class Worker:
         )
         wait = _FIRST_WAIT
         while not self._draining.is_set():
+            asked = time.monotonic()
             try:
                 answer = await self._or_draining(self._operation.ClaimOperation(request, timeout=_POLL_SECONDS + _GRACE_SECONDS))
             except grpc.aio.AioRpcError as error:
-                log.warning("cannot claim work: %s", described(error))
-                metrics.failures.labels("claim").inc()
+                failures.record(log, "work_claim", "cannot claim work", error)
                 await self._or_draining(asyncio.sleep(wait))
                 wait = min(wait * 2, _LONGEST_WAIT)
                 continue
             wait = _FIRST_WAIT
             if answer is not None and answer.HasField("claim"):
                 return answer.claim
+            if time.monotonic() - asked < _LEAST_POLL_SECONDS:
+                await self._or_draining(asyncio.sleep(_LEAST_POLL_SECONDS))
         # The answer to a call that draining broke off may have been a claim: ask for it, to give it back.
         request.ClearField("wait")
         request.repeat_only = True
         try:
             answer = await self._operation.ClaimOperation(request, timeout=_LAST_CLAIM_SECONDS)
         except grpc.aio.AioRpcError as error:
-            log.info("draining, and no last answer to a claim: %s", described(error))
+            log.info("draining, and no last answer to a claim: %s", error.code().name)
             return None
         return answer.claim if answer.HasField("claim") else None
 

@@ -228,6 +228,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The architecture of the model is none that is computed here (in Download.error).
     {"reason":"MODEL_UNSUPPORTED","domain":"semantik","metadata":{"repository":"..."}}
     """
+    ERROR_REASON_SETTLE_FAILED: _ErrorReason.ValueType  # 60
+    """No worker could settle the operation: its collection is in state ERROR until a retry or its deletion (in Operation.error).
+    {"reason":"SETTLE_FAILED","domain":"semantik","metadata":{"attempts":"6"}}
+    """
     ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 80
     """A store has no space left; reads go on, and writes do once there is space (RESOURCE_EXHAUSTED, with RetryInfo).
     {"reason":"STORAGE_FULL","domain":"semantik","metadata":{"store":"postgres"}}
@@ -453,6 +457,10 @@ ERROR_REASON_DOWNLOAD_FAILED: ErrorReason.ValueType  # 57
 ERROR_REASON_MODEL_UNSUPPORTED: ErrorReason.ValueType  # 58
 """The architecture of the model is none that is computed here (in Download.error).
 {"reason":"MODEL_UNSUPPORTED","domain":"semantik","metadata":{"repository":"..."}}
+"""
+ERROR_REASON_SETTLE_FAILED: ErrorReason.ValueType  # 60
+"""No worker could settle the operation: its collection is in state ERROR until a retry or its deletion (in Operation.error).
+{"reason":"SETTLE_FAILED","domain":"semantik","metadata":{"attempts":"6"}}
 """
 ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 80
 """A store has no space left; reads go on, and writes do once there is space (RESOURCE_EXHAUSTED, with RetryInfo).

@@ -35,16 +35,16 @@ class _DirectiveEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Directive.V
     DIRECTIVE_PAUSE: _Directive.ValueType  # 2
     """Stop at the next batch and finish with PAUSED."""
     DIRECTIVE_CANCEL: _Directive.ValueType  # 3
-    """Stop at once, tidy up and finish with CANCELLED."""
+    """Stop at once, settle and finish with CANCELLED."""
     DIRECTIVE_SETTLE: _Directive.ValueType  # 4
-    """The work is over, tidy up only: bring counters and states up to date, then finish with the state that claim names."""
+    """Settle only: bring counters and states up to date, then finish with the state that the claim names."""
     DIRECTIVE_LOST: _Directive.ValueType  # 5
     """Another worker may have it: stop at once and touch nothing."""
     DIRECTIVE_YIELD: _Directive.ValueType  # 6
-    """Somebody else's work waits for this slot: stop at the next batch and release."""
+    """Another user's work waits for the slot: stop at the next batch and release. It does not count as an attempt."""
 
 class Directive(_Directive, metaclass=_DirectiveEnumTypeWrapper):
-    """Directive is what operation tells the worker that holds a lease."""
+    """What the worker that holds a lease is to do."""
 
 DIRECTIVE_UNSPECIFIED: Directive.ValueType  # 0
 """Never sent."""
@@ -53,13 +53,13 @@ DIRECTIVE_CONTINUE: Directive.ValueType  # 1
 DIRECTIVE_PAUSE: Directive.ValueType  # 2
 """Stop at the next batch and finish with PAUSED."""
 DIRECTIVE_CANCEL: Directive.ValueType  # 3
-"""Stop at once, tidy up and finish with CANCELLED."""
+"""Stop at once, settle and finish with CANCELLED."""
 DIRECTIVE_SETTLE: Directive.ValueType  # 4
-"""The work is over, tidy up only: bring counters and states up to date, then finish with the state that claim names."""
+"""Settle only: bring counters and states up to date, then finish with the state that the claim names."""
 DIRECTIVE_LOST: Directive.ValueType  # 5
 """Another worker may have it: stop at once and touch nothing."""
 DIRECTIVE_YIELD: Directive.ValueType  # 6
-"""Somebody else's work waits for this slot: stop at the next batch and release."""
+"""Another user's work waits for the slot: stop at the next batch and release. It does not count as an attempt."""
 Global___Directive: _TypeAlias = Directive  # noqa: Y015
 
 class _Slot:
@@ -73,17 +73,21 @@ class _SlotEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Slot.ValueType],
     SLOT_LONG: _Slot.ValueType  # 1
     """Takes work of every kind."""
     SLOT_SHORT: _Slot.ValueType  # 2
-    """Takes short work only: APPEND, PURGE, DELETE, and the settling of any kind."""
+    """Takes short work only: APPEND, PURGE, DELETE, and the settling of any kind. What holds it for more than 2 s while another
+    user's short work waits gets YIELD; from then on it waits for a long slot, or for a short one that nothing else wants.
+    """
 
 class Slot(_Slot, metaclass=_SlotEnumTypeWrapper):
-    """Slot is a place in a worker that holds one claim at a time."""
+    """A place in a worker that holds one claim at a time."""
 
 SLOT_UNSPECIFIED: Slot.ValueType  # 0
 """Never sent."""
 SLOT_LONG: Slot.ValueType  # 1
 """Takes work of every kind."""
 SLOT_SHORT: Slot.ValueType  # 2
-"""Takes short work only: APPEND, PURGE, DELETE, and the settling of any kind."""
+"""Takes short work only: APPEND, PURGE, DELETE, and the settling of any kind. What holds it for more than 2 s while another
+user's short work waits gets YIELD; from then on it waits for a long slot, or for a short one that nothing else wants.
+"""
 Global___Slot: _TypeAlias = Slot  # noqa: Y015
 
 @_typing.final
@@ -100,26 +104,26 @@ class StartOperationRequest(_message.Message):
     JOIN_QUEUED_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Makes the call repeatable, a string of the caller's choice."""
+    """A string of the caller's choice that makes the call repeatable: the operation's id is UUIDv5(user, request id)."""
     collection_id: _builtins.str
-    """Identifies the collection; empty where there is none."""
+    """The collection's id; empty where there is none."""
     kind: _operation_pb2.Operation.Kind.ValueType
-    """Says what is to be done."""
+    """The kind of work."""
     queue: _builtins.str
-    """Names the queue; `index` by default."""
+    """The queue's name; `index` by default."""
     priority: _builtins.int
-    """Goes first when higher; 0 by default."""
+    """The priority, -100 to 100; higher goes first. 0 by default."""
     join_queued: _builtins.bool
-    """Joins a queued operation of the same user, collection, kind and config when there is one, instead of making another."""
+    """Whether a queued operation of the same user, collection, kind and config is joined instead of starting another."""
     source_id: _builtins.str
-    """Identifies the source it works on; empty where there is none."""
+    """The id of the source it works on; empty where there is none."""
     @_builtins.property
     def principal(self) -> _principal_pb2.Principal:
-        """Names who asks."""
+        """The user or API key that asks."""
 
     @_builtins.property
     def config(self) -> _struct_pb2.Struct:
-        """Holds what the worker needs to do and repeat the work."""
+        """What the worker needs to do and to repeat the work."""
 
     def __init__(
         self,
@@ -149,10 +153,10 @@ class StartOperationResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     IS_NEW_FIELD_NUMBER: _builtins.int
     is_new: _builtins.bool
-    """Tells whether this call made it."""
+    """Whether this call started it."""
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation."""
+        """The operation."""
 
     def __init__(
         self,
@@ -179,9 +183,9 @@ class ClaimOperationRequest(_message.Message):
     WAIT_FIELD_NUMBER: _builtins.int
     REPEAT_ONLY_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
-    """Names the queue; `index` by default."""
+    """The queue's name; `index` by default."""
     worker_id: _builtins.str
-    """Identifies the worker process."""
+    """The id of the worker process."""
     claim_id: _builtins.str
     """The claim's id, a UUID of the worker's choice. The same id gives the same claim again while its lease lasts."""
     slot: Global___Slot.ValueType
@@ -212,7 +216,7 @@ Global___ClaimOperationRequest: _TypeAlias = ClaimOperationRequest  # noqa: Y015
 
 @_typing.final
 class Claim(_message.Message):
-    """Claim is one operation in a worker's hands."""
+    """An operation in a worker's hands."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -225,28 +229,30 @@ class Claim(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     IS_LAST_SETTLE_FIELD_NUMBER: _builtins.int
     fence: _builtins.int
-    """Numbers this claim; every write the worker makes carries it and a lower one is refused."""
+    """The number of this claim; every write of the worker carries it, and a lower one is refused."""
     directive: Global___Directive.ValueType
-    """Says CONTINUE, or SETTLE for work that is cancelled or out of attempts."""
+    """CONTINUE, or SETTLE for work that is cancelled or out of attempts."""
     settle_state: _operation_pb2.Operation.State.ValueType
-    """Names the state to finish with when the directive is SETTLE."""
+    """The state to finish with where the directive is SETTLE."""
     is_last_settle: _builtins.bool
-    """Whether a failed settle is final: the worker then settles what it can without the index."""
+    """Whether this is the last try to settle: the worker settles what it can without the index. If it fails, the operation ends
+    FAILED (SETTLE_FAILED).
+    """
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation."""
+        """The operation."""
 
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration:
-        """Tells how long the lease lasts without a report."""
+        """The time that the lease lasts after a claim or a report, at least."""
 
     @_builtins.property
     def config(self) -> _struct_pb2.Struct:
-        """Holds what StartOperation was given."""
+        """What StartOperation was given."""
 
     @_builtins.property
     def principal(self) -> _principal_pb2.Principal:
-        """Names who asked for the work."""
+        """The user or API key that asked for the work."""
 
     def __init__(
         self,
@@ -275,7 +281,7 @@ class ClaimOperationResponse(_message.Message):
     CLAIM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def claim(self) -> Global___Claim:
-        """Holds the claim; absent when there is nothing to do."""
+        """The claim; absent where there is nothing to do."""
 
     def __init__(
         self,
@@ -299,14 +305,14 @@ class ReportOperationRequest(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     WAIT_REASON_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
-    """Identifies the operation."""
+    """The operation's id."""
     fence: _builtins.int
-    """Holds the claim's fence."""
+    """The claim's fence."""
     wait_reason: _builtins.str
-    """Says what the work waits for; empty when it does not."""
+    """What the work waits for; empty while it does not wait."""
     @_builtins.property
     def progress(self) -> _operation_pb2.Progress:
-        """Holds the progress; absent for a bare heartbeat."""
+        """The progress; absent for a bare heartbeat."""
 
     def __init__(
         self,
@@ -330,7 +336,7 @@ class ReportOperationResponse(_message.Message):
 
     DIRECTIVE_FIELD_NUMBER: _builtins.int
     directive: Global___Directive.ValueType
-    """Says what to do next: CONTINUE, PAUSE, CANCEL or LOST."""
+    """CONTINUE, PAUSE, CANCEL, YIELD or LOST."""
     def __init__(
         self,
         *,
@@ -353,12 +359,12 @@ class ReleaseOperationRequest(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     FAULT_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
-    """Identifies the operation."""
+    """The operation's id."""
     fence: _builtins.int
-    """Holds the claim's fence."""
+    """The claim's fence."""
     @_builtins.property
     def progress(self) -> _operation_pb2.Progress:
-        """Holds the last progress; absent to keep the stored one."""
+        """The last progress; absent to keep the stored one."""
 
     @_builtins.property
     def fault(self) -> _status_pb2.Status:
@@ -405,18 +411,18 @@ class FinishOperationRequest(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
-    """Identifies the operation."""
+    """The operation's id."""
     fence: _builtins.int
-    """Holds the claim's fence."""
+    """The claim's fence."""
     state: _operation_pb2.Operation.State.ValueType
-    """Names the end: SUCCEEDED, FAILED, CANCELLED, or PAUSED."""
+    """The end: SUCCEEDED, FAILED, CANCELLED or PAUSED."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Explains a failure; only with FAILED."""
+        """The failure; only with FAILED."""
 
     @_builtins.property
     def progress(self) -> _operation_pb2.Progress:
-        """Holds the last progress."""
+        """The last progress."""
 
     def __init__(
         self,
@@ -442,7 +448,7 @@ class FinishOperationResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation after the call."""
+        """The operation after the call."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OperationInternalServiceStub:
-    """OperationInternalService takes work in and hands it out to workers. It takes mesh tokens only.
+    """The queue: takes work in and hands it out to workers. It takes mesh tokens only.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class OperationInternalServiceStub:
 
 
 class OperationInternalServiceServicer:
-    """OperationInternalService takes work in and hands it out to workers. It takes mesh tokens only.
+    """The queue: takes work in and hands it out to workers. It takes mesh tokens only.
     """
 
     def StartOperation(self, request, context):
@@ -76,15 +76,17 @@ class OperationInternalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ClaimOperation(self, request, context):
-        """Hands the next operation of a queue to a worker under a lease, or nothing when there is none that may run.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        """Hands the next operation of a queue to a worker under a lease; waits for one as long as the request says, and answers with
+        nothing where none may run. The choice: the highest priority, then the user with the fewest claims in slots of this kind,
+        then the oldest; one operation at a time for each collection, in the order of priority and age, settling first.
+        Reasons: INVALID_REQUEST, DRAINING, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportOperation(self, request, context):
-        """Renews the lease, stores progress and returns what the worker is to do. A lost lease is a directive, not an error.
+        """Renews the lease, stores the progress and returns a directive. A lost lease is a directive, not an error.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -92,7 +94,10 @@ class OperationInternalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseOperation(self, request, context):
-        """Gives an operation back unfinished; it does not count as an attempt. Idempotent.
+        """Gives an operation back unfinished. Without a fault it does not count as an attempt. With one it does unless documents were
+        committed since the claim, and the operation waits 1 s before it is handed out again, doubling to 30 s.
+        After 5 attempts in a row it is claimed with SETTLE. An attempt also counts when the lease runs out, except after an outage
+        of operation itself: then workers have one lease's time to report again. Idempotent.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, LEASE_LOST, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -144,7 +149,7 @@ def add_OperationInternalServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationInternalService:
-    """OperationInternalService takes work in and hands it out to workers. It takes mesh tokens only.
+    """The queue: takes work in and hands it out to workers. It takes mesh tokens only.
     """
 
     @staticmethod

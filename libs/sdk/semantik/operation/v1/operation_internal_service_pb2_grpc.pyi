@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperationInternalServiceStub:
-    """OperationInternalService takes work in and hands it out to workers. It takes mesh tokens only."""
+    """The queue: takes work in and hands it out to workers. It takes mesh tokens only."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -39,15 +39,20 @@ class OperationInternalServiceStub:
     Reasons: INVALID_REQUEST, REQUEST_ID_REUSED, TOKEN_INVALID.
     """
     ClaimOperation: _grpc.UnaryUnaryMultiCallable[_operation_internal_service_pb2.ClaimOperationRequest, _operation_internal_service_pb2.ClaimOperationResponse]
-    """Hands the next operation of a queue to a worker under a lease, or nothing when there is none that may run.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    """Hands the next operation of a queue to a worker under a lease; waits for one as long as the request says, and answers with
+    nothing where none may run. The choice: the highest priority, then the user with the fewest claims in slots of this kind,
+    then the oldest; one operation at a time for each collection, in the order of priority and age, settling first.
+    Reasons: INVALID_REQUEST, DRAINING, TOKEN_INVALID.
     """
     ReportOperation: _grpc.UnaryUnaryMultiCallable[_operation_internal_service_pb2.ReportOperationRequest, _operation_internal_service_pb2.ReportOperationResponse]
-    """Renews the lease, stores progress and returns what the worker is to do. A lost lease is a directive, not an error.
+    """Renews the lease, stores the progress and returns a directive. A lost lease is a directive, not an error.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
     """
     ReleaseOperation: _grpc.UnaryUnaryMultiCallable[_operation_internal_service_pb2.ReleaseOperationRequest, _operation_internal_service_pb2.ReleaseOperationResponse]
-    """Gives an operation back unfinished; it does not count as an attempt. Idempotent.
+    """Gives an operation back unfinished. Without a fault it does not count as an attempt. With one it does unless documents were
+    committed since the claim, and the operation waits 1 s before it is handed out again, doubling to 30 s.
+    After 5 attempts in a row it is claimed with SETTLE. An attempt also counts when the lease runs out, except after an outage
+    of operation itself: then workers have one lease's time to report again. Idempotent.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, LEASE_LOST, TOKEN_INVALID.
     """
     FinishOperation: _grpc.UnaryUnaryMultiCallable[_operation_internal_service_pb2.FinishOperationRequest, _operation_internal_service_pb2.FinishOperationResponse]
@@ -57,7 +62,7 @@ class OperationInternalServiceStub:
 
 @_typing.type_check_only
 class OperationInternalServiceAsyncStub(OperationInternalServiceStub):
-    """OperationInternalService takes work in and hands it out to workers. It takes mesh tokens only."""
+    """The queue: takes work in and hands it out to workers. It takes mesh tokens only."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartOperation: _aio.UnaryUnaryMultiCallable[_operation_internal_service_pb2.StartOperationRequest, _operation_internal_service_pb2.StartOperationResponse]  # type: ignore[assignment]
@@ -66,15 +71,20 @@ class OperationInternalServiceAsyncStub(OperationInternalServiceStub):
     Reasons: INVALID_REQUEST, REQUEST_ID_REUSED, TOKEN_INVALID.
     """
     ClaimOperation: _aio.UnaryUnaryMultiCallable[_operation_internal_service_pb2.ClaimOperationRequest, _operation_internal_service_pb2.ClaimOperationResponse]  # type: ignore[assignment]
-    """Hands the next operation of a queue to a worker under a lease, or nothing when there is none that may run.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    """Hands the next operation of a queue to a worker under a lease; waits for one as long as the request says, and answers with
+    nothing where none may run. The choice: the highest priority, then the user with the fewest claims in slots of this kind,
+    then the oldest; one operation at a time for each collection, in the order of priority and age, settling first.
+    Reasons: INVALID_REQUEST, DRAINING, TOKEN_INVALID.
     """
     ReportOperation: _aio.UnaryUnaryMultiCallable[_operation_internal_service_pb2.ReportOperationRequest, _operation_internal_service_pb2.ReportOperationResponse]  # type: ignore[assignment]
-    """Renews the lease, stores progress and returns what the worker is to do. A lost lease is a directive, not an error.
+    """Renews the lease, stores the progress and returns a directive. A lost lease is a directive, not an error.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
     """
     ReleaseOperation: _aio.UnaryUnaryMultiCallable[_operation_internal_service_pb2.ReleaseOperationRequest, _operation_internal_service_pb2.ReleaseOperationResponse]  # type: ignore[assignment]
-    """Gives an operation back unfinished; it does not count as an attempt. Idempotent.
+    """Gives an operation back unfinished. Without a fault it does not count as an attempt. With one it does unless documents were
+    committed since the claim, and the operation waits 1 s before it is handed out again, doubling to 30 s.
+    After 5 attempts in a row it is claimed with SETTLE. An attempt also counts when the lease runs out, except after an outage
+    of operation itself: then workers have one lease's time to report again. Idempotent.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, LEASE_LOST, TOKEN_INVALID.
     """
     FinishOperation: _aio.UnaryUnaryMultiCallable[_operation_internal_service_pb2.FinishOperationRequest, _operation_internal_service_pb2.FinishOperationResponse]  # type: ignore[assignment]
@@ -83,7 +93,7 @@ class OperationInternalServiceAsyncStub(OperationInternalServiceStub):
     """
 
 class OperationInternalServiceServicer(metaclass=_abc_1.ABCMeta):
-    """OperationInternalService takes work in and hands it out to workers. It takes mesh tokens only."""
+    """The queue: takes work in and hands it out to workers. It takes mesh tokens only."""
 
     @_abc_1.abstractmethod
     def StartOperation(
@@ -102,8 +112,10 @@ class OperationInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_internal_service_pb2.ClaimOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operation_internal_service_pb2.ClaimOperationResponse, _abc.Awaitable[_operation_internal_service_pb2.ClaimOperationResponse]]:
-        """Hands the next operation of a queue to a worker under a lease, or nothing when there is none that may run.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        """Hands the next operation of a queue to a worker under a lease; waits for one as long as the request says, and answers with
+        nothing where none may run. The choice: the highest priority, then the user with the fewest claims in slots of this kind,
+        then the oldest; one operation at a time for each collection, in the order of priority and age, settling first.
+        Reasons: INVALID_REQUEST, DRAINING, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -112,7 +124,7 @@ class OperationInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_internal_service_pb2.ReportOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operation_internal_service_pb2.ReportOperationResponse, _abc.Awaitable[_operation_internal_service_pb2.ReportOperationResponse]]:
-        """Renews the lease, stores progress and returns what the worker is to do. A lost lease is a directive, not an error.
+        """Renews the lease, stores the progress and returns a directive. A lost lease is a directive, not an error.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, TOKEN_INVALID.
         """
 
@@ -122,7 +134,10 @@ class OperationInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_internal_service_pb2.ReleaseOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operation_internal_service_pb2.ReleaseOperationResponse, _abc.Awaitable[_operation_internal_service_pb2.ReleaseOperationResponse]]:
-        """Gives an operation back unfinished; it does not count as an attempt. Idempotent.
+        """Gives an operation back unfinished. Without a fault it does not count as an attempt. With one it does unless documents were
+        committed since the claim, and the operation waits 1 s before it is handed out again, doubling to 30 s.
+        After 5 attempts in a row it is claimed with SETTLE. An attempt also counts when the lease runs out, except after an outage
+        of operation itself: then workers have one lease's time to report again. Idempotent.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, LEASE_LOST, TOKEN_INVALID.
         """
 

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Operation(_message.Message):
-    """Operation is one piece of background work, from the moment it is asked for until long after it ended."""
+    """A piece of background work, from the moment it is asked for until long after its end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -51,14 +51,14 @@ class Operation(_message.Message):
         KIND_PURGE: Operation._Kind.ValueType  # 8
         """Deleted documents are taken out of the index."""
         KIND_RECONCILE: Operation._Kind.ValueType  # 9
-        """The index is compared with the truth and repaired."""
+        """The index is compared with the stored documents and repaired."""
         KIND_EVALUATE: Operation._Kind.ValueType  # 10
         """Search quality is measured."""
         KIND_DELETE: Operation._Kind.ValueType  # 11
         """A collection is removed with everything in it."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
-        """Kind says what is done."""
+        """The kind of work."""
 
     KIND_UNSPECIFIED: Operation.Kind.ValueType  # 0
     """Never stored."""
@@ -79,7 +79,7 @@ class Operation(_message.Message):
     KIND_PURGE: Operation.Kind.ValueType  # 8
     """Deleted documents are taken out of the index."""
     KIND_RECONCILE: Operation.Kind.ValueType  # 9
-    """The index is compared with the truth and repaired."""
+    """The index is compared with the stored documents and repaired."""
     KIND_EVALUATE: Operation.Kind.ValueType  # 10
     """Search quality is measured."""
     KIND_DELETE: Operation.Kind.ValueType  # 11
@@ -100,21 +100,24 @@ class Operation(_message.Message):
         STATE_PAUSED: Operation._State.ValueType  # 3
         """Stopped on request; keeps its collection."""
         STATE_CANCELLING: Operation._State.ValueType  # 4
-        """Cancelled on request; a worker is tidying up."""
+        """Cancelled on request; a worker brings counters and states up to date."""
         STATE_SUCCEEDED: Operation._State.ValueType  # 5
-        """Ended well; single documents may still have failed, see progress."""
+        """Ended well; single documents may still have failed, see the progress."""
         STATE_FAILED: Operation._State.ValueType  # 6
-        """Ended badly; error says why."""
+        """Ended badly; see the error. RetryOperation repeats it."""
         STATE_CANCELLED: Operation._State.ValueType  # 7
-        """Ended on request."""
+        """Ended on request. RetryOperation repeats it."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """State is where the work is.
+        """The state of the work.
 
           QUEUED -> RUNNING -> SUCCEEDED | FAILED
-          RUNNING -> QUEUED (released, or its worker died)
+          RUNNING -> QUEUED (given back, or its worker died)
           RUNNING -> PAUSED -> QUEUED
+          QUEUED -> CANCELLED (no worker ever had it)
           QUEUED | RUNNING | PAUSED -> CANCELLING -> CANCELLED
+          CANCELLING -> SUCCEEDED | FAILED (it had ended before its worker learnt of the cancellation)
+          QUEUED | RUNNING | CANCELLING -> FAILED (no worker could settle it)
         """
 
     STATE_UNSPECIFIED: Operation.State.ValueType  # 0
@@ -126,13 +129,13 @@ class Operation(_message.Message):
     STATE_PAUSED: Operation.State.ValueType  # 3
     """Stopped on request; keeps its collection."""
     STATE_CANCELLING: Operation.State.ValueType  # 4
-    """Cancelled on request; a worker is tidying up."""
+    """Cancelled on request; a worker brings counters and states up to date."""
     STATE_SUCCEEDED: Operation.State.ValueType  # 5
-    """Ended well; single documents may still have failed, see progress."""
+    """Ended well; single documents may still have failed, see the progress."""
     STATE_FAILED: Operation.State.ValueType  # 6
-    """Ended badly; error says why."""
+    """Ended badly; see the error. RetryOperation repeats it."""
     STATE_CANCELLED: Operation.State.ValueType  # 7
-    """Ended on request."""
+    """Ended on request. RetryOperation repeats it."""
 
     ID_FIELD_NUMBER: _builtins.int
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
@@ -151,48 +154,48 @@ class Operation(_message.Message):
     FINISH_TIME_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifies the operation: UUIDv5 of user and request id."""
+    """The operation's id."""
     collection_id: _builtins.str
-    """Identifies the collection it works on; empty where there is none."""
+    """The id of the collection it works on; empty where there is none."""
     user_id: _builtins.str
-    """Identifies the user who started it."""
+    """The id of the user who started it."""
     kind: Global___Operation.Kind.ValueType
-    """Says what is done."""
+    """The kind of work."""
     state: Global___Operation.State.ValueType
-    """Says where the work is."""
+    """The state of the work."""
     wait_reason: _builtins.str
-    """Says what it waits for, where it waits; empty otherwise."""
+    """What the work waits for, for example "waits for search"; empty while it does not wait."""
     attempt: _builtins.int
-    """Counts the attempts that ended without progress, the running one included."""
+    """The number of attempts in a row that ended without a document committed; 0 after one that committed some."""
     retry_of: _builtins.str
-    """Identifies the operation this one repeats; empty otherwise."""
+    """The id of the operation that this one repeats; empty otherwise."""
     revision: _builtins.int
-    """Rises with every change, so that a client can drop repeats."""
+    """The number of the change; it rises with each, so that a client can drop repeats."""
     source_id: _builtins.str
-    """Identifies the source it works on; empty where there is none."""
+    """The id of the source it works on; empty where there is none."""
     @_builtins.property
     def progress(self) -> Global___Progress:
-        """Tells how far it is."""
+        """The progress so far."""
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Explains a failure of the work; absent otherwise."""
+        """The failure of the work; absent unless it failed."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it was asked for."""
+        """The time it was asked for."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it last changed."""
+        """The time of the last change."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when a worker first took it; absent before."""
+        """The time a worker first took it; absent before."""
 
     @_builtins.property
     def finish_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it ended; absent before."""
+        """The time it ended; absent before."""
 
     def __init__(
         self,
@@ -224,7 +227,9 @@ Global___Operation: _TypeAlias = Operation  # noqa: Y015
 
 @_typing.final
 class Progress(_message.Message):
-    """Progress tells how far an operation is, counted from what is stored."""
+    """The progress of an operation. Phase, percent and the counts of what is done never fall while it lives, not even when
+    another worker takes over. The totals and the rate may.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -239,23 +244,23 @@ class Progress(_message.Message):
         PHASE_LISTING: Progress._Phase.ValueType  # 1
         """Entries of the source are listed and compared."""
         PHASE_INDEXING: Progress._Phase.ValueType  # 2
-        """Documents are read, cut, embedded and stored, all at once."""
+        """Documents are read, chunked, embedded and stored, all at once."""
         PHASE_REMOVING: Progress._Phase.ValueType  # 3
-        """Documents are taken out."""
+        """Documents are taken out of the index."""
         PHASE_FINISHING: Progress._Phase.ValueType  # 4
         """Counters and states are brought up to date."""
 
     class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper):
-        """Phase is the stage that holds the work up at the moment."""
+        """The stage that holds the work up at the moment. The stages follow each other in this order; some kinds skip some."""
 
     PHASE_UNSPECIFIED: Progress.Phase.ValueType  # 0
     """Nothing was done yet."""
     PHASE_LISTING: Progress.Phase.ValueType  # 1
     """Entries of the source are listed and compared."""
     PHASE_INDEXING: Progress.Phase.ValueType  # 2
-    """Documents are read, cut, embedded and stored, all at once."""
+    """Documents are read, chunked, embedded and stored, all at once."""
     PHASE_REMOVING: Progress.Phase.ValueType  # 3
-    """Documents are taken out."""
+    """Documents are taken out of the index."""
     PHASE_FINISHING: Progress.Phase.ValueType  # 4
     """Counters and states are brought up to date."""
 
@@ -273,35 +278,40 @@ class Progress(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     TOKENS_PER_SECOND_FIELD_NUMBER: _builtins.int
     REMAINING_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
     phase: Global___Progress.Phase.ValueType
-    """Names the stage."""
+    """The stage; never goes back."""
     documents_done: _builtins.int
-    """Counts documents dealt with: indexed, skipped, failed, unchanged or removed."""
+    """Documents dealt with: indexed, skipped, failed, unchanged or removed. Never falls."""
     documents_total: _builtins.int
-    """Counts documents found; grows while listing."""
+    """Documents to deal with; 0 until listing has ended."""
     documents_indexed: _builtins.int
-    """Counts documents indexed by this operation."""
+    """Documents indexed by this operation. Never falls."""
     documents_skipped: _builtins.int
-    """Counts documents skipped, for example duplicates."""
+    """Documents skipped, for example duplicates. Never falls."""
     documents_failed: _builtins.int
-    """Counts documents that failed."""
+    """Documents that failed. Never falls."""
     documents_unchanged: _builtins.int
-    """Counts documents that were as before."""
+    """Documents found as they were before. Never falls."""
     documents_removed: _builtins.int
-    """Counts documents taken out."""
+    """Documents taken out of the collection. Never falls."""
     bytes_done: _builtins.int
-    """Counts the bytes of documents dealt with."""
+    """Bytes of the documents dealt with. Never falls."""
     bytes_total: _builtins.int
-    """Counts the bytes of documents found."""
+    """Bytes of the documents to deal with; 0 until listing has ended."""
     chunks: _builtins.int
-    """Counts chunks written to the index."""
+    """Chunks written to the index. Never falls."""
     tokens: _builtins.int
-    """Counts tokens embedded."""
+    """Tokens embedded. Never falls."""
     tokens_per_second: _builtins.float
-    """Tells the rate of the last seconds, in tokens a second."""
+    """The rate of the last seconds, in tokens a second."""
+    percent: _builtins.int
+    """The share of the work that is done, 0-100: of the bytes where they are known, otherwise of the documents; 0 until listing has
+    ended, 100 only once the operation has succeeded. Set by operation, whatever a worker reports. Never falls.
+    """
     @_builtins.property
     def remaining(self) -> _duration_pb2.Duration:
-        """Estimates the time left; absent while there is nothing to go by."""
+        """An estimate of the time left; absent while there is nothing to go by."""
 
     def __init__(
         self,
@@ -320,10 +330,11 @@ class Progress(_message.Message):
         tokens: _builtins.int = ...,
         tokens_per_second: _builtins.float = ...,
         remaining: _duration_pb2.Duration | None = ...,
+        percent: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["remaining", b"remaining"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "chunks", b"chunks", "documents_done", b"documents_done", "documents_failed", b"documents_failed", "documents_indexed", b"documents_indexed", "documents_removed", b"documents_removed", "documents_skipped", b"documents_skipped", "documents_total", b"documents_total", "documents_unchanged", b"documents_unchanged", "phase", b"phase", "remaining", b"remaining", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "chunks", b"chunks", "documents_done", b"documents_done", "documents_failed", b"documents_failed", "documents_indexed", b"documents_indexed", "documents_removed", b"documents_removed", "documents_skipped", b"documents_skipped", "documents_total", b"documents_total", "documents_unchanged", b"documents_unchanged", "percent", b"percent", "phase", b"phase", "remaining", b"remaining", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

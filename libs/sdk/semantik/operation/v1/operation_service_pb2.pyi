@@ -25,7 +25,7 @@ class GetOperationRequest(_message.Message):
 
     OPERATION_ID_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
-    """Identifies the operation."""
+    """The operation's id."""
     def __init__(
         self,
         *,
@@ -46,7 +46,7 @@ class GetOperationResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation."""
+        """The operation."""
 
     def __init__(
         self,
@@ -70,14 +70,14 @@ class ListOperationsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Narrows the list to one collection; empty for what the caller started."""
+    """The id of the collection to list; empty for what the caller started."""
     page_size: _builtins.int
-    """Limits the page, 1-1,000; default 50."""
+    """The most operations on the page, 1-1,000; 50 by default."""
     page_token: _builtins.str
-    """Continues an earlier list; empty for the first page."""
+    """The previous page's `next_page_token`; empty for the first page."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_operation_pb2.Operation.State.ValueType]:
-        """Narrows the list to these states; empty for all."""
+        """The states to list; empty for all."""
 
     def __init__(
         self,
@@ -104,10 +104,10 @@ class ListOperationsResponse(_message.Message):
     OPERATIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Continues the list; empty on the last page."""
+    """The token of the next page; empty on the last one."""
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2.Operation]:
-        """Holds the page."""
+        """The operations of the page."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class WatchOperationRequest(_message.Message):
 
     OPERATION_ID_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
-    """Identifies the operation."""
+    """The operation's id."""
     def __init__(
         self,
         *,
@@ -150,7 +150,7 @@ class WatchOperationResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the latest state."""
+        """The latest state."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class CancelOperationRequest(_message.Message):
 
     OPERATION_ID_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
-    """Identifies the operation."""
+    """The operation's id."""
     def __init__(
         self,
         *,
@@ -192,7 +192,7 @@ class CancelOperationResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """Holds the operation after the call."""
+        """The operation after the call."""
 
     def __init__(
         self,
@@ -206,3 +206,45 @@ class CancelOperationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelOperationResponse: _TypeAlias = CancelOperationResponse  # noqa: Y015
+
+@_typing.final
+class RetryOperationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """The id of the operation to start again."""
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation_id", b"operation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryOperationRequest: _TypeAlias = RetryOperationRequest  # noqa: Y015
+
+@_typing.final
+class RetryOperationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """The new operation."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryOperationResponse: _TypeAlias = RetryOperationResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OperationServiceStub:
-    """OperationService shows and steers background work.
+    """Shows and steers background work.
     """
 
     def __init__(self, channel):
@@ -55,16 +55,21 @@ class OperationServiceStub:
                 request_serializer=semantik_dot_operation_dot_v1_dot_operation__service__pb2.CancelOperationRequest.SerializeToString,
                 response_deserializer=semantik_dot_operation_dot_v1_dot_operation__service__pb2.CancelOperationResponse.FromString,
                 _registered_method=True)
+        self.RetryOperation = channel.unary_unary(
+                '/semantik.operation.v1.OperationService/RetryOperation',
+                request_serializer=semantik_dot_operation_dot_v1_dot_operation__service__pb2.RetryOperationRequest.SerializeToString,
+                response_deserializer=semantik_dot_operation_dot_v1_dot_operation__service__pb2.RetryOperationResponse.FromString,
+                _registered_method=True)
 
 
 class OperationServiceServicer:
-    """OperationService shows and steers background work.
+    """Shows and steers background work.
     """
 
     def GetOperation(self, request, context):
         """Returns one operation.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-        Role: READ on its collection, or whoever started it.
+        Role: READ on its collection, or the user who started it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,7 +88,7 @@ class OperationServiceServicer:
         """Sends the current state at once, then the latest state after each change (at most a few a second, the same state
         again after 15 s of silence), and ends OK once the state is terminal. On shutdown it ends UNAVAILABLE: call again.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-        Role: READ on its collection, or whoever started it; checked again every minute.
+        Role: READ on its collection, or the user who started it; checked again every minute.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,6 +98,17 @@ class OperationServiceServicer:
         """Cancels an operation. Work that is done stays; a finished operation is returned unchanged. Idempotent.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
         ROLE_REQUIRED. Role: WRITE on its collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryOperation(self, request, context):
+        """Starts a failed or cancelled operation again: a new operation with the same kind, collection, source and config, and with
+        `retry_of`. Repeating the call returns the same new operation, in whatever state it is; if that failed too, retry that one.
+        Idempotent.
+        Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, STATE_CONFLICT, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED,
+        CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE on its collection; for a DELETE, the user who started it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,6 +137,11 @@ def add_OperationServiceServicer_to_server(servicer, server):
                     request_deserializer=semantik_dot_operation_dot_v1_dot_operation__service__pb2.CancelOperationRequest.FromString,
                     response_serializer=semantik_dot_operation_dot_v1_dot_operation__service__pb2.CancelOperationResponse.SerializeToString,
             ),
+            'RetryOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryOperation,
+                    request_deserializer=semantik_dot_operation_dot_v1_dot_operation__service__pb2.RetryOperationRequest.FromString,
+                    response_serializer=semantik_dot_operation_dot_v1_dot_operation__service__pb2.RetryOperationResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'semantik.operation.v1.OperationService', rpc_method_handlers)
@@ -130,7 +151,7 @@ def add_OperationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationService:
-    """OperationService shows and steers background work.
+    """Shows and steers background work.
     """
 
     @staticmethod
@@ -231,6 +252,33 @@ class OperationService:
             '/semantik.operation.v1.OperationService/CancelOperation',
             semantik_dot_operation_dot_v1_dot_operation__service__pb2.CancelOperationRequest.SerializeToString,
             semantik_dot_operation_dot_v1_dot_operation__service__pb2.CancelOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.operation.v1.OperationService/RetryOperation',
+            semantik_dot_operation_dot_v1_dot_operation__service__pb2.RetryOperationRequest.SerializeToString,
+            semantik_dot_operation_dot_v1_dot_operation__service__pb2.RetryOperationResponse.FromString,
             options,
             channel_credentials,
             insecure,

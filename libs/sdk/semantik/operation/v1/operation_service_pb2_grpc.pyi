@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperationServiceStub:
-    """OperationService shows and steers background work."""
+    """Shows and steers background work."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,7 +36,7 @@ class OperationServiceStub:
     GetOperation: _grpc.UnaryUnaryMultiCallable[_operation_service_pb2.GetOperationRequest, _operation_service_pb2.GetOperationResponse]
     """Returns one operation.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-    Role: READ on its collection, or whoever started it.
+    Role: READ on its collection, or the user who started it.
     """
     ListOperations: _grpc.UnaryUnaryMultiCallable[_operation_service_pb2.ListOperationsRequest, _operation_service_pb2.ListOperationsResponse]
     """Lists operations, newest first: those of one collection, or those the caller started.
@@ -47,23 +47,30 @@ class OperationServiceStub:
     """Sends the current state at once, then the latest state after each change (at most a few a second, the same state
     again after 15 s of silence), and ends OK once the state is terminal. On shutdown it ends UNAVAILABLE: call again.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-    Role: READ on its collection, or whoever started it; checked again every minute.
+    Role: READ on its collection, or the user who started it; checked again every minute.
     """
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operation_service_pb2.CancelOperationRequest, _operation_service_pb2.CancelOperationResponse]
     """Cancels an operation. Work that is done stays; a finished operation is returned unchanged. Idempotent.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
     ROLE_REQUIRED. Role: WRITE on its collection.
     """
+    RetryOperation: _grpc.UnaryUnaryMultiCallable[_operation_service_pb2.RetryOperationRequest, _operation_service_pb2.RetryOperationResponse]
+    """Starts a failed or cancelled operation again: a new operation with the same kind, collection, source and config, and with
+    `retry_of`. Repeating the call returns the same new operation, in whatever state it is; if that failed too, retry that one.
+    Idempotent.
+    Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, STATE_CONFLICT, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED,
+    CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE on its collection; for a DELETE, the user who started it.
+    """
 
 @_typing.type_check_only
 class OperationServiceAsyncStub(OperationServiceStub):
-    """OperationService shows and steers background work."""
+    """Shows and steers background work."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOperation: _aio.UnaryUnaryMultiCallable[_operation_service_pb2.GetOperationRequest, _operation_service_pb2.GetOperationResponse]  # type: ignore[assignment]
     """Returns one operation.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-    Role: READ on its collection, or whoever started it.
+    Role: READ on its collection, or the user who started it.
     """
     ListOperations: _aio.UnaryUnaryMultiCallable[_operation_service_pb2.ListOperationsRequest, _operation_service_pb2.ListOperationsResponse]  # type: ignore[assignment]
     """Lists operations, newest first: those of one collection, or those the caller started.
@@ -74,16 +81,23 @@ class OperationServiceAsyncStub(OperationServiceStub):
     """Sends the current state at once, then the latest state after each change (at most a few a second, the same state
     again after 15 s of silence), and ends OK once the state is terminal. On shutdown it ends UNAVAILABLE: call again.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-    Role: READ on its collection, or whoever started it; checked again every minute.
+    Role: READ on its collection, or the user who started it; checked again every minute.
     """
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operation_service_pb2.CancelOperationRequest, _operation_service_pb2.CancelOperationResponse]  # type: ignore[assignment]
     """Cancels an operation. Work that is done stays; a finished operation is returned unchanged. Idempotent.
     Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
     ROLE_REQUIRED. Role: WRITE on its collection.
     """
+    RetryOperation: _aio.UnaryUnaryMultiCallable[_operation_service_pb2.RetryOperationRequest, _operation_service_pb2.RetryOperationResponse]  # type: ignore[assignment]
+    """Starts a failed or cancelled operation again: a new operation with the same kind, collection, source and config, and with
+    `retry_of`. Repeating the call returns the same new operation, in whatever state it is; if that failed too, retry that one.
+    Idempotent.
+    Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, STATE_CONFLICT, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED,
+    CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE on its collection; for a DELETE, the user who started it.
+    """
 
 class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """OperationService shows and steers background work."""
+    """Shows and steers background work."""
 
     @_abc_1.abstractmethod
     def GetOperation(
@@ -93,7 +107,7 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operation_service_pb2.GetOperationResponse, _abc.Awaitable[_operation_service_pb2.GetOperationResponse]]:
         """Returns one operation.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-        Role: READ on its collection, or whoever started it.
+        Role: READ on its collection, or the user who started it.
         """
 
     @_abc_1.abstractmethod
@@ -116,7 +130,7 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sends the current state at once, then the latest state after each change (at most a few a second, the same state
         again after 15 s of silence), and ends OK once the state is terminal. On shutdown it ends UNAVAILABLE: call again.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-        Role: READ on its collection, or whoever started it; checked again every minute.
+        Role: READ on its collection, or the user who started it; checked again every minute.
         """
 
     @_abc_1.abstractmethod
@@ -128,6 +142,19 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Cancels an operation. Work that is done stays; a finished operation is returned unchanged. Idempotent.
         Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
         ROLE_REQUIRED. Role: WRITE on its collection.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryOperation(
+        self,
+        request: _operation_service_pb2.RetryOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operation_service_pb2.RetryOperationResponse, _abc.Awaitable[_operation_service_pb2.RetryOperationResponse]]:
+        """Starts a failed or cancelled operation again: a new operation with the same kind, collection, source and config, and with
+        `retry_of`. Repeating the call returns the same new operation, in whatever state it is; if that failed too, retry that one.
+        Idempotent.
+        Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, STATE_CONFLICT, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED,
+        CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE on its collection; for a DELETE, the user who started it.
         """
 
 def add_OperationServiceServicer_to_server(servicer: OperationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
