@@ -1,6 +1,8 @@
 """Constructs the embedding service and serves it."""
 
 import asyncio
+import sys
+from functools import partial
 
 from libs.rpc import channels
 from libs.rpc.boundary import Access
@@ -14,20 +16,25 @@ from semantik.embedding.v1 import (
     model_service_pb2_grpc,
     open_ai_service_pb2_grpc,
 )
-from services.embedding.downloads import Downloads
-from services.embedding.engine import Engine, damaged
+from services.embedding.catalog.catalog import Catalog
+from services.embedding.downloads.downloads import Downloads
+from services.embedding.inference.engine import Engine
+from services.embedding.inference.priority import SWITCH_SECONDS
+from services.embedding.servicer.convert import translate_model_error
+from services.embedding.servicer.embedding import EmbeddingServicer
 from services.embedding.servicer.internal import EmbeddingInternalServicer
 from services.embedding.servicer.model import ModelServicer
 from services.embedding.servicer.open_ai import OpenAiServicer
-from services.embedding.servicer.public import EmbeddingServicer
 from services.embedding.settings import Settings
 
 
 async def main(settings: Settings) -> None:
     mesh = MeshIdentity.of("embedding", settings)
+    sys.setswitchinterval(SWITCH_SECONDS)
     draining = asyncio.Event()
-    engine = Engine(settings)
-    downloads = Downloads(settings, engine.catalog, draining)
+    catalog = Catalog(settings.model_dir, settings.default_model)
+    engine = Engine(settings, catalog)
+    downloads = Downloads(settings, catalog, draining)
     async with channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth:
         verifier = auth_client.verifier(auth)
         services = [
@@ -57,12 +64,20 @@ async def main(settings: Settings) -> None:
             ),
         ]
         try:
-            background = [engine.load_default, downloads.run]
-            provider = engine.sessions.providers[0]
-            server = Server(settings, services, mesh, verifier, engine.ready, background, damaged, draining, [provider])
-            await server.run()
+            await Server(
+                settings,
+                services,
+                mesh,
+                verifier,
+                ready=engine.ready,
+                background=[partial(engine.run, draining), downloads.run],
+                translate=translate_model_error,
+                draining=draining,
+                capabilities=engine.sessions.providers[:1],
+            ).run()
         finally:
             engine.close()
+            catalog.close()
 
 
 if __name__ == "__main__":

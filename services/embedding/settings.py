@@ -1,4 +1,4 @@
-"""What the embedding service reads from its environment."""
+"""The embedding service's settings, read from its environment."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from libs.rpc.settings import MeshSettings
 
-_ANY = "CUDAExecutionProvider,CPUExecutionProvider"
+_PROVIDERS = "CUDAExecutionProvider,CPUExecutionProvider"
 _TRUE = ("1", "ON", "YES", "TRUE")
 
 
@@ -15,10 +15,11 @@ class Settings(MeshSettings):
     model_dir: Path
     default_model: str = "all-minilm-l6-v2"
     # ONNX Runtime's providers in order of preference; those that do not work here are passed over.
-    providers: str = _ANY
+    providers: str = _PROVIDERS
     memory_budget_mib: int = Field(default=2048, ge=64)
     bulk_threads: int = Field(default=0, ge=0)  # 0: one for each core
-    batch_tokens: int = Field(default=1024, ge=64)
+    # What a thread computes before another call has its turn; on a processor, texts are computed one by one all the same.
+    batch_tokens: int = Field(default=256, ge=64)
     gpu_batch_tokens: int = Field(default=32_768, ge=64)
     bulk_queue_tokens: int = Field(default=400_000, ge=1)
     interactive_queue_tokens: int = Field(default=20_000, ge=1)
@@ -34,14 +35,14 @@ class Settings(MeshSettings):
 
     @property
     def provider_order(self) -> list[str]:
-        return [each.strip() for each in self.providers.split(",") if each.strip()]
+        return [name.strip() for name in self.providers.split(",") if name.strip()]
 
     @property
     def is_offline(self) -> bool:
         """Whether nothing may be downloaded, by the words the hub's library understands."""
-        return any(said.upper() in _TRUE for said in (self.hf_hub_offline, self.transformers_offline))
+        return any(switch.upper() in _TRUE for switch in (self.hf_hub_offline, self.transformers_offline))
 
     @property
     def hub_environment(self) -> dict[str, str]:
-        """What a download runs with: ours, and plain HTTP without anything told to the hub besides."""
+        """The environment of a download: this process's, with plain HTTP and without telemetry."""
         return {**os.environ, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}

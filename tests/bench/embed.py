@@ -16,10 +16,13 @@ import numpy as np
 from prometheus_client import REGISTRY
 
 from semantik.embedding.v1 import embedding_internal_service_pb2 as messages
-from services.embedding.batches import arrays
-from services.embedding.engine import Engine
+from services.embedding.catalog.catalog import Catalog
+from services.embedding.inference.batches import arrays
+from services.embedding.inference.engine import Engine
+from services.embedding.inference.lanes import Lane
+from services.embedding.inference.priority import SWITCH_SECONDS
+from services.embedding.inference.tokens import Tokenized, Tokens
 from services.embedding.settings import Settings
-from services.embedding.tokens import Tokenized, Tokens
 from tests.bench.peers import Peers
 from tests.bench.service import embedding_service
 
@@ -66,7 +69,7 @@ class Bench:
     def __init__(self, engine: Engine, stub: "EmbeddingInternalServiceAsyncStub", texts: list[str], peers: Peers) -> None:
         self.engine, self.stub, self.texts = engine, stub, texts
         self.files = engine.catalog.get("")
-        self.tokenized: list[Tokenized] = Tokens(self.files).tokenize(texts, truncate=True)
+        self.tokenized: list[Tokenized] = Tokens(self.files).tokenize(texts)
         self.tokens = sum(len(text.ids) for text in self.tokenized)
         self.pool = ThreadPoolExecutor(_THREADS)
         self.peers = peers
@@ -86,7 +89,7 @@ class Bench:
         await asyncio.gather(*(loop.run_in_executor(self.pool, session._computed, each) for each in inputs))
 
     async def engine_int8(self) -> None:
-        await self.engine.embed(self.files, "INT8", self.texts, lane=messages.LANE_BULK, is_query=False, truncate=True)
+        await self.engine.embed(self.files, "INT8", self.texts, lane=Lane.BULK, is_query=False, truncate=True)
 
     async def service_int8(self) -> None:
         """Send calls of 256 texts, two under way at a time, as the worker's batches do."""
@@ -104,7 +107,7 @@ class Bench:
         for number in range(_QUERIES):
             started = time.perf_counter()
             await self.engine.embed(
-                self.files, "INT8", [f"heat transfer on wing {number}"], lane=messages.LANE_INTERACTIVE, is_query=True, truncate=True
+                self.files, "INT8", [f"heat transfer on wing {number}"], lane=Lane.INTERACTIVE, is_query=True, truncate=True
             )
             times.append((time.perf_counter() - started) * 1000)
             await asyncio.sleep(0.005)
@@ -169,15 +172,18 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", type=Path, help="the Python that has sentence-transformers and fastembed")
     options = parser.parse_args()
+    sys.setswitchinterval(SWITCH_SECONDS)  # as the service does
     with tempfile.TemporaryDirectory(prefix="semantik-bench-") as directory:
         home = Path(directory)
         async with embedding_service(home, _THREADS) as (stub, _):
-            engine = Engine(Settings(model_dir=home, mesh_key_file=home / "mesh.pem", bulk_threads=_THREADS))
+            catalog = Catalog(home, "all-minilm-l6-v2")
+            engine = Engine(Settings(model_dir=home, mesh_key_file=home / "mesh.pem", bulk_threads=_THREADS), catalog)
             files = engine.catalog.get("")
             texts = real_texts(Tokens(files))
             with await asyncio.to_thread(Peers, options.peer, files, texts, home) as peers:
                 result = await measure(Bench(engine, stub, texts, peers))
             engine.close()
+            catalog.close()
     sys.stdout.write(json.dumps({"name": "bench-embed", **result}) + "\n")
 
 

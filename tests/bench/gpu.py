@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from semantik.embedding.v1 import embedding_internal_service_pb2 as messages
-from services.embedding.engine import Engine
-from services.embedding.session import CPU, CUDA
+from services.embedding.catalog.catalog import Catalog
+from services.embedding.inference.engine import Engine
+from services.embedding.inference.lanes import Lane
+from services.embedding.inference.session import CPU, CUDA
+from services.embedding.inference.tokens import Tokens
 from services.embedding.settings import Settings
-from services.embedding.tokens import Tokens
 from tests.bench.embed import real_texts
 
 _ROUNDS = 5
@@ -29,11 +30,12 @@ class Bench:
     """One engine for each provider over the same texts."""
 
     def __init__(self, directory: Path) -> None:
+        self.catalog = Catalog(directory, "all-minilm-l6-v2")
         self.engines = {
-            CPU: Engine(_settings(directory, CPU)),
-            CUDA: Engine(_settings(directory, f"{CUDA},{CPU}")),
+            CPU: Engine(_settings(directory, CPU), self.catalog),
+            CUDA: Engine(_settings(directory, f"{CUDA},{CPU}"), self.catalog),
         }
-        files = self.engines[CPU].catalog.get("")
+        files = self.catalog.get("")
         self.texts = real_texts(Tokens(files))
         self.tokens = sum(Tokens(files).count(self.texts))
 
@@ -44,7 +46,7 @@ class Bench:
     async def vectors(self, provider: str, precision: str) -> npt.NDArray[np.float32]:
         engine = self.engines[provider]
         files = engine.catalog.get("")
-        made = await engine.embed(files, precision, self.texts, lane=messages.LANE_BULK, is_query=False, truncate=True)
+        made = await engine.embed(files, precision, self.texts, lane=Lane.BULK, is_query=False, truncate=True)
         return made.vectors
 
     async def seconds(self, provider: str, precision: str) -> float:
@@ -55,6 +57,7 @@ class Bench:
     def close(self) -> None:
         for engine in self.engines.values():
             engine.close()
+        self.catalog.close()
 
 
 async def measure(bench: Bench) -> dict[str, object]:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from services.embedding import graph
-from services.embedding.models import ModelFiles
+from services.embedding.catalog.model_files import ModelFiles
+from services.embedding.graphs import build as graph
 
 _SCRIPT = Path(__file__).with_name("embed_peer.py")
 

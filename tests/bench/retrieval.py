@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from deploy.local.supervisor import Options, running
 from semantik.client import Client
-from semantik.embedding.v1.embedding_internal_service_pb2 import LANE_BULK
-from services.embedding.engine import Engine
+from services.embedding.catalog.catalog import Catalog
+from services.embedding.inference.engine import Engine
+from services.embedding.inference.lanes import Lane
 from services.embedding.settings import Settings
 
 _DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "cranfield"
@@ -43,17 +44,19 @@ async def precisions(data: Path, model_dir: Path) -> dict[str, float]:
     """Return nDCG@10 by precision, whole documents ranked exactly by cosine: what eight bits cost, and how sure that is."""
     grades, queries = judgements(data)
     corpus = [json.loads(line) for line in (data / "corpus.jsonl").open()]
-    engine = Engine(Settings(model_dir=model_dir, mesh_key_file=model_dir / "none.pem"))
+    catalog = Catalog(model_dir, "all-minilm-l6-v2")
+    engine = Engine(Settings(model_dir=model_dir, mesh_key_file=model_dir / "none.pem"), catalog)
     files = engine.catalog.get("")
     found: dict[str, npt.NDArray[np.float64]] = {}
     for precision in ("FLOAT32", "INT8"):
         texts = [f"{each['title']} {each['text']}" for each in corpus]
-        documents = await engine.embed(files, precision, texts, lane=LANE_BULK, is_query=False, truncate=True)
-        asked = await engine.embed(files, precision, [queries[query] for query in grades], lane=LANE_BULK, is_query=True, truncate=True)
+        documents = await engine.embed(files, precision, texts, lane=Lane.BULK, is_query=False, truncate=True)
+        asked = await engine.embed(files, precision, [queries[query] for query in grades], lane=Lane.BULK, is_query=True, truncate=True)
         order = np.argsort(-(asked.vectors @ documents.vectors.T), axis=1)[:, :10]
         scores = [ndcg([corpus[place]["_id"] for place in places], judged) for places, judged in zip(order, grades.values(), strict=True)]
         found[precision] = np.array(scores)
     engine.close()
+    catalog.close()
     whole, eight = found["FLOAT32"], found["INT8"]
     error = (eight - whole).std() / math.sqrt(len(whole)) / whole.mean()
     numbers = {"float32": whole.mean(), "int8": eight.mean(), "int8_to_float32": eight.mean() / whole.mean(), "standard_error": error}

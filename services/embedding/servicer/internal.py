@@ -9,8 +9,8 @@ from libs.rpc.errors import Failure
 from semantik.embedding.v1 import embedding_internal_service_pb2 as messages
 from semantik.embedding.v1 import embedding_internal_service_pb2_grpc, model_pb2
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.embedding.engine import Engine
-from services.embedding.servicer.shapes import model_message, precision_name, precision_value
+from services.embedding.inference.engine import Engine
+from services.embedding.servicer.convert import lane, model_message, precision_name, precision_value
 
 
 class EmbeddingInternalServicer(embedding_internal_service_pb2_grpc.EmbeddingInternalServiceServicer):
@@ -19,8 +19,7 @@ class EmbeddingInternalServicer(embedding_internal_service_pb2_grpc.EmbeddingInt
 
     async def EmbedBatch(self, request: messages.EmbedBatchRequest, context: Context) -> messages.EmbedBatchResponse:
         files, precision = self._engine.catalog.embedder(request.model), precision_name(request.precision, self._engine)
-        await self._engine.load(files, precision)
-        if request.digest and request.digest != files.digest:
+        if request.digest and request.digest != await self._engine.catalog.digest(files):
             raise Failure(
                 StatusCode.FAILED_PRECONDITION,
                 ErrorReason.ERROR_REASON_MODEL_MISMATCH,
@@ -31,7 +30,7 @@ class EmbeddingInternalServicer(embedding_internal_service_pb2_grpc.EmbeddingInt
             files,
             precision,
             list(request.texts),
-            lane=request.lane,
+            lane=lane(request.lane),
             is_query=request.kind == model_pb2.TEXT_KIND_QUERY,
             truncate=request.truncate,
         )
@@ -45,17 +44,16 @@ class EmbeddingInternalServicer(embedding_internal_service_pb2_grpc.EmbeddingInt
         )
 
     async def RerankBatch(self, request: messages.RerankBatchRequest, context: Context) -> messages.RerankBatchResponse:
-        files, precision = self._engine.catalog.reranker(request.model), precision_name(request.precision, self._engine)
-        scored = await self._engine.rerank(files, precision, request.query, list(request.texts), lane=request.lane, truncate=True)
+        files, precision = await self._engine.catalog.reranker(request.model), precision_name(request.precision, self._engine)
+        scored = await self._engine.rerank(files, precision, request.query, list(request.texts), lane=lane(request.lane), truncate=True)
         return messages.RerankBatchResponse(scores=scored.scores, model=files.id, digest=files.digest)
 
     async def DescribeModel(self, request: messages.DescribeModelRequest, context: Context) -> messages.DescribeModelResponse:
         files = self._engine.catalog.embedder(request.model)
-        found = await asyncio.to_thread(model_message, files, self._engine)
-        return messages.DescribeModelResponse(model=found)
+        return messages.DescribeModelResponse(model=await model_message(files, self._engine))
 
     async def GetTokenizer(self, request: messages.GetTokenizerRequest, context: Context) -> messages.GetTokenizerResponse:
-        files = await asyncio.to_thread(self._engine.catalog.by_digest, request.digest)
+        files = await self._engine.catalog.by_digest(request.digest)
         return messages.GetTokenizerResponse(
             tokenizer_json=await asyncio.to_thread(files.tokenizer.read_bytes),
             max_length=files.max_length,

@@ -1,6 +1,5 @@
-"""ModelService: which models are installed and in memory, for everybody; loading, unloading and downloading, for administrators."""
+"""ModelService: which models are installed and in memory, for every user; loading, unloading and downloading, for administrators."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from libs.rpc import call
@@ -8,12 +7,11 @@ from libs.rpc.boundary import Context
 from libs.rpc.identity import Verifier
 from libs.rpc.identity.roles import require_role
 from semantik.auth.v1 import user_pb2
-from semantik.embedding.v1 import model_pb2, model_service_pb2_grpc
 from semantik.embedding.v1 import model_service_pb2 as messages
-from services.embedding.downloads import Downloads
-from services.embedding.engine import Engine
-from services.embedding.models import ModelFiles
-from services.embedding.servicer.shapes import model_message, precision_name
+from semantik.embedding.v1 import model_service_pb2_grpc
+from services.embedding.downloads.downloads import Downloads
+from services.embedding.inference.engine import Engine
+from services.embedding.servicer.convert import model_message, precision_name
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
@@ -23,26 +21,26 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         self._verifier = verifier
 
     async def ListModels(self, request: messages.ListModelsRequest, context: Context) -> messages.ListModelsResponse:
-        await asyncio.to_thread(self._engine.catalog.refresh)
-        found = [await self._message(files) for files in self._engine.catalog.models.values()]
+        await self._engine.catalog.refresh()
+        models = [await model_message(files, self._engine) for files in list(self._engine.catalog.models.values())]
         sessions = self._engine.sessions
-        return messages.ListModelsResponse(models=found, memory_bytes=sessions.memory_bytes, memory_budget_bytes=sessions.budget_bytes)
+        return messages.ListModelsResponse(models=models, memory_bytes=sessions.memory_bytes, memory_budget_bytes=sessions.budget_bytes)
 
     async def GetModel(self, request: messages.GetModelRequest, context: Context) -> messages.GetModelResponse:
-        return messages.GetModelResponse(model=await self._message(self._engine.catalog.get(request.model_id)))
+        return messages.GetModelResponse(model=await model_message(self._engine.catalog.get(request.model_id), self._engine))
 
     async def LoadModel(self, request: messages.LoadModelRequest, context: Context) -> messages.LoadModelResponse:
         require_administrator()
-        await asyncio.to_thread(self._engine.catalog.refresh)
+        await self._engine.catalog.refresh()
         files = self._engine.catalog.get(request.model_id)
         await self._engine.load(files, precision_name(request.precision, self._engine))
-        return messages.LoadModelResponse(model=await self._message(files))
+        return messages.LoadModelResponse(model=await model_message(files, self._engine))
 
     async def UnloadModel(self, request: messages.UnloadModelRequest, context: Context) -> messages.UnloadModelResponse:
         require_administrator()
         files = self._engine.catalog.get(request.model_id)
-        await self._engine.unload(files)
-        return messages.UnloadModelResponse(model=await self._message(files))
+        self._engine.unload(files)
+        return messages.UnloadModelResponse(model=await model_message(files, self._engine))
 
     async def DownloadModel(
         self, request: messages.DownloadModelRequest, context: Context
@@ -53,12 +51,8 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
             await self._verifier.still_holds(call.principal())
             response = messages.DownloadModelResponse(download=download)
             if download.state == messages.Download.STATE_SUCCEEDED:
-                response.model.CopyFrom(await self._message(self._engine.catalog.get(download.model_id)))
+                response.model.CopyFrom(await model_message(self._engine.catalog.get(download.model_id), self._engine))
             yield response
-
-    async def _message(self, files: ModelFiles) -> model_pb2.Model:
-        # The first digest of a model reads all of its files.
-        return await asyncio.to_thread(model_message, files, self._engine)
 
 
 def require_administrator() -> None:

@@ -1,6 +1,5 @@
 """OpenAiService: embeddings and models in the shapes of OpenAI's API."""
 
-import asyncio
 import base64
 
 import numpy as np
@@ -10,12 +9,11 @@ from google.protobuf import struct_pb2
 from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import invalid
-from semantik.embedding.v1 import embedding_internal_service_pb2 as internal
 from semantik.embedding.v1 import open_ai_service_pb2 as messages
 from semantik.embedding.v1 import open_ai_service_pb2_grpc
-from services.embedding.catalog import Catalog
-from services.embedding.engine import Engine
-from services.embedding.models import ModelFiles
+from services.embedding.catalog.model_files import ModelFiles
+from services.embedding.inference.engine import Engine
+from services.embedding.inference.lanes import Lane
 
 _MOST_TEXTS = 512
 _MOST_CHARACTERS = 100_000
@@ -36,7 +34,7 @@ class OpenAiServicer(open_ai_service_pb2_grpc.OpenAiServiceServicer):
             files,
             self._engine.default_precision,
             texts,
-            lane=internal.LANE_BULK,
+            lane=Lane.BULK,
             is_query=False,
             truncate=False,
             user=call.principal().user_id,
@@ -52,17 +50,18 @@ class OpenAiServicer(open_ai_service_pb2_grpc.OpenAiServiceServicer):
     async def ListModels(
         self, request: messages.OpenAiServiceListModelsRequest, context: Context
     ) -> messages.OpenAiServiceListModelsResponse:
-        found = await asyncio.to_thread(_models, self._engine.catalog)
-        return messages.OpenAiServiceListModelsResponse(object="list", data=found)
+        await self._engine.catalog.refresh()
+        models = [_model(files) async for files in self._engine.catalog.usable("EMBEDDING")]
+        return messages.OpenAiServiceListModelsResponse(object="list", data=models)
 
 
-def _texts(given: struct_pb2.Value) -> list[str]:
+def _texts(value: struct_pb2.Value) -> list[str]:
     """Return the texts of a request: one string or a list of strings; raises INVALID_REQUEST for anything else."""
-    values = list(given.list_value.values) if given.HasField("list_value") else [given]
+    values = list(value.list_value.values) if value.HasField("list_value") else [value]
     if not 1 <= len(values) <= _MOST_TEXTS:
-        raise invalid("input", f"must hold 1 to {_MOST_TEXTS} texts, not {len(values)}")
+        raise invalid("input", f"must be 1 to {_MOST_TEXTS} texts, not {len(values)}")
     if any(value.HasField("number_value") or value.HasField("list_value") for value in values):
-        raise invalid("input", "must be a text or a list of texts; token ids are those of another model and are not taken here")
+        raise invalid("input", "must be a text or a list of texts; token ids are those of another model and are not accepted")
     if not all(value.HasField("string_value") for value in values):
         raise invalid("input", "must be a text or a list of texts")
     texts = [value.string_value for value in values]
@@ -81,11 +80,6 @@ def _write_numbers(vector: npt.NDArray[np.float32], to: struct_pb2.Value) -> Non
     values = np.empty(len(vector), _VALUE)
     values["head"], values["number"] = _VALUE_HEAD, vector
     to.list_value.MergeFromString(values.tobytes())
-
-
-def _models(catalog: Catalog) -> list[messages.OpenAiModel]:
-    catalog.refresh()
-    return [_model(files) for files in catalog.models.values() if files.is_usable and files.kind == "EMBEDDING"]
 
 
 def _model(files: ModelFiles) -> messages.OpenAiModel:

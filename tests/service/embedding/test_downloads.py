@@ -19,7 +19,7 @@ from semantik.embedding.v1 import embedding_service_pb2 as embedding
 from semantik.embedding.v1 import model_pb2
 from semantik.embedding.v1 import model_service_pb2 as messages
 from semantik.embedding.v1.model_service_pb2 import Download
-from services.embedding.families import family
+from services.embedding.catalog.families import family
 from tests.conftest import Person
 from tests.service.embedding import tiny
 from tests.service.embedding.conftest import Own, Start
@@ -335,4 +335,4 @@ async def test_a_family_brings_its_prefixes(hub: Hub, own: Own) -> None:
 
 def _downloading(own: Own) -> list[psutil.Process]:
     children: list[psutil.Process] = psutil.Process(own.doomed.process.pid).children()
-    return [child for child in children if "services.embedding.download" in child.cmdline()]
+    return [child for child in children if "services.embedding.downloads.hub" in child.cmdline()]

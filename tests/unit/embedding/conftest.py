@@ -1,11 +1,12 @@
 """One engine over the default model, its graphs built once for all tests."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from services.embedding.engine import Engine
+from services.embedding.catalog.catalog import Catalog
+from services.embedding.inference.engine import Engine
 from services.embedding.settings import Settings
 
 
@@ -15,7 +16,10 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(model_dir: Path) -> Iterator[Engine]:
-    started = Engine(Settings(model_dir=model_dir, mesh_key_file=model_dir / "none.pem", bulk_threads=2))
-    yield started
-    started.close()
+async def engine(model_dir: Path) -> AsyncIterator[Engine]:
+    catalog = Catalog(model_dir, "all-minilm-l6-v2")
+    engine = Engine(Settings(model_dir=model_dir, mesh_key_file=model_dir / "none.pem", bulk_threads=2), catalog)
+    yield engine
+    await engine.sessions.end_loads()
+    engine.close()
+    catalog.close()

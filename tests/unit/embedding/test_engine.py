@@ -11,27 +11,27 @@ import pytest
 from grpc import StatusCode
 
 from libs.rpc.errors import Failure
-from semantik.embedding.v1 import embedding_internal_service_pb2 as messages
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.embedding.engine import Embedded, Engine
-from services.embedding.tokens import Tokenized
+from services.embedding.inference.engine import Embedded, Engine
+from services.embedding.inference.lanes import Lane
+from services.embedding.inference.tokens import Tokenized
 
 _GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "embedding" / "all-minilm-l6-v2.json").read_text())
 _TEXTS: list[str] = _GOLDEN["texts"]
-_VECTORS = np.array([np.frombuffer(base64.b64decode(each), "<f4") for each in _GOLDEN["vectors"]])
+_VECTORS = np.array([np.frombuffer(base64.b64decode(vector), "<f4") for vector in _GOLDEN["vectors"]])
 _LEAST = {"FLOAT32": 0.9999, "INT8": 0.99}
 
 
 async def _embed(engine: Engine, texts: list[str], precision: str = "INT8", *, truncate: bool = True) -> Embedded:
-    return await engine.embed(engine.catalog.get(""), precision, texts, lane=messages.LANE_BULK, is_query=False, truncate=truncate)
+    return await engine.embed(engine.catalog.get(""), precision, texts, lane=Lane.BULK, is_query=False, truncate=truncate)
 
 
 @pytest.mark.parametrize("precision", _LEAST)
 @pytest.mark.parametrize("place", range(len(_TEXTS)))
 async def test_a_text_alone_has_the_references_embedding(engine: Engine, precision: str, place: int) -> None:
     """Short, long and in other scripts."""
-    [found] = (await _embed(engine, [_TEXTS[place]], precision)).vectors
-    assert found @ _VECTORS[place] / np.linalg.norm(_VECTORS[place]) >= _LEAST[precision]
+    [vector] = (await _embed(engine, [_TEXTS[place]], precision)).vectors
+    assert vector @ _VECTORS[place] / np.linalg.norm(_VECTORS[place]) >= _LEAST[precision]
 
 
 @pytest.mark.parametrize("precision", _LEAST)
@@ -54,22 +54,22 @@ async def test_equal_texts_are_computed_once(engine: Engine, monkeypatch: pytest
         return run(texts)
 
     monkeypatch.setattr(session, "run", counted)
-    found = await _embed(engine, ["tide", "a much longer text about the moon", "tide", "tide"])
+    embedded = await _embed(engine, ["tide", "a much longer text about the moon", "tide", "tide"])
     assert sum(rows) == 2
-    assert found.vectors.shape == (4, 384)
-    assert np.array_equal(found.vectors[[2, 3]], found.vectors[[0, 0]])
-    assert not np.array_equal(found.vectors[0], found.vectors[1])
-    assert (found.token_counts[0], found.token_counts[2], found.truncated) == (3, 3, [])
+    assert embedded.vectors.shape == (4, 384)
+    assert np.array_equal(embedded.vectors[[2, 3]], embedded.vectors[[0, 0]])
+    assert not np.array_equal(embedded.vectors[0], embedded.vectors[1])
+    assert (embedded.token_counts[0], embedded.token_counts[2], embedded.truncated) == (3, 3, [])
 
 
 async def test_a_long_text_is_cut_only_when_asked(engine: Engine) -> None:
     """Cut, its vector is that of what the model reads; not cut, the refusal names the text and both numbers."""
     exact, long = " ".join(["tide"] * 254), " ".join(["tide"] * 300)
     assert await engine.count(engine.catalog.get(""), [exact, long, "tide"]) == [256, 302, 3]
-    found = await _embed(engine, ["tide", exact, long], "FLOAT32")
-    assert (found.token_counts, found.truncated) == ([3, 256, 256], [2])
-    assert np.allclose(found.vectors[1], found.vectors[2], atol=1e-6)
+    embedded = await _embed(engine, ["tide", exact, long], "FLOAT32")
+    assert (embedded.token_counts, embedded.truncated) == ([3, 256, 256], [2])
+    assert np.allclose(embedded.vectors[1], embedded.vectors[2], atol=1e-6)
     with pytest.raises(Failure) as caught:
-        await _embed(engine, ["tide", exact, long], truncate=False)
+        await _embed(engine, ["tide", "tide", exact, long], truncate=False)
     assert (caught.value.code, caught.value.reason) == (StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_TEXT_TOO_LONG)
-    assert caught.value.metadata == {"index": "2", "tokens": "302", "limit": "256"}
+    assert caught.value.metadata == {"index": "3", "tokens": "302", "limit": "256"}

@@ -15,13 +15,13 @@ from safetensors.numpy import load_file, save_file
 
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.embedding import bert
-from services.embedding.engine import Engine
-from services.embedding.graph import write
-from services.embedding.models import ModelDamagedError, ModelFiles, read
-from services.embedding.session import CPU, Session
-from services.embedding.sessions import Sessions
-from services.embedding.tokens import Tokenized
+from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles, read
+from services.embedding.graphs import bert
+from services.embedding.graphs.build import write
+from services.embedding.inference.engine import Engine
+from services.embedding.inference.session import CPU, Session
+from services.embedding.inference.sessions import Sessions
+from services.embedding.inference.tokens import Tokenized
 from tests.golden.embedding.families import FAMILIES, IDS, Family, save
 from tests.service.embedding import tiny
 
@@ -34,7 +34,7 @@ Damage = Callable[[Path], None]
 
 def _texts(family: Family) -> list[Tokenized]:
     typed = not family.pooling and family.config["type_vocab_size"] > 1
-    return [Tokenized(ids, is_truncated=False, types=[0] * 2 + [1] * (len(ids) - 2) if typed else None) for ids in IDS]
+    return [Tokenized(ids, types=[0] * 2 + [1] * (len(ids) - 2) if typed else None) for ids in IDS]
 
 
 def _cosines(found: Vectors, family: Family) -> Vectors:
@@ -46,16 +46,21 @@ def _cosines(found: Vectors, family: Family) -> Vectors:
 def saved(tmp_path: Path) -> Callable[[str], ModelFiles]:
     """Write the model of a family, with a tokenizer of a few words."""
 
-    def made(name: str) -> ModelFiles:
+    def write_model(name: str) -> ModelFiles:
         directory = save(_BY_ID[name], tmp_path / name)
         (directory / "tokenizer.json").write_bytes(tiny.files()["tokenizer.json"])
         return read(directory)
 
-    return made
+    return write_model
 
 
-def _sessions(model_dir: Path) -> Sessions:
-    return Sessions(model_dir, [CPU], 1 << 30, lambda _, __: False)
+async def _load(model_dir: Path, files: ModelFiles, precision: str) -> None:
+    async def digest(files: ModelFiles) -> str:
+        return files.digest
+
+    sessions = Sessions(model_dir, digest, [CPU], 1 << 30, lambda _, __: False)
+    await sessions.get(files, precision)
+    sessions.close()
 
 
 def _session(files: ModelFiles, precision: str, out: Path, *, padded: bool = False) -> Session:
@@ -137,9 +142,9 @@ def _unknown_input(files: ModelFiles) -> ModelFiles:
 
 
 def _cut_onnx(files: ModelFiles) -> ModelFiles:
-    made = _as_onnx(files, ("last_hidden_state",))
-    made.weights.write_bytes(made.weights.read_bytes()[:-1000])
-    return made
+    cut = _as_onnx(files, ("last_hidden_state",))
+    cut.weights.write_bytes(cut.weights.read_bytes()[:-1000])
+    return cut
 
 
 def _cut_safetensors(files: ModelFiles) -> ModelFiles:
@@ -185,32 +190,32 @@ def _altered(files: ModelFiles) -> ModelFiles:
         (_altered, "config.json is truncated or altered"),
     ],
 )
-def test_what_cannot_be_computed_says_why(
+async def test_what_cannot_be_computed_says_why(
     saved: Callable[[str], ModelFiles], tmp_path: Path, change: Callable[[ModelFiles], ModelFiles], reason: str
 ) -> None:
     """One sentence with the model's name, and nothing is left that looks like a graph."""
     files = change(saved("minilm"))
     with pytest.raises(ModelDamagedError) as caught:
-        _sessions(tmp_path).get(files, "FLOAT32")
+        await _load(tmp_path, files, "FLOAT32")
     assert str(caught.value).startswith("minilm: ")
     assert reason in str(caught.value)
-    assert list(tmp_path.glob(".graphs/*/*")) == []
+    assert [*tmp_path.glob(".graphs/*/*"), *tmp_path.glob(".staging/*")] == []
 
 
-def test_a_graph_that_was_cut_short_is_not_loaded(saved: Callable[[str], ModelFiles], tmp_path: Path) -> None:
-    """It says which file and what to do, and builds anew once that is done."""
+async def test_a_graph_that_was_cut_short_is_not_loaded(saved: Callable[[str], ModelFiles], tmp_path: Path) -> None:
+    """It says which file and what to do, and is built again once that is done."""
     files = saved("minilm")
-    _sessions(tmp_path).get(files, "FLOAT32")
+    await _load(tmp_path, files, "FLOAT32")
     graph = tmp_path / ".graphs" / files.digest / "float32.onnx"
     graph.write_bytes(graph.read_bytes()[:-100])
     with pytest.raises(ModelDamagedError, match=r"^minilm: float32\.onnx is truncated or altered; delete "):
-        _sessions(tmp_path).get(files, "FLOAT32")
+        await _load(tmp_path, files, "FLOAT32")
     shutil.rmtree(graph.parent)
-    _sessions(tmp_path).get(files, "FLOAT32")
-    assert sorted(each.name for each in graph.parent.iterdir()) == ["float32.json", "float32.onnx"]
+    await _load(tmp_path, files, "FLOAT32")
+    assert sorted(path.name for path in graph.parent.iterdir()) == ["float32.json", "float32.onnx"]
 
 
-def test_weights_that_were_cut_short_are_no_model(engine: Engine, tmp_path: Path) -> None:
+async def test_weights_that_were_cut_short_are_no_model(engine: Engine, tmp_path: Path) -> None:
     """The default model's weights are known, so that no other vectors are ever given in its name."""
     default = engine.catalog.get("")
     copy = tmp_path / "copy"
@@ -219,13 +224,13 @@ def test_weights_that_were_cut_short_are_no_model(engine: Engine, tmp_path: Path
         file.truncate(1_000_000)
     damaged = ModelFiles(default.id, copy, pins=default.pins)
     with pytest.raises(ModelDamagedError, match=r"^all-minilm-l6-v2: model\.safetensors is truncated or altered$"):
-        _sessions(tmp_path).get(damaged, "INT8")
+        await _load(tmp_path, damaged, "INT8")
 
 
-def test_half_precision_is_refused_on_a_processor(saved: Callable[[str], ModelFiles], tmp_path: Path) -> None:
+async def test_half_precision_is_refused_on_a_processor(saved: Callable[[str], ModelFiles], tmp_path: Path) -> None:
     """It is told apart from a wrong request: another machine may have it."""
     with pytest.raises(Failure) as caught:
-        _sessions(tmp_path).get(saved("minilm"), "FLOAT16")
+        await _load(tmp_path, saved("minilm"), "FLOAT16")
     assert (caught.value.code, caught.value.reason) == (
         StatusCode.FAILED_PRECONDITION,
         ErrorReason.ERROR_REASON_PRECISION_UNSUPPORTED,
@@ -237,7 +242,7 @@ def test_what_is_no_vector_never_leaves(saved: Callable[[str], ModelFiles], tmp_
     files = saved("minilm")
     write(files, "FLOAT32", tmp_path / "graph.onnx", padded=False)
     session = Session(tmp_path / "graph.onnx", files.dimension + 1, [CPU])
-    with pytest.raises(Failure, match="no embedding"):
+    with pytest.raises(Failure, match="not an embedding"):
         session.run(_texts(_BY_ID["minilm"]))
     tensors = load_file(files.weights)
     tensors["encoder.layer.1.output.dense.bias"][3] = np.nan

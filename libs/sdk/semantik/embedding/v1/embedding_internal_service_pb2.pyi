@@ -27,21 +27,21 @@ class _Lane:
 class _LaneEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Lane.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     LANE_UNSPECIFIED: _Lane.ValueType  # 0
-    """Counts as BULK."""
+    """Treated as BULK."""
     LANE_INTERACTIVE: _Lane.ValueType  # 1
-    """A person waits: runs at once."""
+    """A person waits: computed at once."""
     LANE_BULK: _Lane.ValueType  # 2
-    """Background work: gives way."""
+    """Work in the background: gives way to queries, and calls take turns."""
 
 class Lane(_Lane, metaclass=_LaneEnumTypeWrapper):
-    """Lane says who waits for the vectors."""
+    """The party that waits for the vectors."""
 
 LANE_UNSPECIFIED: Lane.ValueType  # 0
-"""Counts as BULK."""
+"""Treated as BULK."""
 LANE_INTERACTIVE: Lane.ValueType  # 1
-"""A person waits: runs at once."""
+"""A person waits: computed at once."""
 LANE_BULK: Lane.ValueType  # 2
-"""Background work: gives way."""
+"""Work in the background: gives way to queries, and calls take turns."""
 Global___Lane: _TypeAlias = Lane  # noqa: Y015
 
 @_typing.final
@@ -56,20 +56,20 @@ class EmbedBatchRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     TRUNCATE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Names the model; empty for the default."""
+    """The model's id; empty for the default model."""
     digest: _builtins.str
-    """Holds the digest the caller expects; empty for any. Another one is refused with MODEL_MISMATCH."""
+    """The digest that the model must have; empty for any. Another one is refused with MODEL_MISMATCH."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision; the model's default when unspecified."""
+    """The precision; the default of the service when unspecified."""
     lane: Global___Lane.ValueType
-    """Names the lane."""
+    """The lane."""
     kind: _model_pb2.TextKind.ValueType
-    """Says whether the texts are queries or passages."""
+    """Whether the texts are queries or passages; passages when unspecified."""
     truncate: _builtins.bool
-    """Cuts texts that are longer than the model reads; otherwise they are refused with TEXT_TOO_LONG."""
+    """Whether texts longer than the model reads are cut; otherwise they are refused with TEXT_TOO_LONG."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Holds 1-512 texts of 1-100,000 characters each."""
+        """1-512 texts of 1-100,000 characters each."""
 
     def __init__(
         self,
@@ -101,20 +101,20 @@ class EmbedBatchResponse(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     vectors: _builtins.bytes
-    """Holds the vectors one after another, each `dimension` little-endian 32-bit floats of length 1, in the order of the texts."""
+    """The vectors one after another, in the order of the texts: each `dimension` little-endian 32-bit floats, of length 1."""
     dimension: _builtins.int
-    """Tells the length of one vector."""
+    """The number of floats in one vector."""
     digest: _builtins.str
-    """Holds the model's digest."""
+    """The digest of the model used."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision used."""
+    """The precision used."""
     @_builtins.property
     def token_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Tells how many tokens of each text were read."""
+        """The number of tokens read of each text, special tokens included."""
 
     @_builtins.property
     def truncated(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Lists the positions of texts that were cut."""
+        """The positions of the texts that were cut."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class DescribeModelRequest(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Identifies the model; empty for the default."""
+    """The model's id; empty for the default model."""
     def __init__(
         self,
         *,
@@ -161,7 +161,7 @@ class DescribeModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> _model_pb2.Model:
-        """Holds the model."""
+        """The model."""
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class GetTokenizerRequest(_message.Message):
 
     DIGEST_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
-    """Holds the model's digest."""
+    """The model's digest."""
     def __init__(
         self,
         *,
@@ -204,11 +204,11 @@ class GetTokenizerResponse(_message.Message):
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
     SPECIAL_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     tokenizer_json: _builtins.bytes
-    """Holds the file `tokenizer.json`."""
+    """The content of `tokenizer.json`."""
     max_length: _builtins.int
-    """Tells how many tokens the model reads, special tokens included."""
+    """The number of tokens the model reads, special tokens included."""
     special_token_count: _builtins.int
-    """Tells how many special tokens are added to every text."""
+    """The number of tokens added to every passage: special tokens and those of the model's passage prefix."""
     def __init__(
         self,
         *,
@@ -234,16 +234,16 @@ class RerankBatchRequest(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     LANE_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """Holds the query."""
+    """The query, 1-8,192 characters."""
     model: _builtins.str
-    """Names the cross-encoder; the one that is installed when empty."""
+    """The cross-encoder's id; an installed one when empty."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision; the model's default when unspecified."""
+    """The precision; the default of the service when unspecified."""
     lane: Global___Lane.ValueType
-    """Names the lane."""
+    """The lane."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Holds 1-256 texts of 1-100,000 characters each."""
+        """1-256 texts of 1-100,000 characters each."""
 
     def __init__(
         self,
@@ -270,12 +270,12 @@ class RerankBatchResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Names the model used."""
+    """The id of the model used."""
     digest: _builtins.str
-    """Holds the model's digest."""
+    """The digest of the model used."""
     @_builtins.property
     def scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Holds one score of 0 to 1 for each text, in the order of the texts."""
+        """One score of 0 to 1 for each text, in the order of the texts."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EmbeddingInternalServiceStub:
-    """EmbeddingInternalService serves search and the workers. It takes mesh tokens only.
+    """Vectors, scores and tokenizers for search and the workers. Accepts mesh tokens only.
     """
 
     def __init__(self, channel):
@@ -58,29 +58,30 @@ class EmbeddingInternalServiceStub:
 
 
 class EmbeddingInternalServiceServicer:
-    """EmbeddingInternalService serves search and the workers. It takes mesh tokens only.
+    """Vectors, scores and tokenizers for search and the workers. Accepts mesh tokens only.
     """
 
     def EmbedBatch(self, request, context):
-        """Embeds texts in a lane of choice. Vectors come as raw bytes, which is many times cheaper than lists of floats.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
-        TOKEN_INVALID. Idempotent.
+        """Embeds texts in the given lane. Vectors are raw bytes, which is many times cheaper than lists of floats.
+        The first use of a model loads it, which all its callers wait for together. OVERLOADED carries RetryInfo.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH,
+        PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED, DRAINING, TOKEN_INVALID. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RerankBatch(self, request, context):
-        """Scores texts against a query in a lane of choice, texts that are too long cut.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, PRECISION_UNSUPPORTED, OVERLOADED,
-        TOKEN_INVALID. Idempotent.
+        """Scores texts against a query in the given lane; texts that are too long are cut.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING,
+        PRECISION_UNSUPPORTED, TEXT_TOO_LONG (the query), OVERLOADED, DRAINING, TOKEN_INVALID. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DescribeModel(self, request, context):
-        """Describes one installed model; the default one when none is named.
+        """Describes one installed model.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -88,7 +89,8 @@ class EmbeddingInternalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTokenizer(self, request, context):
-        """Returns the tokenizer of a model, for exact chunking elsewhere. The digest never changes its meaning: cache for ever.
+        """Returns the tokenizer of a model, for exact chunking elsewhere. A digest always names the same tokenizer: cache it
+        without expiry.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -127,7 +129,7 @@ def add_EmbeddingInternalServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EmbeddingInternalService:
-    """EmbeddingInternalService serves search and the workers. It takes mesh tokens only.
+    """Vectors, scores and tokenizers for search and the workers. Accepts mesh tokens only.
     """
 
     @staticmethod

@@ -27,57 +27,61 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EmbeddingInternalServiceStub:
-    """EmbeddingInternalService serves search and the workers. It takes mesh tokens only."""
+    """Vectors, scores and tokenizers for search and the workers. Accepts mesh tokens only."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EmbeddingInternalServiceAsyncStub: ...
     EmbedBatch: _grpc.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.EmbedBatchRequest, _embedding_internal_service_pb2.EmbedBatchResponse]
-    """Embeds texts in a lane of choice. Vectors come as raw bytes, which is many times cheaper than lists of floats.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
-    TOKEN_INVALID. Idempotent.
+    """Embeds texts in the given lane. Vectors are raw bytes, which is many times cheaper than lists of floats.
+    The first use of a model loads it, which all its callers wait for together. OVERLOADED carries RetryInfo.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH,
+    PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED, DRAINING, TOKEN_INVALID. Idempotent.
     """
     RerankBatch: _grpc.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.RerankBatchRequest, _embedding_internal_service_pb2.RerankBatchResponse]
-    """Scores texts against a query in a lane of choice, texts that are too long cut.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, PRECISION_UNSUPPORTED, OVERLOADED,
-    TOKEN_INVALID. Idempotent.
+    """Scores texts against a query in the given lane; texts that are too long are cut.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING,
+    PRECISION_UNSUPPORTED, TEXT_TOO_LONG (the query), OVERLOADED, DRAINING, TOKEN_INVALID. Idempotent.
     """
     DescribeModel: _grpc.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.DescribeModelRequest, _embedding_internal_service_pb2.DescribeModelResponse]
-    """Describes one installed model; the default one when none is named.
+    """Describes one installed model.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, TOKEN_INVALID.
     """
     GetTokenizer: _grpc.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.GetTokenizerRequest, _embedding_internal_service_pb2.GetTokenizerResponse]
-    """Returns the tokenizer of a model, for exact chunking elsewhere. The digest never changes its meaning: cache for ever.
+    """Returns the tokenizer of a model, for exact chunking elsewhere. A digest always names the same tokenizer: cache it
+    without expiry.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, TOKEN_INVALID.
     """
 
 @_typing.type_check_only
 class EmbeddingInternalServiceAsyncStub(EmbeddingInternalServiceStub):
-    """EmbeddingInternalService serves search and the workers. It takes mesh tokens only."""
+    """Vectors, scores and tokenizers for search and the workers. Accepts mesh tokens only."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EmbedBatch: _aio.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.EmbedBatchRequest, _embedding_internal_service_pb2.EmbedBatchResponse]  # type: ignore[assignment]
-    """Embeds texts in a lane of choice. Vectors come as raw bytes, which is many times cheaper than lists of floats.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
-    TOKEN_INVALID. Idempotent.
+    """Embeds texts in the given lane. Vectors are raw bytes, which is many times cheaper than lists of floats.
+    The first use of a model loads it, which all its callers wait for together. OVERLOADED carries RetryInfo.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH,
+    PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED, DRAINING, TOKEN_INVALID. Idempotent.
     """
     RerankBatch: _aio.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.RerankBatchRequest, _embedding_internal_service_pb2.RerankBatchResponse]  # type: ignore[assignment]
-    """Scores texts against a query in a lane of choice, texts that are too long cut.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, PRECISION_UNSUPPORTED, OVERLOADED,
-    TOKEN_INVALID. Idempotent.
+    """Scores texts against a query in the given lane; texts that are too long are cut.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING,
+    PRECISION_UNSUPPORTED, TEXT_TOO_LONG (the query), OVERLOADED, DRAINING, TOKEN_INVALID. Idempotent.
     """
     DescribeModel: _aio.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.DescribeModelRequest, _embedding_internal_service_pb2.DescribeModelResponse]  # type: ignore[assignment]
-    """Describes one installed model; the default one when none is named.
+    """Describes one installed model.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, TOKEN_INVALID.
     """
     GetTokenizer: _aio.UnaryUnaryMultiCallable[_embedding_internal_service_pb2.GetTokenizerRequest, _embedding_internal_service_pb2.GetTokenizerResponse]  # type: ignore[assignment]
-    """Returns the tokenizer of a model, for exact chunking elsewhere. The digest never changes its meaning: cache for ever.
+    """Returns the tokenizer of a model, for exact chunking elsewhere. A digest always names the same tokenizer: cache it
+    without expiry.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, TOKEN_INVALID.
     """
 
 class EmbeddingInternalServiceServicer(metaclass=_abc_1.ABCMeta):
-    """EmbeddingInternalService serves search and the workers. It takes mesh tokens only."""
+    """Vectors, scores and tokenizers for search and the workers. Accepts mesh tokens only."""
 
     @_abc_1.abstractmethod
     def EmbedBatch(
@@ -85,9 +89,10 @@ class EmbeddingInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_internal_service_pb2.EmbedBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_internal_service_pb2.EmbedBatchResponse, _abc.Awaitable[_embedding_internal_service_pb2.EmbedBatchResponse]]:
-        """Embeds texts in a lane of choice. Vectors come as raw bytes, which is many times cheaper than lists of floats.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH, PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED,
-        TOKEN_INVALID. Idempotent.
+        """Embeds texts in the given lane. Vectors are raw bytes, which is many times cheaper than lists of floats.
+        The first use of a model loads it, which all its callers wait for together. OVERLOADED carries RetryInfo.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, MODEL_MISMATCH,
+        PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED, DRAINING, TOKEN_INVALID. Idempotent.
         """
 
     @_abc_1.abstractmethod
@@ -96,9 +101,9 @@ class EmbeddingInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_internal_service_pb2.RerankBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_internal_service_pb2.RerankBatchResponse, _abc.Awaitable[_embedding_internal_service_pb2.RerankBatchResponse]]:
-        """Scores texts against a query in a lane of choice, texts that are too long cut.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, PRECISION_UNSUPPORTED, OVERLOADED,
-        TOKEN_INVALID. Idempotent.
+        """Scores texts against a query in the given lane; texts that are too long are cut.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING,
+        PRECISION_UNSUPPORTED, TEXT_TOO_LONG (the query), OVERLOADED, DRAINING, TOKEN_INVALID. Idempotent.
         """
 
     @_abc_1.abstractmethod
@@ -107,7 +112,7 @@ class EmbeddingInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_internal_service_pb2.DescribeModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_internal_service_pb2.DescribeModelResponse, _abc.Awaitable[_embedding_internal_service_pb2.DescribeModelResponse]]:
-        """Describes one installed model; the default one when none is named.
+        """Describes one installed model.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, TOKEN_INVALID.
         """
 
@@ -117,7 +122,8 @@ class EmbeddingInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_internal_service_pb2.GetTokenizerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_internal_service_pb2.GetTokenizerResponse, _abc.Awaitable[_embedding_internal_service_pb2.GetTokenizerResponse]]:
-        """Returns the tokenizer of a model, for exact chunking elsewhere. The digest never changes its meaning: cache for ever.
+        """Returns the tokenizer of a model, for exact chunking elsewhere. A digest always names the same tokenizer: cache it
+        without expiry.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, TOKEN_INVALID.
         """
 

@@ -29,16 +29,16 @@ class EmbedRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     TRUNCATE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Names the model; empty for the default."""
+    """The model's id; empty for the default model."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision; the model's default when unspecified."""
+    """The precision; the default of the service when unspecified."""
     kind: _model_pb2.TextKind.ValueType
-    """Says whether the texts are queries or passages; passages when unspecified."""
+    """Whether the texts are queries or passages; passages when unspecified."""
     truncate: _builtins.bool
-    """Cuts texts that are longer than the model reads; otherwise they are refused with TEXT_TOO_LONG."""
+    """Whether texts longer than the model reads are cut; otherwise they are refused with TEXT_TOO_LONG."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Holds 1-512 texts of 1-100,000 characters each."""
+        """1-512 texts of 1-100,000 characters each."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ Global___EmbedRequest: _TypeAlias = EmbedRequest  # noqa: Y015
 
 @_typing.final
 class Embedding(_message.Message):
-    """Embedding is the vector of one text."""
+    """The vector of one text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -67,12 +67,12 @@ class Embedding(_message.Message):
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     IS_TRUNCATED_FIELD_NUMBER: _builtins.int
     token_count: _builtins.int
-    """Tells how many tokens of the text were read, special tokens included."""
+    """The number of tokens read of the text, special tokens included."""
     is_truncated: _builtins.bool
-    """Tells whether the text was cut."""
+    """Whether the text was cut."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Holds the vector, of length 1."""
+        """The vector, of length 1."""
 
     def __init__(
         self,
@@ -98,14 +98,14 @@ class EmbedResponse(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Names the model used."""
+    """The id of the model used."""
     digest: _builtins.str
-    """Holds the model's digest."""
+    """The digest of the model used."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision used."""
+    """The precision used."""
     @_builtins.property
     def embeddings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Embedding]:
-        """Holds one embedding for each text, in the same order."""
+        """One embedding for each text, in the order of the request."""
 
     def __init__(
         self,
@@ -130,10 +130,10 @@ class CountTokensRequest(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Names the model; empty for the default."""
+    """The model's id; empty for the default model."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Holds 1-512 texts of 1-100,000 characters each."""
+        """1-512 texts of 1-100,000 characters each."""
 
     def __init__(
         self,
@@ -156,10 +156,10 @@ class CountTokensResponse(_message.Message):
     TOKEN_COUNTS_FIELD_NUMBER: _builtins.int
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
     max_length: _builtins.int
-    """Tells how many tokens the model reads."""
+    """The number of tokens the model reads, special tokens included."""
     @_builtins.property
     def token_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Holds one count for each text, in the same order."""
+        """One count for each text, in the order of the request."""
 
     def __init__(
         self,
@@ -186,18 +186,20 @@ class RerankRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     TRUNCATE_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """Holds the query."""
+    """The query, 1-8,192 characters."""
     model: _builtins.str
-    """Names the cross-encoder; the one that is installed when empty."""
+    """The cross-encoder's id; an installed one when empty."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision; the model's default when unspecified."""
+    """The precision; the default of the service when unspecified."""
     limit: _builtins.int
-    """Keeps only the best; all when 0."""
+    """The number of results, the best ones; all when 0. At most 256."""
     truncate: _builtins.bool
-    """Cuts texts that are, with the query, longer than the model reads; otherwise they are refused with TEXT_TOO_LONG."""
+    """Whether texts that are, with the query, longer than the model reads are cut; otherwise they are refused with
+    TEXT_TOO_LONG.
+    """
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Holds 1-256 texts of 1-100,000 characters each."""
+        """1-256 texts of 1-100,000 characters each."""
 
     def __init__(
         self,
@@ -219,7 +221,7 @@ Global___RerankRequest: _TypeAlias = RerankRequest  # noqa: Y015
 
 @_typing.final
 class RerankResult(_message.Message):
-    """RerankResult is the score of one text."""
+    """The score of one text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -227,11 +229,11 @@ class RerankResult(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     IS_TRUNCATED_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Tells the text's position in the request."""
+    """The text's position in the request."""
     score: _builtins.float
-    """Tells how well it answers the query, 0 to 1."""
+    """How well the text answers the query, 0 to 1."""
     is_truncated: _builtins.bool
-    """Tells whether the text was cut."""
+    """Whether the text was cut."""
     def __init__(
         self,
         *,
@@ -256,14 +258,14 @@ class RerankResponse(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Names the model used."""
+    """The id of the model used."""
     digest: _builtins.str
-    """Holds the model's digest."""
+    """The digest of the model used."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision used."""
+    """The precision used."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankResult]:
-        """Holds the results, the best first; equal scores keep the request's order."""
+        """The results, the best first; equal scores keep the order of the request."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EmbeddingServiceStub:
-    """EmbeddingService turns texts into vectors for programs that want them.
+    """Vectors, token counts and scores of texts.
     """
 
     def __init__(self, channel):
@@ -53,14 +53,14 @@ class EmbeddingServiceStub:
 
 
 class EmbeddingServiceServicer:
-    """EmbeddingService turns texts into vectors for programs that want them.
+    """Vectors, token counts and scores of texts.
     """
 
     def Embed(self, request, context):
-        """Embeds texts, in the lane that gives way to searches.
+        """Embeds texts, in the lane that gives way to searches. The first use of a model loads it.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
-        TEXT_TOO_LONG, OVERLOADED,
-        CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+        TEXT_TOO_LONG, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        Role: signed in, not GUEST. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,18 +68,18 @@ class EmbeddingServiceServicer:
 
     def CountTokens(self, request, context):
         """Counts the tokens of texts exactly as the model does, special tokens included.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-        Role: signed in, not GUEST. Idempotent.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID,
+        ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Rerank(self, request, context):
-        """Scores texts against a query with a cross-encoder, which is slower and finer than comparing vectors.
+        """Scores texts against a query with a cross-encoder, which is slower and more exact than comparing vectors.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING,
-        PRECISION_UNSUPPORTED, TEXT_TOO_LONG,
-        OVERLOADED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+        PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        Role: signed in, not GUEST. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,7 +112,7 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EmbeddingService:
-    """EmbeddingService turns texts into vectors for programs that want them.
+    """Vectors, token counts and scores of texts.
     """
 
     @staticmethod

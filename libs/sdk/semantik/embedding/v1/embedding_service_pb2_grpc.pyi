@@ -27,55 +27,55 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EmbeddingServiceStub:
-    """EmbeddingService turns texts into vectors for programs that want them."""
+    """Vectors, token counts and scores of texts."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EmbeddingServiceAsyncStub: ...
     Embed: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedRequest, _embedding_service_pb2.EmbedResponse]
-    """Embeds texts, in the lane that gives way to searches.
+    """Embeds texts, in the lane that gives way to searches. The first use of a model loads it.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
-    TEXT_TOO_LONG, OVERLOADED,
-    CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+    TEXT_TOO_LONG, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    Role: signed in, not GUEST. Idempotent.
     """
     CountTokens: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.CountTokensRequest, _embedding_service_pb2.CountTokensResponse]
     """Counts the tokens of texts exactly as the model does, special tokens included.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-    Role: signed in, not GUEST. Idempotent.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID,
+    ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
     """
     Rerank: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.RerankRequest, _embedding_service_pb2.RerankResponse]
-    """Scores texts against a query with a cross-encoder, which is slower and finer than comparing vectors.
+    """Scores texts against a query with a cross-encoder, which is slower and more exact than comparing vectors.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING,
-    PRECISION_UNSUPPORTED, TEXT_TOO_LONG,
-    OVERLOADED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+    PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    Role: signed in, not GUEST. Idempotent.
     """
 
 @_typing.type_check_only
 class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
-    """EmbeddingService turns texts into vectors for programs that want them."""
+    """Vectors, token counts and scores of texts."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Embed: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedRequest, _embedding_service_pb2.EmbedResponse]  # type: ignore[assignment]
-    """Embeds texts, in the lane that gives way to searches.
+    """Embeds texts, in the lane that gives way to searches. The first use of a model loads it.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
-    TEXT_TOO_LONG, OVERLOADED,
-    CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+    TEXT_TOO_LONG, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    Role: signed in, not GUEST. Idempotent.
     """
     CountTokens: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.CountTokensRequest, _embedding_service_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts the tokens of texts exactly as the model does, special tokens included.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-    Role: signed in, not GUEST. Idempotent.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID,
+    ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
     """
     Rerank: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.RerankRequest, _embedding_service_pb2.RerankResponse]  # type: ignore[assignment]
-    """Scores texts against a query with a cross-encoder, which is slower and finer than comparing vectors.
+    """Scores texts against a query with a cross-encoder, which is slower and more exact than comparing vectors.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING,
-    PRECISION_UNSUPPORTED, TEXT_TOO_LONG,
-    OVERLOADED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+    PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    Role: signed in, not GUEST. Idempotent.
     """
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """EmbeddingService turns texts into vectors for programs that want them."""
+    """Vectors, token counts and scores of texts."""
 
     @_abc_1.abstractmethod
     def Embed(
@@ -83,10 +83,10 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_service_pb2.EmbedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.EmbedResponse, _abc.Awaitable[_embedding_service_pb2.EmbedResponse]]:
-        """Embeds texts, in the lane that gives way to searches.
+        """Embeds texts, in the lane that gives way to searches. The first use of a model loads it.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
-        TEXT_TOO_LONG, OVERLOADED,
-        CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+        TEXT_TOO_LONG, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        Role: signed in, not GUEST. Idempotent.
         """
 
     @_abc_1.abstractmethod
@@ -96,8 +96,8 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.CountTokensResponse, _abc.Awaitable[_embedding_service_pb2.CountTokensResponse]]:
         """Counts the tokens of texts exactly as the model does, special tokens included.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
-        Role: signed in, not GUEST. Idempotent.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID,
+        ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
         """
 
     @_abc_1.abstractmethod
@@ -106,10 +106,10 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_service_pb2.RerankRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.RerankResponse, _abc.Awaitable[_embedding_service_pb2.RerankResponse]]:
-        """Scores texts against a query with a cross-encoder, which is slower and finer than comparing vectors.
+        """Scores texts against a query with a cross-encoder, which is slower and more exact than comparing vectors.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING,
-        PRECISION_UNSUPPORTED, TEXT_TOO_LONG,
-        OVERLOADED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+        PRECISION_UNSUPPORTED, TEXT_TOO_LONG, OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        Role: signed in, not GUEST. Idempotent.
         """
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,26 +28,26 @@ class _TextKind:
 class _TextKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TEXT_KIND_UNSPECIFIED: _TextKind.ValueType  # 0
-    """Counts as PASSAGE."""
+    """Treated as PASSAGE."""
     TEXT_KIND_QUERY: _TextKind.ValueType  # 1
     """The text is a question."""
     TEXT_KIND_PASSAGE: _TextKind.ValueType  # 2
-    """The text is something to be found."""
+    """The text is a passage that queries find."""
 
 class TextKind(_TextKind, metaclass=_TextKindEnumTypeWrapper):
-    """TextKind says which of the model's two prefixes a text takes."""
+    """The role of a text, which chooses between the model's two prefixes."""
 
 TEXT_KIND_UNSPECIFIED: TextKind.ValueType  # 0
-"""Counts as PASSAGE."""
+"""Treated as PASSAGE."""
 TEXT_KIND_QUERY: TextKind.ValueType  # 1
 """The text is a question."""
 TEXT_KIND_PASSAGE: TextKind.ValueType  # 2
-"""The text is something to be found."""
+"""The text is a passage that queries find."""
 Global___TextKind: _TypeAlias = TextKind  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
-    """Model is a model that is installed here."""
+    """A model that is installed here."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -60,19 +60,19 @@ class Model(_message.Message):
         KIND_UNSPECIFIED: Model._Kind.ValueType  # 0
         """Never sent."""
         KIND_EMBEDDING: Model._Kind.ValueType  # 1
-        """Turns a text into a vector."""
+        """The model turns a text into a vector."""
         KIND_RERANKER: Model._Kind.ValueType  # 2
-        """Scores a text against a query (a cross-encoder)."""
+        """The model scores a text against a query (a cross-encoder)."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
-        """Kind says what a model is for."""
+        """The purpose of a model."""
 
     KIND_UNSPECIFIED: Model.Kind.ValueType  # 0
     """Never sent."""
     KIND_EMBEDDING: Model.Kind.ValueType  # 1
-    """Turns a text into a vector."""
+    """The model turns a text into a vector."""
     KIND_RERANKER: Model.Kind.ValueType  # 2
-    """Scores a text against a query (a cross-encoder)."""
+    """The model scores a text against a query (a cross-encoder)."""
 
     class _Precision:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -81,7 +81,7 @@ class Model(_message.Message):
     class _PrecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Model._Precision.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         PRECISION_UNSPECIFIED: Model._Precision.ValueType  # 0
-        """Asks for the default of the place where it stands."""
+        """The default of the field that carries it."""
         PRECISION_INT8: Model._Precision.ValueType  # 1
         """Eight-bit integers, the default on a processor."""
         PRECISION_FLOAT32: Model._Precision.ValueType  # 2
@@ -90,10 +90,10 @@ class Model(_message.Message):
         """16-bit floating point, only where the provider has it."""
 
     class Precision(_Precision, metaclass=_PrecisionEnumTypeWrapper):
-        """Precision names the arithmetic of a model; vectors of two precisions never mix."""
+        """The arithmetic of a model; vectors of two precisions never mix."""
 
     PRECISION_UNSPECIFIED: Model.Precision.ValueType  # 0
-    """Asks for the default of the place where it stands."""
+    """The default of the field that carries it."""
     PRECISION_INT8: Model.Precision.ValueType  # 1
     """Eight-bit integers, the default on a processor."""
     PRECISION_FLOAT32: Model.Precision.ValueType  # 2
@@ -108,17 +108,17 @@ class Model(_message.Message):
     class _PoolingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Model._Pooling.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         POOLING_UNSPECIFIED: Model._Pooling.ValueType  # 0
-        """Never stored."""
+        """A cross-encoder, which has no pooling."""
         POOLING_MEAN: Model._Pooling.ValueType  # 1
         """The mean over the tokens of the text."""
         POOLING_CLS: Model._Pooling.ValueType  # 2
         """The vector of the first token."""
 
     class Pooling(_Pooling, metaclass=_PoolingEnumTypeWrapper):
-        """Pooling says how token vectors become one vector."""
+        """The way token vectors become one vector."""
 
     POOLING_UNSPECIFIED: Model.Pooling.ValueType  # 0
-    """Never stored."""
+    """A cross-encoder, which has no pooling."""
     POOLING_MEAN: Model.Pooling.ValueType  # 1
     """The mean over the tokens of the text."""
     POOLING_CLS: Model.Pooling.ValueType  # 2
@@ -135,15 +135,17 @@ class Model(_message.Message):
         STATE_ON_DISK: Model._State.ValueType  # 1
         """Its files are here; the first use loads it."""
         STATE_LOADED: Model._State.ValueType  # 2
-        """It answers at once."""
+        """At least one precision is in memory and answers at once."""
         STATE_FAILED: Model._State.ValueType  # 3
-        """It cannot be used."""
+        """Its files are damaged, or the last attempt to load it failed."""
+        STATE_LOADING: Model._State.ValueType  # 4
+        """Its files are being read, or its graph is being built, which may take minutes; callers that need it wait."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """State tells where the model is.
+        """The state of a model on the replica that answers.
 
-          ON_DISK -> LOADED -> ON_DISK
-          ON_DISK -> FAILED (files damaged; state_reason says how)
+          ON_DISK -> LOADING -> LOADED -> ON_DISK
+          ON_DISK | LOADING -> FAILED (state_reason says why) -> LOADING (tried again after 5 s at the next use)
         """
 
     STATE_UNSPECIFIED: Model.State.ValueType  # 0
@@ -151,13 +153,15 @@ class Model(_message.Message):
     STATE_ON_DISK: Model.State.ValueType  # 1
     """Its files are here; the first use loads it."""
     STATE_LOADED: Model.State.ValueType  # 2
-    """It answers at once."""
+    """At least one precision is in memory and answers at once."""
     STATE_FAILED: Model.State.ValueType  # 3
-    """It cannot be used."""
+    """Its files are damaged, or the last attempt to load it failed."""
+    STATE_LOADING: Model.State.ValueType  # 4
+    """Its files are being read, or its graph is being built, which may take minutes; callers that need it wait."""
 
     @_typing.final
     class Session(_message.Message):
-        """Session is a model in memory, in one precision."""
+        """A model in memory, in one precision."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -169,24 +173,24 @@ class Model(_message.Message):
         LAST_USE_TIME_FIELD_NUMBER: _builtins.int
         TOKEN_COUNT_FIELD_NUMBER: _builtins.int
         precision: Global___Model.Precision.ValueType
-        """Names the precision."""
+        """The precision."""
         provider: _builtins.str
-        """Names what computes, as ONNX Runtime does: `CPUExecutionProvider` or `CUDAExecutionProvider`."""
+        """ONNX Runtime's name for what computes: `CPUExecutionProvider` or `CUDAExecutionProvider`."""
         memory_bytes: _builtins.int
-        """Tells how much memory it takes, measured when it was loaded."""
+        """The memory it takes, measured when it was loaded."""
         token_count: _builtins.int
-        """Tells how many tokens it has computed, padding left out."""
+        """The number of tokens it has computed, without padding."""
         @_builtins.property
         def load_duration(self) -> _duration_pb2.Duration:
-            """Tells how long loading took, the building of its graph included where that was needed."""
+            """The time its load took, including the build of its graph where that was needed."""
 
         @_builtins.property
         def load_time(self) -> _timestamp_pb2.Timestamp:
-            """Tells when it was loaded."""
+            """The time at which it was loaded."""
 
         @_builtins.property
         def last_use_time(self) -> _timestamp_pb2.Timestamp:
-            """Tells when it last computed something; the one longest ago is the first to be unloaded."""
+            """The time at which it last computed something; the least recently used session is the first to be unloaded."""
 
         def __init__(
             self,
@@ -223,42 +227,44 @@ class Model(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     SESSIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifies the model, a slug such as `all-minilm-l6-v2`."""
+    """The model's id, a slug such as `all-minilm-l6-v2`, unique on this installation."""
     digest: _builtins.str
-    """Holds the SHA-256 over weights, graph, tokenizer and configuration, in hex; it names the model everywhere."""
+    """The SHA-256 over weights, graph, tokenizer and configuration, in hex; it names the model everywhere. Empty where the
+    files are damaged.
+    """
     dimension: _builtins.int
-    """Tells the length of its vectors."""
+    """The number of floats in its vectors; 1 for a cross-encoder."""
     max_length: _builtins.int
-    """Tells how many tokens of a text it reads, special tokens included."""
+    """The number of tokens of a text it reads, special tokens included."""
     pooling: Global___Model.Pooling.ValueType
-    """Says how token vectors become one vector."""
+    """The way token vectors become one vector."""
     default_precision: Global___Model.Precision.ValueType
-    """Names the precision used when none is asked for."""
+    """The precision used when a request names none."""
     query_prefix: _builtins.str
-    """Is put before every query; often empty."""
+    """The text put before every query; often empty."""
     passage_prefix: _builtins.str
-    """Is put before every passage; often empty."""
+    """The text put before every passage; often empty."""
     state: Global___Model.State.ValueType
-    """Tells where the model is."""
+    """The model's state."""
     state_reason: _builtins.str
-    """Explains the state where that helps."""
+    """The reason of a FAILED state, or why another precision could not be loaded; otherwise empty."""
     size_bytes: _builtins.int
-    """Tells the size of its files in bytes."""
+    """The size of its weights and tokenizer in bytes."""
     is_default: _builtins.bool
-    """Tells whether it is the one used when none is named."""
+    """Whether it is the model used when a request names none."""
     license: _builtins.str
-    """Names the licence of the weights as an SPDX expression, where known."""
+    """The licence of the weights as an SPDX expression; empty where it is not known."""
     kind: Global___Model.Kind.ValueType
-    """Says what the model is for."""
+    """The model's purpose."""
     source: _builtins.str
-    """Tells where it was downloaded from, as `owner/name@revision`; empty for one that was put here by hand."""
+    """Its origin, as `owner/name@commit`; empty for a model that was put here by hand."""
     @_builtins.property
     def precisions(self) -> _containers.RepeatedScalarFieldContainer[Global___Model.Precision.ValueType]:
-        """Lists the precisions that work here."""
+        """The precisions that work here."""
 
     @_builtins.property
     def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model.Session]:
-        """Lists what of it is in memory, on the replica that answers."""
+        """Its sessions in memory, on the replica that answers."""
 
     def __init__(
         self,

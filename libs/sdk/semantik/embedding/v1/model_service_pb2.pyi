@@ -44,12 +44,12 @@ class ListModelsResponse(_message.Message):
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     MEMORY_BUDGET_BYTES_FIELD_NUMBER: _builtins.int
     memory_bytes: _builtins.int
-    """Tells how much memory the loaded ones take, on the replica that answers."""
+    """The memory that the loaded models take, on the replica that answers."""
     memory_budget_bytes: _builtins.int
-    """Tells how much they may take."""
+    """The memory that they may take."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Model]:
-        """Holds every installed model."""
+        """Every installed model, by id."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class GetModelRequest(_message.Message):
 
     MODEL_ID_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
-    """Identifies the model."""
+    """The model's id."""
     def __init__(
         self,
         *,
@@ -93,7 +93,7 @@ class GetModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> _model_pb2.Model:
-        """Holds the model."""
+        """The model."""
 
     def __init__(
         self,
@@ -115,9 +115,9 @@ class LoadModelRequest(_message.Message):
     MODEL_ID_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
-    """Identifies the model."""
+    """The model's id."""
     precision: _model_pb2.Model.Precision.ValueType
-    """Names the precision; the model's default when unspecified."""
+    """The precision; the default of the service when unspecified."""
     def __init__(
         self,
         *,
@@ -139,7 +139,7 @@ class LoadModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> _model_pb2.Model:
-        """Holds the model as it is now."""
+        """The model after the change."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class UnloadModelRequest(_message.Message):
 
     MODEL_ID_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
-    """Identifies the model."""
+    """The model's id."""
     def __init__(
         self,
         *,
@@ -181,7 +181,7 @@ class UnloadModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> _model_pb2.Model:
-        """Holds the model as it is now."""
+        """The model after the change."""
 
     def __init__(
         self,
@@ -205,13 +205,13 @@ class DownloadModelRequest(_message.Message):
     MODEL_ID_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
-    """Names the repository on the hub, such as `BAAI/bge-small-en-v1.5`."""
+    """The repository on the hub, such as `BAAI/bge-small-en-v1.5`."""
     revision: _builtins.str
-    """Names the revision: a commit, a tag or a branch. `main` when empty; what was found is pinned to its commit."""
+    """A commit, tag or branch; `main` when empty. The installed model is pinned to the commit it names now."""
     model_id: _builtins.str
-    """Identifies the model from now on; the repository's own name in lower case when empty."""
+    """The id that the model gets; the repository's own name in lower case when empty."""
     digest: _builtins.str
-    """Pins the digest: a model with another one is not installed."""
+    """The digest that the model must have; empty for any. A model with another one is not installed."""
     def __init__(
         self,
         *,
@@ -230,7 +230,7 @@ Global___DownloadModelRequest: _TypeAlias = DownloadModelRequest  # noqa: Y015
 
 @_typing.final
 class Download(_message.Message):
-    """Download tells how far a download is."""
+    """A download of a model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -250,7 +250,7 @@ class Download(_message.Message):
         """Nothing was installed; `error` says why."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """State tells where the download is.
+        """The state of a download.
 
           RUNNING -> SUCCEEDED | FAILED
         """
@@ -271,18 +271,18 @@ class Download(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     COMMIT_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
-    """Identifies the model that is to be."""
+    """The id that the model gets."""
     state: Global___Download.State.ValueType
-    """Tells where the download is."""
+    """The download's state."""
     done_bytes: _builtins.int
-    """Tells how many bytes are here."""
+    """The bytes that have arrived."""
     total_bytes: _builtins.int
-    """Tells how many there are in all; 0 until that is known."""
+    """The bytes in all; 0 until that is known."""
     commit: _builtins.str
-    """Holds the commit of the repository that is downloaded, once it is known."""
+    """The commit that is downloaded; empty until it is known."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Says why it failed."""
+        """The reason of a FAILED state."""
 
     def __init__(
         self,
@@ -310,11 +310,11 @@ class DownloadModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def download(self) -> Global___Download:
-        """Holds the latest state."""
+        """The latest state."""
 
     @_builtins.property
     def model(self) -> _model_pb2.Model:
-        """Holds the model, once it is installed."""
+        """The model, once it is installed."""
 
     def __init__(
         self,

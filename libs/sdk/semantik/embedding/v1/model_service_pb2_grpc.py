@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelServiceStub:
-    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all.
+    """The installed models, and their administration. Memory belongs to one replica; files are shared by all.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class ModelServiceStub:
 
 
 class ModelServiceServicer:
-    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all.
+    """The installed models, and their administration. Memory belongs to one replica; files are shared by all.
     """
 
     def ListModels(self, request, context):
@@ -84,9 +84,10 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LoadModel(self, request, context):
-        """Loads a model into memory, so that its first use need not wait; builds its graph where that is still to do.
-        What was used longest ago is unloaded when the memory budget does not suffice. A loaded one stays as it is.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
+        """Loads a model into memory, so that its first use does not wait; builds its graph where there is none yet, which may
+        take minutes and goes on when the caller is gone. The least recently used model is unloaded when the memory budget
+        does not suffice. A loaded model stays as it is.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED, OVERLOADED, DRAINING,
         CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -94,8 +95,8 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UnloadModel(self, request, context):
-        """Unloads a model from memory, in all its precisions, once what it computes has ended. The next use loads it again.
-        The default model stays, because the service is not ready without it.
+        """Unloads a model from memory, in all its precisions, once its computations have ended. The next use loads it again.
+        The default model cannot be unloaded, because the service is not ready without it.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
         Role: ADMIN. Idempotent.
         """
@@ -104,11 +105,11 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DownloadModel(self, request, context):
-        """Downloads a model from the Hugging Face hub and tells how far it is, the state first and then after each change.
-        It goes on when the stream is gone; the same request joins it. The stream ends OK once the state is terminal: a
-        download that failed says so in `download.error`, never in the stream's status. A model that is installed
-        from the same place answers SUCCEEDED at once.
-        Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        """Downloads a model from the Hugging Face hub. The stream sends the current state first, then the latest state after
+        each change, and repeats it every 15 s. The download goes on when the stream is gone; the same request joins it. The
+        stream ends OK once the state is terminal: a failure is in `download.error`, never in the stream's status. A model
+        that is installed from the same repository and revision answers SUCCEEDED at once.
+        Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
         In `download.error`: DOWNLOAD_FAILED, MODEL_UNSUPPORTED, MODEL_MISMATCH. Role: ADMIN. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -152,7 +153,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService:
-    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all.
+    """The installed models, and their administration. Memory belongs to one replica; files are shared by all.
     """
 
     @staticmethod

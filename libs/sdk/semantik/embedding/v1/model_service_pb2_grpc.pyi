@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModelServiceStub:
-    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all."""
+    """The installed models, and their administration. Memory belongs to one replica; files are shared by all."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -43,29 +43,30 @@ class ModelServiceStub:
     Role: signed in, not GUEST.
     """
     LoadModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.LoadModelRequest, _model_service_pb2.LoadModelResponse]
-    """Loads a model into memory, so that its first use need not wait; builds its graph where that is still to do.
-    What was used longest ago is unloaded when the memory budget does not suffice. A loaded one stays as it is.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
+    """Loads a model into memory, so that its first use does not wait; builds its graph where there is none yet, which may
+    take minutes and goes on when the caller is gone. The least recently used model is unloaded when the memory budget
+    does not suffice. A loaded model stays as it is.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED, OVERLOADED, DRAINING,
     CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN. Idempotent.
     """
     UnloadModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.UnloadModelRequest, _model_service_pb2.UnloadModelResponse]
-    """Unloads a model from memory, in all its precisions, once what it computes has ended. The next use loads it again.
-    The default model stays, because the service is not ready without it.
+    """Unloads a model from memory, in all its precisions, once its computations have ended. The next use loads it again.
+    The default model cannot be unloaded, because the service is not ready without it.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
     Role: ADMIN. Idempotent.
     """
     DownloadModel: _grpc.UnaryStreamMultiCallable[_model_service_pb2.DownloadModelRequest, _model_service_pb2.DownloadModelResponse]
-    """Downloads a model from the Hugging Face hub and tells how far it is, the state first and then after each change.
-    It goes on when the stream is gone; the same request joins it. The stream ends OK once the state is terminal: a
-    download that failed says so in `download.error`, never in the stream's status. A model that is installed
-    from the same place answers SUCCEEDED at once.
-    Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    """Downloads a model from the Hugging Face hub. The stream sends the current state first, then the latest state after
+    each change, and repeats it every 15 s. The download goes on when the stream is gone; the same request joins it. The
+    stream ends OK once the state is terminal: a failure is in `download.error`, never in the stream's status. A model
+    that is installed from the same repository and revision answers SUCCEEDED at once.
+    Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
     In `download.error`: DOWNLOAD_FAILED, MODEL_UNSUPPORTED, MODEL_MISMATCH. Role: ADMIN. Idempotent.
     """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
-    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all."""
+    """The installed models, and their administration. Memory belongs to one replica; files are shared by all."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -78,28 +79,29 @@ class ModelServiceAsyncStub(ModelServiceStub):
     Role: signed in, not GUEST.
     """
     LoadModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.LoadModelRequest, _model_service_pb2.LoadModelResponse]  # type: ignore[assignment]
-    """Loads a model into memory, so that its first use need not wait; builds its graph where that is still to do.
-    What was used longest ago is unloaded when the memory budget does not suffice. A loaded one stays as it is.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
+    """Loads a model into memory, so that its first use does not wait; builds its graph where there is none yet, which may
+    take minutes and goes on when the caller is gone. The least recently used model is unloaded when the memory budget
+    does not suffice. A loaded model stays as it is.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED, OVERLOADED, DRAINING,
     CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN. Idempotent.
     """
     UnloadModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.UnloadModelRequest, _model_service_pb2.UnloadModelResponse]  # type: ignore[assignment]
-    """Unloads a model from memory, in all its precisions, once what it computes has ended. The next use loads it again.
-    The default model stays, because the service is not ready without it.
+    """Unloads a model from memory, in all its precisions, once its computations have ended. The next use loads it again.
+    The default model cannot be unloaded, because the service is not ready without it.
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
     Role: ADMIN. Idempotent.
     """
     DownloadModel: _aio.UnaryStreamMultiCallable[_model_service_pb2.DownloadModelRequest, _model_service_pb2.DownloadModelResponse]  # type: ignore[assignment]
-    """Downloads a model from the Hugging Face hub and tells how far it is, the state first and then after each change.
-    It goes on when the stream is gone; the same request joins it. The stream ends OK once the state is terminal: a
-    download that failed says so in `download.error`, never in the stream's status. A model that is installed
-    from the same place answers SUCCEEDED at once.
-    Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    """Downloads a model from the Hugging Face hub. The stream sends the current state first, then the latest state after
+    each change, and repeats it every 15 s. The download goes on when the stream is gone; the same request joins it. The
+    stream ends OK once the state is terminal: a failure is in `download.error`, never in the stream's status. A model
+    that is installed from the same repository and revision answers SUCCEEDED at once.
+    Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
     In `download.error`: DOWNLOAD_FAILED, MODEL_UNSUPPORTED, MODEL_MISMATCH. Role: ADMIN. Idempotent.
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ModelService shows and administers the installed models. Memory belongs to one replica; files are shared by all."""
+    """The installed models, and their administration. Memory belongs to one replica; files are shared by all."""
 
     @_abc_1.abstractmethod
     def ListModels(
@@ -128,9 +130,10 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.LoadModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.LoadModelResponse, _abc.Awaitable[_model_service_pb2.LoadModelResponse]]:
-        """Loads a model into memory, so that its first use need not wait; builds its graph where that is still to do.
-        What was used longest ago is unloaded when the memory budget does not suffice. A loaded one stays as it is.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED,
+        """Loads a model into memory, so that its first use does not wait; builds its graph where there is none yet, which may
+        take minutes and goes on when the caller is gone. The least recently used model is unloaded when the memory budget
+        does not suffice. A loaded model stays as it is.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_DAMAGED, MODEL_TOO_LARGE, PRECISION_UNSUPPORTED, OVERLOADED, DRAINING,
         CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: ADMIN. Idempotent.
         """
 
@@ -140,8 +143,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.UnloadModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.UnloadModelResponse, _abc.Awaitable[_model_service_pb2.UnloadModelResponse]]:
-        """Unloads a model from memory, in all its precisions, once what it computes has ended. The next use loads it again.
-        The default model stays, because the service is not ready without it.
+        """Unloads a model from memory, in all its precisions, once its computations have ended. The next use loads it again.
+        The default model cannot be unloaded, because the service is not ready without it.
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
         Role: ADMIN. Idempotent.
         """
@@ -152,11 +155,11 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.DownloadModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_model_service_pb2.DownloadModelResponse], _abc.AsyncIterator[_model_service_pb2.DownloadModelResponse]]:
-        """Downloads a model from the Hugging Face hub and tells how far it is, the state first and then after each change.
-        It goes on when the stream is gone; the same request joins it. The stream ends OK once the state is terminal: a
-        download that failed says so in `download.error`, never in the stream's status. A model that is installed
-        from the same place answers SUCCEEDED at once.
-        Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        """Downloads a model from the Hugging Face hub. The stream sends the current state first, then the latest state after
+        each change, and repeats it every 15 s. The download goes on when the stream is gone; the same request joins it. The
+        stream ends OK once the state is terminal: a failure is in `download.error`, never in the stream's status. A model
+        that is installed from the same repository and revision answers SUCCEEDED at once.
+        Reasons: INVALID_REQUEST, MODEL_EXISTS, DOWNLOADS_DISABLED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
         In `download.error`: DOWNLOAD_FAILED, MODEL_UNSUPPORTED, MODEL_MISMATCH. Role: ADMIN. Idempotent.
         """
 

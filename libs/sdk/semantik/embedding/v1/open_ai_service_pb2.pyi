@@ -29,16 +29,16 @@ class CreateEmbeddingsRequest(_message.Message):
     DIMENSIONS_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Names the model."""
+    """The model's id."""
     encoding_format: _builtins.str
-    """Names the form of a vector: `float`, the default, or `base64` of little-endian 32-bit floats."""
+    """The encoding of a vector: `float`, the default, or `base64` of little-endian 32-bit floats."""
     dimensions: _builtins.int
-    """Asks for shorter vectors; only the model's own length is possible. 0 for that."""
+    """The number of floats in a vector; only the model's own is possible. 0 for that."""
     user: _builtins.str
-    """Is read by nobody here."""
+    """Ignored; accepted because clients send it."""
     @_builtins.property
     def input(self) -> _struct_pb2.Value:
-        """Holds a text, or 1-512 texts, of 1-100,000 characters each."""
+        """One text, or a list of 1-512 texts, of 1-100,000 characters each."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ Global___CreateEmbeddingsRequest: _TypeAlias = CreateEmbeddingsRequest  # noqa: 
 
 @_typing.final
 class OpenAiEmbedding(_message.Message):
-    """OpenAiEmbedding is the vector of one text."""
+    """The vector of one text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -67,12 +67,12 @@ class OpenAiEmbedding(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
     object: _builtins.str
-    """Holds `embedding`."""
+    """`embedding`."""
     index: _builtins.int
-    """Tells the text's position in the request."""
+    """The text's position in the request."""
     @_builtins.property
     def embedding(self) -> _struct_pb2.Value:
-        """Holds the vector, a list of numbers or a base64 text."""
+        """The vector, a list of numbers or a base64 text."""
 
     def __init__(
         self,
@@ -91,16 +91,16 @@ Global___OpenAiEmbedding: _TypeAlias = OpenAiEmbedding  # noqa: Y015
 
 @_typing.final
 class OpenAiUsage(_message.Message):
-    """OpenAiUsage tells what was read."""
+    """The number of tokens of a request."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     TOTAL_TOKENS_FIELD_NUMBER: _builtins.int
     prompt_tokens: _builtins.int
-    """Tells how many tokens were read."""
+    """The number of tokens read, special tokens included."""
     total_tokens: _builtins.int
-    """Tells the same: nothing is written."""
+    """The same number: no tokens are generated."""
     def __init__(
         self,
         *,
@@ -124,16 +124,16 @@ class CreateEmbeddingsResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     object: _builtins.str
-    """Holds `list`."""
+    """`list`."""
     model: _builtins.str
-    """Names the model used."""
+    """The id of the model used."""
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenAiEmbedding]:
-        """Holds one embedding for each text, in the same order."""
+        """One embedding for each text, in the order of the request."""
 
     @_builtins.property
     def usage(self) -> Global___OpenAiUsage:
-        """Tells what was read."""
+        """The number of tokens of the request."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ Global___OpenAiServiceListModelsRequest: _TypeAlias = OpenAiServiceListModelsReq
 
 @_typing.final
 class OpenAiModel(_message.Message):
-    """OpenAiModel is an installed model."""
+    """An installed model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -177,13 +177,13 @@ class OpenAiModel(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     OWNED_BY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifies the model."""
+    """The model's id."""
     object: _builtins.str
-    """Holds `model`."""
+    """`model`."""
     created: _builtins.int
-    """Tells when its files were put here, in seconds since 1970."""
+    """The time at which its files were put here, in seconds since 1970."""
     owned_by: _builtins.str
-    """Names who made it, where known."""
+    """The owner of the repository it comes from; empty where it is not known."""
     def __init__(
         self,
         *,
@@ -207,10 +207,10 @@ class OpenAiServiceListModelsResponse(_message.Message):
     OBJECT_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     object: _builtins.str
-    """Holds `list`."""
+    """`list`."""
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenAiModel]:
-        """Holds every installed embedding model."""
+        """Every installed embedding model, by id."""
 
     def __init__(
         self,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class OpenAiServiceStub:
-    """OpenAiService speaks the shapes of OpenAI's embeddings API, for clients that know no other: such a client sets its
-    base URL to `/openai/v1` at the gateway and its API key to a credential of ours.
+    """OpenAI's embeddings API, for clients that know no other: such a client sets its base URL to `/openai/v1` at the
+    gateway and its API key to an access token.
     """
 
     def __init__(self, channel):
@@ -49,14 +49,14 @@ class OpenAiServiceStub:
 
 
 class OpenAiServiceServicer:
-    """OpenAiService speaks the shapes of OpenAI's embeddings API, for clients that know no other: such a client sets its
-    base URL to `/openai/v1` at the gateway and its API key to a credential of ours.
+    """OpenAI's embeddings API, for clients that know no other: such a client sets its base URL to `/openai/v1` at the
+    gateway and its API key to an access token.
     """
 
     def CreateEmbeddings(self, request, context):
         """Embeds one text or several, in the lane that gives way to searches. Texts longer than the model reads are refused.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG, OVERLOADED,
-        CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG,
+        OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,8 +92,8 @@ def add_OpenAiServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OpenAiService:
-    """OpenAiService speaks the shapes of OpenAI's embeddings API, for clients that know no other: such a client sets its
-    base URL to `/openai/v1` at the gateway and its API key to a credential of ours.
+    """OpenAI's embeddings API, for clients that know no other: such a client sets its base URL to `/openai/v1` at the
+    gateway and its API key to an access token.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OpenAiServiceStub:
-    """OpenAiService speaks the shapes of OpenAI's embeddings API, for clients that know no other: such a client sets its
-    base URL to `/openai/v1` at the gateway and its API key to a credential of ours.
+    """OpenAI's embeddings API, for clients that know no other: such a client sets its base URL to `/openai/v1` at the
+    gateway and its API key to an access token.
     """
 
     @_typing.overload
@@ -37,8 +37,8 @@ class OpenAiServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OpenAiServiceAsyncStub: ...
     CreateEmbeddings: _grpc.UnaryUnaryMultiCallable[_open_ai_service_pb2.CreateEmbeddingsRequest, _open_ai_service_pb2.CreateEmbeddingsResponse]
     """Embeds one text or several, in the lane that gives way to searches. Texts longer than the model reads are refused.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG, OVERLOADED,
-    CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG,
+    OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_open_ai_service_pb2.OpenAiServiceListModelsRequest, _open_ai_service_pb2.OpenAiServiceListModelsResponse]
     """Lists the installed embedding models, by id.
@@ -47,15 +47,15 @@ class OpenAiServiceStub:
 
 @_typing.type_check_only
 class OpenAiServiceAsyncStub(OpenAiServiceStub):
-    """OpenAiService speaks the shapes of OpenAI's embeddings API, for clients that know no other: such a client sets its
-    base URL to `/openai/v1` at the gateway and its API key to a credential of ours.
+    """OpenAI's embeddings API, for clients that know no other: such a client sets its base URL to `/openai/v1` at the
+    gateway and its API key to an access token.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateEmbeddings: _aio.UnaryUnaryMultiCallable[_open_ai_service_pb2.CreateEmbeddingsRequest, _open_ai_service_pb2.CreateEmbeddingsResponse]  # type: ignore[assignment]
     """Embeds one text or several, in the lane that gives way to searches. Texts longer than the model reads are refused.
-    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG, OVERLOADED,
-    CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG,
+    OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_open_ai_service_pb2.OpenAiServiceListModelsRequest, _open_ai_service_pb2.OpenAiServiceListModelsResponse]  # type: ignore[assignment]
     """Lists the installed embedding models, by id.
@@ -63,8 +63,8 @@ class OpenAiServiceAsyncStub(OpenAiServiceStub):
     """
 
 class OpenAiServiceServicer(metaclass=_abc_1.ABCMeta):
-    """OpenAiService speaks the shapes of OpenAI's embeddings API, for clients that know no other: such a client sets its
-    base URL to `/openai/v1` at the gateway and its API key to a credential of ours.
+    """OpenAI's embeddings API, for clients that know no other: such a client sets its base URL to `/openai/v1` at the
+    gateway and its API key to an access token.
     """
 
     @_abc_1.abstractmethod
@@ -74,8 +74,8 @@ class OpenAiServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_open_ai_service_pb2.CreateEmbeddingsResponse, _abc.Awaitable[_open_ai_service_pb2.CreateEmbeddingsResponse]]:
         """Embeds one text or several, in the lane that gives way to searches. Texts longer than the model reads are refused.
-        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG, OVERLOADED,
-        CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG,
+        OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
         """
 
     @_abc_1.abstractmethod

@@ -1,8 +1,8 @@
 """Downloads one model from the Hugging Face hub into a directory, checks each file and writes down what they are.
 
-Runs as a process of its own (``python -m services.embedding.download``): it can be ended at any moment, and the serving process never
-holds what only this needs. Nothing that comes from a repository is executed or unpickled. Each change of progress is a line of JSON
-on standard output, and so is the result, which comes last.
+Runs as a process of its own (``python -m services.embedding.downloads.hub``): it can be ended at any moment, and the serving
+process never holds what only this needs. Nothing that comes from a repository is executed or unpickled. Each change of progress
+is a line of JSON on standard output, and so is the result, which comes last.
 """
 
 import argparse
@@ -21,15 +21,16 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNot
 from huggingface_hub.hf_api import ModelInfo, RepoSibling
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from services.embedding.families import family
-from services.embedding.models import FAMILY, ModelDamagedError, ModelFiles
-from services.embedding.progress import Progress, say
+from services.embedding.catalog.digests import sha256
+from services.embedding.catalog.families import family
+from services.embedding.catalog.model_files import BUILT_ARCHITECTURES, DESCRIPTION, ONNX_PLACES, SAFETENSORS, ModelDamagedError, ModelFiles
+from services.embedding.downloads.progress import Progress, report
 
 _T = TypeVar("_T")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_NEEDED = ("config.json", "tokenizer.json")
+_REQUIRED = ("config.json", "tokenizer.json")
 _WANTED = (
-    *_NEEDED,
+    *_REQUIRED,
     "special_tokens_map.json",
     "tokenizer_config.json",
     "sentence_bert_config.json",
@@ -37,9 +38,8 @@ _WANTED = (
     "modules.json",
     "1_Pooling/config.json",
 )
-_ONNX = ("model.onnx", "onnx/model.onnx")
 _CHUNK_BYTES = 1024 * 1024  # the library's own 10 MB make progress jump
-_ASK_SECONDS = 30.0
+_INFO_SECONDS = 30.0
 
 
 class RefusedError(Exception):
@@ -52,12 +52,12 @@ class RefusedError(Exception):
 
 def download(repository: str, revision: str, directory: Path, progress: Progress) -> None:
     """Bring the model into ``directory``; raises RefusedError, and whatever the hub's library or the disk does."""
-    info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=_ASK_SECONDS)
+    info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=_INFO_SECONDS)
     if not _COMMIT.fullmatch(str(info.sha)):
         raise RefusedError("DOWNLOAD_FAILED", f"the hub does not say which commit {revision} of {repository} is")
     progress.commit = str(info.sha)
-    announced = {each.rfilename: each for each in info.siblings or ()}
-    for name in _NEEDED:
+    announced = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+    for name in _REQUIRED:
         if name not in announced:
             _refuse(f"{repository} has no {name}")
     files: dict[str, str] = {}
@@ -65,7 +65,7 @@ def download(repository: str, revision: str, directory: Path, progress: Progress
     def fetch(name: str) -> None:
         hf_hub_download(repository, name, revision=progress.commit, local_dir=directory, tqdm_class=cast("Any", progress.bar))
         files[name] = _checked(directory / name, announced[name])
-        progress.keep((directory / name).stat().st_size)
+        progress.complete((directory / name).stat().st_size)
 
     fetch("config.json")
     weights = _weights(repository, directory, announced)
@@ -76,13 +76,12 @@ def download(repository: str, revision: str, directory: Path, progress: Progress
         raise RefusedError("DOWNLOAD_FAILED", f"{repository} needs {needed} bytes, which the disk does not have")
     for name in rest:
         fetch(name)
-    _read(repository, directory, lambda files: (files.kind, files.dimension, files.max_length, files.pooling, files.prefixes))
+    _read(repository, directory, ModelFiles.check)
     for name in weights:
         fetch(name)
     shutil.rmtree(directory / ".cache")  # the library's notes on what it fetched
-    described = _described(repository, revision, info, directory, files)
-    with (directory / "semantik.json").open("w") as file:
-        json.dump(described, file, indent=2, sort_keys=True)
+    with (directory / DESCRIPTION).open("w") as file:
+        json.dump(_description(repository, revision, info, directory, files), file, indent=2, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
 
@@ -90,38 +89,34 @@ def download(repository: str, revision: str, directory: Path, progress: Progress
 def _weights(repository: str, directory: Path, announced: dict[str, RepoSibling]) -> list[str]:
     """Return the files of the weights: safetensors where the graph is built here, otherwise ONNX with what lies beside it."""
     kind = _read(repository, directory, lambda files: files.config.get("model_type"))
-    places = ("model.safetensors", *_ONNX) if kind in FAMILY else _ONNX
-    found = [place for place in places if place in announced][:1]
-    if not found:
+    places = (SAFETENSORS, *ONNX_PLACES) if kind in BUILT_ARCHITECTURES else ONNX_PLACES
+    weights = next((place for place in places if place in announced), None)
+    if weights is None:
         _refuse(
             f"{repository} has neither model.safetensors of the BERT family nor model.onnx (its architecture is {kind}); "
             "`semantik models export` turns it into ONNX"
         )
-    return [name for name in (found[0], f"{found[0]}_data") if name in announced]
+    return [name for name in (weights, f"{weights}_data") if name in announced]
 
 
 def _read(repository: str, directory: Path, what: Callable[[ModelFiles], _T]) -> _T:
-    """Read from the configuration what will be needed of it, so that what would be refused later is refused now."""
+    """Read from the configuration now what will be needed of it, so that what would be refused later is refused before it is fetched."""
     try:
-        files = ModelFiles(repository, directory)
-        files.check()
-        return what(files)
+        return what(ModelFiles(repository, directory))
     except ModelDamagedError as error:
         raise RefusedError("MODEL_UNSUPPORTED", str(error)) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RefusedError("MODEL_UNSUPPORTED", f"{repository} has a configuration that is none of a text encoder ({error})") from error
 
 
 def _checked(path: Path, announced: RepoSibling) -> str:
     """Return the SHA-256 of a file that is what the hub said; it is on the disk by then."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     size = path.stat().st_size
     if announced.lfs is not None:
         same = digest == announced.lfs.sha256
     elif announced.blob_id:
-        # What Git stores under its own name for it: small files, so they are read once more.
+        # Git's own name for the content: only small files have one, so they are read once more.
         same = hashlib.sha1(b"blob %d\0%b" % (size, path.read_bytes()), usedforsecurity=False).hexdigest() == announced.blob_id
     else:
         same = True
@@ -130,8 +125,8 @@ def _checked(path: Path, announced: RepoSibling) -> str:
     return digest
 
 
-def _described(repository: str, revision: str, info: ModelInfo, directory: Path, files: dict[str, str]) -> dict[str, object]:
-    found: dict[str, object] = {
+def _description(repository: str, revision: str, info: ModelInfo, directory: Path, files: dict[str, str]) -> dict[str, object]:
+    description: dict[str, object] = {
         "source": f"{repository}@{info.sha}",
         "revision": revision,
         "license": _license(info),
@@ -139,10 +134,10 @@ def _described(repository: str, revision: str, info: ModelInfo, directory: Path,
     }
     known = family(info.id)
     if known is not None:
-        found["pooling"] = known.pooling
+        description["pooling"] = known.pooling
         if not any(ModelFiles(repository, directory).prefixes):
-            found |= {"query_prefix": known.query_prefix, "passage_prefix": known.passage_prefix}
-    return found
+            description |= {"query_prefix": known.query_prefix, "passage_prefix": known.passage_prefix}
+    return description
 
 
 def _license(info: ModelInfo) -> str:
@@ -169,7 +164,7 @@ def _explained(error: Exception, repository: str, revision: str) -> str:
         return f"the hub answers with status {error.response.status_code}"
     if isinstance(error, OSError) and error.errno is not None:
         return f"the model cannot be written: {error.strerror}"
-    if type(error) is OSError:  # what the library raises for a file of the wrong size
+    if type(error) is OSError:  # the library's own, for a file of the wrong size
         return "the hub sent something else than it announced"
     return f"the hub cannot be reached, or broke off ({type(error).__name__})"
 
@@ -187,15 +182,15 @@ def main() -> None:
     progress = Progress()
     constants.DOWNLOAD_CHUNK_SIZE = _CHUNK_BYTES
     try:
-        with progress.told():
+        with progress.reported():
             download(options.repository, options.revision, options.directory, progress)
     except RefusedError as refused:
-        say(**progress.now, reason=refused.reason, message=str(refused))
+        report(**progress.now, reason=refused.reason, message=str(refused))
     except Exception as error:  # noqa: BLE001 - the parent is told, whatever it was
         traceback.print_exc()
-        say(**progress.now, reason="DOWNLOAD_FAILED", message=_explained(error, options.repository, options.revision))
+        report(**progress.now, reason="DOWNLOAD_FAILED", message=_explained(error, options.repository, options.revision))
     else:
-        say(**progress.now, succeeded=True)
+        report(**progress.now, succeeded=True)
 
 
 if __name__ == "__main__":

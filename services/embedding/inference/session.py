@@ -1,4 +1,4 @@
-"""One ONNX Runtime session: arrays in, vectors or scores out, nothing else ever."""
+"""One ONNX Runtime session: token ids in, vectors or scores out, nothing else ever."""
 
 import logging
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from onnxruntime.datasets import get_example
 
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.embedding.batches import arrays
-from services.embedding.tokens import Tokenized
+from services.embedding.inference.batches import arrays
+from services.embedding.inference.tokens import Tokenized
 
 log = logging.getLogger(__name__)
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-OUTPUT = "semantik_output"
 # How the providers say that memory is out; they have no exception of their own for it.
 _OUT_OF_MEMORY = ("out of memory", "failed to allocate", "bad allocation", "bad_alloc")
 
 
 def usable(providers: Sequence[str]) -> list[str]:
     """Return which of ``providers`` work on this machine: the GPU runtime lists CUDA on a machine without any card too."""
-    wanted = [each for each in providers if each in ort.get_available_providers()]
+    available = ort.get_available_providers()
+    wanted = [provider for provider in providers if provider in available]
     if not wanted:
-        raise SystemExit(f"none of the providers {', '.join(providers)} is here; there are {', '.join(ort.get_available_providers())}")
+        raise SystemExit(f"none of the providers {', '.join(providers)} is here; there are {', '.join(available)}")
     if CUDA not in wanted:
         return wanted
     probe = ort.InferenceSession(get_example("sigmoid.onnx"), _options(), providers=wanted)
-    return [each for each in wanted if each in probe.get_providers()]
+    return [provider for provider in wanted if provider in probe.get_providers()]
 
 
 class Session:
@@ -43,21 +43,22 @@ class Session:
     """
 
     def __init__(self, path: Path, width: int, providers: Sequence[str]) -> None:
-        settings = [(each, {"arena_extend_strategy": "kSameAsRequested"} if each == CUDA else {}) for each in providers]
+        settings = [(provider, {"arena_extend_strategy": "kSameAsRequested"} if provider == CUDA else {}) for provider in providers]
         # As ONNX Runtime fuses it, a residual with its norm takes five times as long as the two by themselves.
         disabled = ["SkipLayerNormFusion"] if CUDA not in providers else []
         self._session = ort.InferenceSession(str(path), _options(), providers=settings, disabled_optimizers=disabled)
         self._width = width
-        self._names = [each.name for each in self._session.get_inputs()]
+        self._inputs = [node.name for node in self._session.get_inputs()]
+        self._output = str(self._session.get_outputs()[0].name)
         self.provider = str(self._session.get_providers()[0])
         self.pads = self.provider != CPU
 
     def run(self, texts: Sequence[Tokenized]) -> npt.NDArray[np.float32]:
         """Return vectors [texts, width] of length 1, or scores [texts, 1]; raises INTERNAL for anything else."""
-        result = self._padded(texts) if self.pads else np.concatenate([self._computed(arrays([text])) for text in texts])
-        if result.shape != (len(texts), self._width) or not self._is_sound(result):
-            raise Failure(StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, "the model gave something that is no embedding")
-        return result
+        rows = self._padded(texts) if self.pads else np.concatenate([self._computed(arrays([text])) for text in texts])
+        if rows.shape != (len(texts), self._width) or not self._is_sound(rows):
+            raise Failure(StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, "the model gives something that is not an embedding")
+        return rows
 
     def _padded(self, texts: Sequence[Tokenized]) -> npt.NDArray[np.float32]:
         """Compute one batch; one that memory does not suffice for, in halves."""
@@ -70,25 +71,25 @@ class Session:
         half = len(texts) // 2
         return np.concatenate([self._padded(texts[:half]), self._padded(texts[half:])])
 
-    def _computed(self, inputs: dict[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-        given = {name: inputs[name] for name in self._names}
+    def _computed(self, values: dict[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
+        inputs = {name: values[name] for name in self._inputs}
         if self.provider == CPU:
-            result: Any = self._session.run([OUTPUT], given)[0]
+            rows: Any = self._session.run([self._output], inputs)[0]
         else:
             # Bound, so that each batch crosses the bus once each way.
             binding = self._session.io_binding()
-            for name, value in given.items():
+            for name, value in inputs.items():
                 binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(value, "cuda", 0))
-            binding.bind_output(OUTPUT, "cuda")
+            binding.bind_output(self._output, "cuda")
             self._session.run_with_iobinding(binding)
-            result = binding.copy_outputs_to_cpu()[0]
-        return np.asarray(result, dtype=np.float32)
+            rows = binding.copy_outputs_to_cpu()[0]
+        return np.asarray(rows, dtype=np.float32)
 
-    def _is_sound(self, result: npt.NDArray[np.float32]) -> bool:
+    def _is_sound(self, rows: npt.NDArray[np.float32]) -> bool:
         if self._width == 1:
-            return bool(np.all(np.isfinite(result)))
+            return bool(np.all(np.isfinite(rows)))
         # NaN and infinity fail this comparison too.
-        return bool(np.all(np.abs(np.linalg.norm(result, axis=1) - 1) < 0.01))
+        return bool(np.all(np.abs(np.linalg.norm(rows, axis=1) - 1) < 0.01))
 
 
 def _options() -> ort.SessionOptions:

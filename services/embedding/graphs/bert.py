@@ -11,8 +11,8 @@ import onnx
 from onnx import TensorProto, helper
 from safetensors.numpy import load_file
 
-from services.embedding.models import ACTIVATIONS, ModelFiles
-from services.embedding.nodes import IR_VERSION, MICROSOFT, Array, Nodes, graph_inputs, graph_output, opsets
+from services.embedding.catalog.model_files import ACTIVATIONS, ModelFiles
+from services.embedding.graphs.nodes import IR_VERSION, MICROSOFT, Array, Nodes, graph_inputs, graph_output, opsets
 
 _PREFIXES = ("bert.", "roberta.")
 
@@ -21,8 +21,8 @@ def build(files: ModelFiles, *, padded: bool = False, factors: Mapping[str, Arra
     """Return the FLOAT32 graph: ``input_ids`` [batch, tokens] int64 -> ``semantik_output`` [batch, dimension].
 
     A ``padded`` graph reads ``attention_mask`` [batch, tokens] too; any other takes texts of one length at a time. A
-    cross-encoder reads ``token_type_ids``, and its output is a logit. ``factors`` [in] by name of a product are put from
-    its input into its weights (see ``smoothing``); the result stays the same.
+    cross-encoder reads ``token_type_ids``, and its output is a logit. ``factors`` [in] by name of a product are moved from
+    its input into its weights (see ``smoothing``), which leaves the result as it is.
     """
     return _Bert(files, padded=padded, factors=factors or {}).build()
 
@@ -56,23 +56,24 @@ class _Bert:
         else:
             graph.vector(hidden, self._files.pooling, padded=self._padded)
         names = ["input_ids", *(["attention_mask"] if self._padded else []), *(["token_type_ids"] if is_pair else [])]
-        made = helper.make_graph(graph.nodes, self._files.id, graph_inputs(*names), [graph_output(self._files.dimension)], graph.weights)
-        return helper.make_model(made, opset_imports=opsets(), ir_version=IR_VERSION, producer_name="semantik")
+        outputs = [graph_output(self._files.dimension)]
+        finished = helper.make_graph(graph.nodes, self._files.id, graph_inputs(*names), outputs, graph.weights)
+        return helper.make_model(finished, opset_imports=opsets(), ir_version=IR_VERSION, producer_name="semantik")
 
     def _embed(self, *, with_types: bool) -> str:
         graph, tensors = self._graph, self._tensors
         words = graph.op("Gather", [graph.weight("words", tensors["embeddings.word_embeddings.weight"]), "input_ids"])
-        places = tensors["embeddings.position_embeddings.weight"][self._files.first_position :]
+        positions = tensors["embeddings.position_embeddings.weight"][self._files.first_position :]
         types = tensors["embeddings.token_type_embeddings.weight"]
         if with_types:
-            chosen = graph.op("Gather", [graph.weight("types", types), "token_type_ids"])
-            words = graph.op("Add", [words, chosen])
+            type_vectors = graph.op("Gather", [graph.weight("types", types), "token_type_ids"])
+            words = graph.op("Add", [words, type_vectors])
         else:
             # Every text is of type 0, so its vector is folded into the positions.
-            places = places + types[0]
+            positions = positions + types[0]
         length = graph.op("Shape", ["input_ids"], start=1, end=2)
         start, axis = graph.ints("zero", 0), graph.ints("axis0", 0)
-        return graph.op("Add", [words, graph.op("Slice", [graph.weight("places", places), start, length, axis])])
+        return graph.op("Add", [words, graph.op("Slice", [graph.weight("places", positions), start, length, axis])])
 
     def _attend(self, hidden: str, mask: str, prefix: str) -> str:
         """Add attention as ONNX Runtime's own operator, which computes it tile by tile where there is no mask."""

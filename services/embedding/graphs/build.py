@@ -1,7 +1,7 @@
 """Writes the finished graph of a model, in one precision.
 
-Runs as a process of its own (``python -m services.embedding.graph``), so that the serving process never holds what only
-this needs.
+Runs as a process of its own (``python -m services.embedding.graphs.build``), so that the serving process never holds what
+only this needs. The last line on standard error says why a graph cannot be written.
 """
 
 import argparse
@@ -13,33 +13,33 @@ from onnx import TensorProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from services.embedding import bert, onnx_directory, smoothing
-from services.embedding.models import ModelFiles
+from services.embedding.catalog.model_files import ModelFiles
+from services.embedding.graphs import bert, onnx_directory, smoothing
 
 
 def write(files: ModelFiles, precision: str, out: Path, *, padded: bool) -> None:
     """Write the graph in FLOAT32, FLOAT16 or INT8 to ``out``, whole or not at all; ``padded`` graphs read a mask."""
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        plain, made = Path(scratch) / "float32.onnx", Path(scratch) / "made.onnx"
+        plain, finished = Path(scratch) / "float32.onnx", Path(scratch) / "finished.onnx"
         graph = onnx_directory.wrap(files) if files.is_onnx else bert.build(files, padded=padded)
         if precision == "INT8" and not files.is_onnx:
             graph = bert.build(files, padded=padded, factors=smoothing.factors(files, bert.build(files)))
         onnx.save(graph, plain)
         if precision == "FLOAT32":
-            made = plain
+            finished = plain
         elif precision == "FLOAT16":
-            onnx.save(convert_float_to_float16(graph, keep_io_types=True), made)
+            onnx.save(convert_float_to_float16(graph, keep_io_types=True), finished)
         else:
             quantize_dynamic(
                 plain,
-                made,
+                finished,
                 op_types_to_quantize=["MatMul"],
                 per_channel=True,
                 weight_type=QuantType.QInt8,
                 # Types cannot be inferred through an operator of ONNX Runtime's own.
                 extra_options={"DefaultTensorType": TensorProto.FLOAT},
             )
-        made.rename(out)
+        finished.rename(out)
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
 from libs.rpc import call
 from libs.rpc.boundary import Context
-from semantik.embedding.v1 import embedding_internal_service_pb2 as internal
 from semantik.embedding.v1 import embedding_service_pb2 as messages
 from semantik.embedding.v1 import embedding_service_pb2_grpc, model_pb2
-from services.embedding.engine import Engine
-from services.embedding.servicer.shapes import precision_name, precision_value
+from services.embedding.inference.engine import Engine
+from services.embedding.inference.lanes import Lane
+from services.embedding.servicer.convert import precision_name, precision_value
 
 
 class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
@@ -19,7 +19,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             files,
             precision,
             list(request.texts),
-            lane=internal.LANE_BULK,
+            lane=Lane.BULK,
             is_query=request.kind == model_pb2.TEXT_KIND_QUERY,
             truncate=request.truncate,
             user=call.principal().user_id,
@@ -33,17 +33,17 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
 
     async def CountTokens(self, request: messages.CountTokensRequest, context: Context) -> messages.CountTokensResponse:
         files = self._engine.catalog.get(request.model)
-        counts = await self._engine.count(files, list(request.texts))
+        counts = await self._engine.count(files, list(request.texts), call.principal().user_id)
         return messages.CountTokensResponse(token_counts=counts, max_length=files.max_length)
 
     async def Rerank(self, request: messages.RerankRequest, context: Context) -> messages.RerankResponse:
-        files, precision = self._engine.catalog.reranker(request.model), precision_name(request.precision, self._engine)
+        files, precision = await self._engine.catalog.reranker(request.model), precision_name(request.precision, self._engine)
         scored = await self._engine.rerank(
             files,
             precision,
             request.query,
             list(request.texts),
-            lane=internal.LANE_BULK,
+            lane=Lane.BULK,
             truncate=request.truncate,
             user=call.principal().user_id,
         )

@@ -5,24 +5,24 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from services.embedding.tokens import Tokenized
+from services.embedding.inference.tokens import Tokenized
 
 
-def batches(texts: list[Tokenized], budget: int) -> list[list[int]]:
+def batches(texts: Sequence[Tokenized], budget: int) -> list[list[int]]:
     """Return batches of positions in ``texts``, sorted by length, each of at most ``budget`` tokens with padding.
 
     A single text over the budget is a batch of its own.
     """
     order = sorted(range(len(texts)), key=lambda position: len(texts[position].ids), reverse=True)
-    made: list[list[int]] = []
+    result: list[list[int]] = []
     longest = 0
     for position in order:
         # The first text of a batch is its longest.
-        if not made or longest * (len(made[-1]) + 1) > budget:
-            made.append([])
+        if not result or longest * (len(result[-1]) + 1) > budget:
+            result.append([])
             longest = len(texts[position].ids)
-        made[-1].append(position)
-    return made
+        result[-1].append(position)
+    return result
 
 
 def arrays(texts: Sequence[Tokenized]) -> dict[str, npt.NDArray[np.int64]]:
@@ -37,7 +37,11 @@ def arrays(texts: Sequence[Tokenized]) -> dict[str, npt.NDArray[np.int64]]:
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
-def padding(texts: list[Tokenized], batch: list[int]) -> tuple[int, int]:
-    """Return how many tokens of a batch are read, and how much padding is computed beside them."""
-    read = sum(len(texts[position].ids) for position in batch)
-    return read, len(batch) * max(len(texts[position].ids) for position in batch) - read
+def token_count(texts: Sequence[Tokenized]) -> int:
+    """Return how many tokens are read, padding left out."""
+    return sum(len(text.ids) for text in texts)
+
+
+def padded_count(texts: Sequence[Tokenized]) -> int:
+    """Return how many tokens one batch of ``texts`` computes, padding included."""
+    return len(texts) * max(len(text.ids) for text in texts)

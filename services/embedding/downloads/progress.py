@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Self
 
-_TELL_SECONDS = 0.2
+_REPORT_SECONDS = 0.2
 
 
 class Progress:
@@ -17,12 +17,12 @@ class Progress:
     def __init__(self) -> None:
         self.commit = ""
         self.total = 0
-        self._kept = 0
+        self._complete = 0
         self._moving = 0
 
     @property
     def now(self) -> dict[str, Any]:
-        return {"commit": self.commit, "done": self._kept + self._moving, "total": self.total}
+        return {"commit": self.commit, "done": self._complete + self._moving, "total": self.total}
 
     def bar(self, **_: object) -> Self:
         return self
@@ -36,25 +36,25 @@ class Progress:
     def update(self, count: float | None = 1) -> None:
         self._moving += int(count or 0)
 
-    def keep(self, size: int) -> None:
+    def complete(self, size: int) -> None:
         """Count a file that is whole; it may have come without any update, from the hub's own cache on this machine."""
-        self._kept, self._moving = self._kept + size, 0
+        self._complete, self._moving = self._complete + size, 0
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
+    def reported(self) -> Iterator[None]:
         """Print each change within the block, five times a second at most."""
         ended, parent = threading.Event(), os.getppid()
 
-        def tell() -> None:
-            said: dict[str, Any] = self.now
-            while not ended.wait(_TELL_SECONDS):
+        def repeat() -> None:
+            last: dict[str, Any] = self.now
+            while not ended.wait(_REPORT_SECONDS):
                 if os.getppid() != parent:
-                    os._exit(1)  # nobody is left to take the model
-                if self.now != said:
-                    said = self.now
-                    say(**said)
+                    os._exit(1)  # the process that takes the model is gone
+                if self.now != last:
+                    last = self.now
+                    report(**last)
 
-        thread = threading.Thread(target=tell, daemon=True)
+        thread = threading.Thread(target=repeat, daemon=True)
         thread.start()
         try:
             yield
@@ -63,6 +63,6 @@ class Progress:
             thread.join()
 
 
-def say(**what: object) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
+def report(**state: object) -> None:
+    sys.stdout.write(json.dumps(state) + "\n")
     sys.stdout.flush()

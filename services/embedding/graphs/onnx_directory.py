@@ -3,8 +3,8 @@
 import onnx
 from onnx import helper, version_converter
 
-from services.embedding.models import ModelFiles
-from services.embedding.nodes import Nodes, graph_output
+from services.embedding.catalog.model_files import ModelFiles
+from services.embedding.graphs.nodes import Nodes, graph_output
 
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 _LEAST_OPSET = 13  # the first in which axes are inputs

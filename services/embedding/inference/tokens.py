@@ -1,0 +1,95 @@
+"""Turns texts into token ids, exactly as the model was trained to read them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from grpc import StatusCode
+from tokenizers import Encoding, Tokenizer
+from tokenizers.models import WordLevel
+
+from libs.rpc.errors import Failure
+from semantik.error.v1.error_reason_pb2 import ErrorReason
+from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles
+
+
+def start_threads() -> None:
+    """Start the library's own threads, which all tokenizers share; they inherit the priority of the calling one."""
+    Tokenizer(WordLevel({"": 0}, unk_token="")).encode_batch_fast(["", ""])
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """The ids of one text or pair, special tokens included; ``types`` are 1 for the second of a pair, empty for one text.
+
+    ``excess`` is how many tokens were cut off, because the model does not read them.
+    """
+
+    ids: list[int]
+    excess: int = 0
+    types: list[int] | None = None
+
+
+def require_whole(texts: Sequence[Tokenized], positions: Sequence[int], limit: int) -> None:
+    """Raise TEXT_TOO_LONG for the first text that was cut; ``positions`` are those of the texts in the request."""
+    for text, position in zip(texts, positions, strict=True):
+        if text.excess:
+            tokens = len(text.ids) + text.excess
+            raise Failure(
+                StatusCode.INVALID_ARGUMENT,
+                ErrorReason.ERROR_REASON_TEXT_TOO_LONG,
+                f"texts[{position}] has {tokens} tokens; the model reads {limit}; ask for truncation or cut the text",
+                {"index": str(position), "tokens": str(tokens), "limit": str(limit)},
+                field="texts",
+            )
+
+
+class Tokens:
+    """A model's tokenizer, loaded from its file; raises ModelDamagedError. Any thread may use it."""
+
+    def __init__(self, files: ModelFiles) -> None:
+        self.files = files
+        try:
+            self._tokenizer = Tokenizer.from_file(str(files.tokenizer))
+        except Exception as error:  # the library raises nothing narrower
+            raise ModelDamagedError(files.id, f"tokenizer.json cannot be read: {error}") from error
+        # The file may carry limits of its own training; ours come from the model.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._max_length = files.max_length
+        self._tail = self._tokenizer.num_special_tokens_to_add(is_pair=False) // 2
+        # What every passage has besides its own tokens: special ones and those of the prefix.
+        [self.added_tokens] = self.count([files.prefixes[1]])
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text has, special tokens included."""
+        return [len(encoding.ids) for encoding in self._encoded(texts)]
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokenized]:
+        """Return the ids of each text, cut to what the model reads."""
+        return [self._cut(encoding.ids, None) for encoding in self._encoded(texts)]
+
+    def pairs(self, query: str, texts: Sequence[str]) -> list[Tokenized]:
+        """Return the ids of each text behind the query; only the text is cut. Raises TEXT_TOO_LONG for the query."""
+        if len(self._tokenizer.encode(query).ids) >= self._max_length - self._tail:
+            raise Failure(
+                StatusCode.INVALID_ARGUMENT,
+                ErrorReason.ERROR_REASON_TEXT_TOO_LONG,
+                f"the query leaves no place for a text; the model reads {self._max_length} tokens",
+                {"limit": str(self._max_length)},
+                field="query",
+            )
+        encodings = self._tokenizer.encode_batch([(query, text) for text in texts])
+        return [self._cut(encoding.ids, encoding.type_ids) for encoding in encodings]
+
+    def _encoded(self, texts: Sequence[str]) -> Iterable[Encoding]:
+        # A few at a time need no pool of threads, which may be busy with a great many.
+        return map(self._tokenizer.encode, texts) if len(texts) <= 4 else self._tokenizer.encode_batch_fast(texts)
+
+    def _cut(self, ids: list[int], types: list[int] | None) -> Tokenized:
+        excess = len(ids) - self._max_length
+        if excess <= 0:
+            return Tokenized(ids, types=types)
+        # The special tokens at the end stay.
+        end = self._max_length - self._tail
+        tail = len(ids) - self._tail
+        return Tokenized(ids[:end] + ids[tail:], excess, types and types[:end] + types[tail:])
