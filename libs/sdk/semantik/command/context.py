@@ -34,9 +34,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 @asynccontextmanager
 async def client(address: str) -> AsyncIterator[Client]:
-    """Open a client with the kept sign-in of ``address``; new tokens are kept."""
-    credentials = Credentials()
-    async with Client(address, credentials.read(address), on_tokens=lambda tokens: credentials.write(address, tokens)) as opened:
+    """Open a client with the stored sign-in of ``address``."""
+    async with Client(address, token_store=Credentials(address)) as opened:
         yield opened
 
 
