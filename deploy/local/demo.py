@@ -26,8 +26,7 @@ out = Console(highlight=False, soft_wrap=True)
 async def show(mesh: Mesh) -> None:
     """Sign the demo user in, index the documentation, and search once."""
     address = mesh.gateway.removeprefix("http://")
-    credentials = Credentials()
-    async with Client(address, on_tokens=lambda tokens: credentials.write(address, tokens)) as client:
+    async with Client(address, token_store=Credentials(address)) as client:
         await _sign_in(client, mesh.home.secret("demo-password"))
         collection = await _collection(client)
         for source in _SOURCES:

@@ -1,10 +1,12 @@
 """The commands as a whole."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import pytest
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.testing import CliRunner
 
 from semantik.command.__main__ import app
 
@@ -28,3 +30,9 @@ def test_a_command_speaks_json_and_says_what_it_does(name: str) -> None:
     command = _COMMANDS[name]
     assert "--json" in {option for parameter in command.params for option in parameter.opts}
     assert command.help
+
+
+def test_the_version_is_printed() -> None:
+    """Without a command."""
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"semantik {version('semantik')}\n")

@@ -1,9 +1,13 @@
-"""What the command prints of names and texts that are not its own."""
+"""What the command prints: of operations, and of names and texts that are not its own."""
 
 import asyncio
+import json
+import re
+import time
 
 import pytest
 import typer
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.status_pb2 import Status
 from hypothesis import given, settings
@@ -12,9 +16,10 @@ from rich.console import Console
 from rich.text import Text
 
 from semantik.client import SemantikError
-from semantik.command.context import run, table
+from semantik.command.context import escape, print_json, printable, run, table
+from semantik.command.durations import duration
 from semantik.command.searching import _marked
-from semantik.command.watching import summary
+from semantik.command.watching import details, stage, summary
 from semantik.operation.v1.operation_pb2 import Operation, Progress
 from semantik.search.v1.search_service_pb2 import Highlight, Hit
 
@@ -43,31 +48,110 @@ def test_a_long_text_is_cut_around_its_first_mark() -> None:
     assert shown == "..." + "a" * 24 + " whale " + "b" * 69 + "..."
 
 
-_COUNTED = Progress(documents_indexed=3, documents_skipped=1, chunks=1200, tokens=45_000)
+_COUNTS = Progress(documents_indexed=3000, documents_skipped=1, documents_removed=8, chunks=1200, tokens=45_000)
+_START, _END = Timestamp(seconds=10), Timestamp(seconds=12, nanos=540_000_000)
 
 
 @pytest.mark.parametrize(
     ("operation", "line"),
     [
         (
-            Operation(
-                state=Operation.STATE_SUCCEEDED,
-                progress=_COUNTED,
-                start_time=Timestamp(seconds=10),
-                finish_time=Timestamp(seconds=12, nanos=540_000_000),
-            ),
-            "succeeded: 3 indexed, 1 skipped; 1200 chunks, 45,000 tokens in 2.5 s",
+            Operation(state=Operation.STATE_SUCCEEDED, progress=_COUNTS, start_time=_START, finish_time=_END),
+            "succeeded: 3,000 indexed, 1 skipped, 8 removed; 1,200 chunks, 45,000 tokens in 2.5 s",
         ),
-        (Operation(state=Operation.STATE_CANCELLED), "cancelled: nothing to do; 0 chunks, 0 tokens in 0.0 s"),
+        (Operation(state=Operation.STATE_SUCCEEDED, start_time=_START, finish_time=_END), "succeeded in 2.5 s"),
+        (Operation(state=Operation.STATE_CANCELLED), "cancelled"),
+        (Operation(state=Operation.STATE_FAILED, error=Status(message="cannot read [/srv/a]")), "failed\ncannot read [/srv/a]"),
+    ],
+)
+def test_the_end_of_an_operation_is_one_line(operation: Operation, line: str) -> None:
+    """And why it failed is another."""
+    assert Text.from_markup(summary(operation)).plain == line
+
+
+_RUNNING = Operation.STATE_RUNNING
+
+
+@pytest.mark.parametrize(
+    ("operation", "stage_shown", "details_shown"),
+    [
+        (Operation(state=Operation.STATE_QUEUED), "queued", "waiting for a worker"),
         (
-            Operation(state=Operation.STATE_FAILED, error=Status(message="cannot read [/srv/a]")),
-            "failed: nothing to do; 0 chunks, 0 tokens in 0.0 s\ncannot read [/srv/a]",
+            Operation(state=Operation.STATE_QUEUED, wait_reason="another operation of this collection runs"),
+            "queued",
+            "another operation of this collection runs",
+        ),
+        (
+            Operation(state=_RUNNING, progress=Progress(phase=Progress.PHASE_LISTING, documents_done=1234)),
+            "listing",
+            "1,234 done",
+        ),
+        (
+            Operation(state=_RUNNING, progress=Progress(phase=Progress.PHASE_LISTING, documents_done=12, documents_total=40)),
+            "listing",
+            "12 done",
+        ),
+        (
+            Operation(
+                state=_RUNNING,
+                progress=Progress(
+                    phase=Progress.PHASE_INDEXING,
+                    documents_done=12,
+                    documents_total=4000,
+                    chunks=96,
+                    tokens_per_second=15_432.1,
+                    remaining=Duration(seconds=83),
+                ),
+            ),
+            "indexing",
+            "12 of 4,000 documents, 96 chunks, 15,432 tokens/s, 1m 23s left",
         ),
     ],
 )
-def test_an_end_is_told_in_one_line(operation: Operation, line: str) -> None:
-    """And why it failed in another."""
-    assert Text.from_markup(summary(operation)).plain == line
+def test_the_progress_of_an_operation_is_shown(operation: Operation, stage_shown: str, details_shown: str) -> None:
+    """While listing the total is not known; what is queued says what it waits for."""
+    assert (stage(operation), details(operation)) == (stage_shown, details_shown)
+
+
+def test_a_running_operation_shows_how_long_it_has_run() -> None:
+    """It has no end yet."""
+    started = Timestamp(seconds=int(time.time()) - 125)
+    line = Text.from_markup(summary(Operation(state=_RUNNING, start_time=started, progress=Progress(documents_done=5)))).plain
+    assert re.fullmatch(r"running: 5 done; 2m 0\ds so far", line)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1m 00s"),
+        (83, "1m 23s"),
+        (7921, "2h 12m"),
+        (273_600, "3d 04h"),
+    ],
+)
+def test_a_duration_shows_its_two_largest_units(seconds: float, shown: str) -> None:
+    """As people read it."""
+    assert duration(seconds) == shown
+
+
+def test_control_characters_are_shown_and_not_sent_to_the_terminal() -> None:
+    """A name or a passage that sets the title, fills the clipboard or clears the screen; offsets into it stay right."""
+    text = "a\x1b]52;c;aGk=\x07\x9bJ\x7f\tb\nc"
+    assert printable(text) == "a\ufffd]52;c;aGk=\ufffd\ufffdJ\ufffd\tb\nc"
+    assert Text.from_markup(escape(f"[red]{text}")).plain == f"[red]{printable(text)}"
+    assert _marked(Hit(text=text), None).plain == printable(text)
+
+
+def test_json_holds_no_raw_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are escaped, so that a program gets them and a terminal does not."""
+    print_json({"name": "\x1b[2J\x9b2J\x7fé"})
+    line = capsys.readouterr().out
+    assert line == '{"name": "\\u001b[2J\\u009b2J\\u007fé"}\n'
+    assert json.loads(line) == {"name": "\x1b[2J\x9b2J\x7fé"}
 
 
 def test_an_id_in_a_table_is_never_cut() -> None:

@@ -3,5 +3,6 @@
 from semantik.client.client import Client
 from semantik.client.errors import SemantikError
 from semantik.client.session import Session
+from semantik.client.tokens import TokenStore
 
-__all__ = ["Client", "SemantikError", "Session"]
+__all__ = ["Client", "SemantikError", "Session", "TokenStore"]

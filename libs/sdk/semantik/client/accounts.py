@@ -13,22 +13,23 @@ class Accounts:
     async def register(self, username: str, email: str, password: str, full_name: str = "") -> user_pb2.User:
         """Register a user and sign it in; the first one becomes ADMIN."""
         request = auth_service_pb2.RegisterRequest(username=username, email=email, password=password, full_name=full_name)
-        answer = await self._session.call(self._auth.Register, request)
-        self._session.keep(answer.tokens)
+        answer = await self._session.call(self._auth.Register, request, signed=False)
+        await self._session.keep(answer.tokens)
         return answer.user
 
     async def login(self, username: str, password: str) -> user_pb2.User:
         """Sign in with a username or an email address."""
-        answer = await self._session.call(self._auth.Login, auth_service_pb2.LoginRequest(username=username, password=password))
-        self._session.keep(answer.tokens)
+        request = auth_service_pb2.LoginRequest(username=username, password=password)
+        answer = await self._session.call(self._auth.Login, request, signed=False)
+        await self._session.keep(answer.tokens)
         return answer.user
 
     async def logout(self) -> None:
         """End the session; without one there is nothing to do."""
         if self._session.tokens is not None:
             request = auth_service_pb2.LogoutRequest(refresh_token=self._session.tokens.refresh_token)
-            await self._session.call(self._auth.Logout, request)
-            self._session.keep(None)
+            await self._session.call(self._auth.Logout, request, signed=False)
+            await self._session.keep(None)
 
     async def me(self) -> user_pb2.User:
         return (await self._session.call(self._users.GetMe, user_service_pb2.GetMeRequest())).user

@@ -1,7 +1,6 @@
 """The client: one channel to the gateway, one member for each noun."""
 
 import json
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +17,7 @@ from semantik.client.operations import Operations
 from semantik.client.search import Search
 from semantik.client.session import Session
 from semantik.client.sources import Sources
+from semantik.client.tokens import MemoryTokens, TokenStore
 from semantik.collection.v1 import collection_service_pb2, document_service_pb2, source_service_pb2
 from semantik.embedding.v1 import embedding_service_pb2, model_service_pb2, open_ai_service_pb2
 from semantik.operation.v1 import operation_service_pb2
@@ -43,7 +43,7 @@ _CONTRACT = (
 class Client:
     """Talks to Semantik at ``address`` (``host:port`` of the gateway; ``tls`` where it speaks TLS).
 
-    ``tokens`` continue an earlier sign-in; ``on_tokens`` is told of every change, so that they can be kept. Calls that
+    ``tokens`` continue an earlier sign-in. A ``token_store`` keeps them instead, where processes share a sign-in. Calls that
     change nothing are repeated when the server is away for a moment. All methods raise SemantikError.
     """
 
@@ -53,7 +53,7 @@ class Client:
         tokens: session_pb2.Tokens | None = None,
         *,
         tls: bool = False,
-        on_tokens: Callable[[session_pb2.Tokens | None], None] = lambda _: None,
+        token_store: TokenStore | None = None,
     ) -> None:
         options = _options()
         self._channel = (
@@ -61,7 +61,7 @@ class Client:
             if tls
             else grpc.aio.insecure_channel(address, options)
         )
-        self.session = Session(self._channel, tokens, on_tokens)
+        self.session = Session(self._channel, token_store or MemoryTokens(tokens))
         self.accounts = Accounts(self.session)
         self.collections = Collections(self.session)
         self.sources = Sources(self.session)

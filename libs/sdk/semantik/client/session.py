@@ -4,12 +4,14 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import grpc
 
 from semantik.auth.v1 import auth_service_pb2, auth_service_pb2_grpc, session_pb2
-from semantik.client.errors import translated
+from semantik.client.errors import SemantikError, translated
+from semantik.client.tokens import TokenStore, user_of
 
 DEFAULT_SECONDS = 30.0
 _RENEW_SECONDS = 60.0
@@ -17,29 +19,32 @@ _T = TypeVar("_T")
 
 
 class Session:
-    """The tokens of one sign-in over one channel; ``on_change`` is told of new tokens, None after logout."""
+    """The tokens of one sign-in over one channel. ``store`` keeps them and may be shared with other processes."""
 
-    def __init__(
-        self,
-        channel: grpc.aio.Channel,
-        tokens: session_pb2.Tokens | None,
-        on_change: Callable[[session_pb2.Tokens | None], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, channel: grpc.aio.Channel, store: TokenStore) -> None:
         self.channel = channel
-        self.tokens = tokens
-        self._on_change = on_change
+        self.tokens = store.read()
+        self._store = store
         self._auth = auth_service_pb2_grpc.AuthServiceStub(channel)
         self._renewing = asyncio.Lock()
 
-    def keep(self, tokens: session_pb2.Tokens | None) -> None:
-        """Use these tokens from now on."""
+    async def keep(self, tokens: session_pb2.Tokens | None) -> None:
+        """Use these tokens from now on; None after signing out."""
+        async with self._exclusive():
+            self._store.write(tokens)
         self.tokens = tokens
-        self._on_change(tokens)
 
-    async def call(self, method: Callable[..., Awaitable[_T]], request: Any, timeout: float = DEFAULT_SECONDS) -> _T:  # noqa: ASYNC109 - gRPC's own word
-        """Call a unary (or client-streaming) method; raises SemantikError."""
+    async def call(
+        self,
+        method: Callable[..., Awaitable[_T]],
+        request: Any,
+        timeout: float = DEFAULT_SECONDS,  # noqa: ASYNC109 - gRPC's own word
+        *,
+        signed: bool = True,
+    ) -> _T:
+        """Call a unary (or client-streaming) method, not ``signed`` without the access token; raises SemantikError."""
         try:
-            return await method(request, timeout=timeout, metadata=await self.metadata())
+            return await method(request, timeout=timeout, metadata=await self.metadata() if signed else _correlation())
         except grpc.aio.AioRpcError as error:
             raise translated(error) from error
 
@@ -56,21 +61,60 @@ class Session:
 
     async def metadata(self) -> tuple[tuple[str, str], ...]:
         """Return the headers of the next call, with a token that still lives a while."""
-        correlation = ("x-correlation-id", uuid.uuid4().hex)
         if self.tokens is None:
-            return (correlation,)
-        if self.tokens.access_expire_time.seconds - time.time() < _RENEW_SECONDS:
-            await self._renew()
-        return (correlation, ("authorization", f"Bearer {self.tokens.access_token}"))
+            return _correlation()
+        if not _is_fresh(self.tokens):
+            async with self._renewing:
+                if self.tokens is not None and not _is_fresh(self.tokens):
+                    await self._renew(self.tokens)
+        if self.tokens is None:
+            return _correlation()
+        return (*_correlation(), ("authorization", f"Bearer {self.tokens.access_token}"))
 
-    async def _renew(self) -> None:
-        stale = self.tokens
-        async with self._renewing:
-            if self.tokens is not stale or stale is None:
-                return
-            request = auth_service_pb2.RefreshTokenRequest(refresh_token=stale.refresh_token)
-            try:
-                answer = await self._auth.RefreshToken(request, timeout=DEFAULT_SECONDS)
-            except grpc.aio.AioRpcError as error:
-                raise translated(error) from error
-            self.keep(answer.tokens)
+    async def _renew(self, tokens: session_pb2.Tokens) -> None:
+        """Take what another process has renewed, or renew the tokens for it as well; raises SemantikError."""
+        async with self._exclusive():
+            latest = self._latest(tokens)
+            self.tokens = latest if _is_fresh(latest) else await self._refreshed(latest)
+
+    @asynccontextmanager
+    async def _exclusive(self) -> AsyncIterator[None]:
+        try:
+            async with self._store.exclusive():
+                yield
+        except TimeoutError:
+            message = "another process is renewing the sign-in and does not end; try again"
+            raise SemantikError("DEADLINE_EXCEEDED", "", message) from None
+
+    async def _refreshed(self, tokens: session_pb2.Tokens) -> session_pb2.Tokens:
+        try:
+            return await self._refresh(tokens)
+        except SemantikError as error:
+            # The user may have signed in again, or a store without locks let another process renew first.
+            latest = self._latest(tokens)
+            if error.reason != "REFRESH_TOKEN_INVALID" or latest == tokens:
+                raise
+            return latest if _is_fresh(latest) else await self._refresh(latest)
+
+    async def _refresh(self, tokens: session_pb2.Tokens) -> session_pb2.Tokens:
+        request = auth_service_pb2.RefreshTokenRequest(refresh_token=tokens.refresh_token)
+        try:
+            answer = await self._auth.RefreshToken(request, timeout=DEFAULT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise translated(error) from error
+        if self._store.read() == tokens:  # it may hold another sign-in by now, or none
+            self._store.write(answer.tokens)
+        return answer.tokens
+
+    def _latest(self, tokens: session_pb2.Tokens) -> session_pb2.Tokens:
+        """Return the stored tokens where they are the same user's, else ``tokens``."""
+        stored = self._store.read()
+        return stored if stored is not None and user_of(stored) == user_of(tokens) else tokens
+
+
+def _correlation() -> tuple[tuple[str, str], ...]:
+    return (("x-correlation-id", uuid.uuid4().hex),)
+
+
+def _is_fresh(tokens: session_pb2.Tokens) -> bool:
+    return tokens.access_expire_time.seconds - time.time() >= _RENEW_SECONDS

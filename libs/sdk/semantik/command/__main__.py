@@ -1,5 +1,8 @@
 """The command line of Semantik."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching
@@ -29,6 +32,22 @@ app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(models.app, name="models")
 app.add_typer(operations.app, name="operations")
+
+
+def _print_version(*, is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"semantik {version('semantik')}")
+        raise typer.Exit
+
+
+@app.callback()
+def semantik(
+    *,
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=lambda wanted: _print_version(is_wanted=wanted), help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options before the command."""
 
 
 def main() -> None:

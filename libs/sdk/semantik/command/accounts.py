@@ -12,13 +12,13 @@ Username = Annotated[str, typer.Argument(help="Your username.")]
 def register(
     username: Username,
     email: Annotated[str, typer.Option("--email", help="Your email address.", prompt=True)],
-    full_name: Annotated[str, typer.Option("--name", help="Your name as you like to be shown.")] = "",
+    full_name: Annotated[str, typer.Option("--name", help="Your full name.")] = "",
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an account and sign in. The first account administers this installation.
+    """Create an account and sign in. The first account administers this installation.
 
-    The password is asked for, or taken from SEMANTIK_PASSWORD or standard input.
+    The password is prompted for, or read from SEMANTIK_PASSWORD or standard input.
     """
 
     async def work() -> None:
@@ -34,7 +34,7 @@ def login(
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign in. The password is asked for, or taken from SEMANTIK_PASSWORD or standard input."""
+    """Sign in. The password is prompted for, or read from SEMANTIK_PASSWORD or standard input."""
 
     async def work() -> None:
         async with client(address) as semantik:
@@ -45,7 +45,7 @@ def login(
 
 
 def logout(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
-    """Sign out: the session ends here and on the server."""
+    """Sign out and end the session on the server."""
 
     async def work() -> None:
         async with client(address) as semantik:
@@ -57,7 +57,7 @@ def logout(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False
 
 
 def whoami(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
-    """Show who is signed in."""
+    """Show the user who is signed in."""
 
     async def work() -> None:
         async with client(address) as semantik:

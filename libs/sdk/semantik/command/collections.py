@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.filesize import decimal
 
 from semantik.collection.v1.collection_pb2 import Collection
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run, table
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, escape, out, print_json, run, table
 from semantik.command.watching import follow
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and change collections.")
@@ -23,14 +23,15 @@ def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
 
     async def work() -> None:
         async with client(address) as semantik:
-            found = [each async for each in semantik.collections.list()]
+            collections = [collection async for collection in semantik.collections.list()]
         if as_json:
-            print_json(list(found))
+            print_json(list(collections))
             return
         rows = table("NAME", "STATE", "DOCUMENTS", "CHUNKS", "MODEL", "ID")
-        for each in found:
-            rows.add_row(escape(each.name), _state(each), str(each.document_count), str(each.chunk_count), each.model, each.id)
-        out.print(rows if found else "No collections yet. Make one with `semantik index PATH --collection NAME`.")
+        for collection in collections:
+            counts = str(collection.document_count), str(collection.chunk_count)
+            rows.add_row(escape(collection.name), _state(collection), *counts, collection.model, collection.id)
+        out.print(rows if collections else "No collections yet. Create one with `semantik index PATH --collection NAME`.")
 
     run(work())
 
@@ -38,10 +39,10 @@ def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
 @app.command()
 def create(
     name: Name,
-    description: Annotated[str, typer.Option(help="What is in it.")] = "",
+    description: Annotated[str, typer.Option(help="A description of its contents.")] = "",
     public: Annotated[bool, typer.Option("--public", help="Let every signed-in user read it.")] = False,
-    chunk_size: Annotated[int | None, typer.Option(help="Most tokens in a chunk (default 200).")] = None,
-    chunk_overlap: Annotated[int | None, typer.Option(help="Tokens neighbouring chunks share (default 40).")] = None,
+    chunk_size: Annotated[int | None, typer.Option(help="The maximum number of tokens in a chunk (default 200).")] = None,
+    chunk_overlap: Annotated[int | None, typer.Option(help="The number of tokens that adjacent chunks share (default 40).")] = None,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
@@ -49,10 +50,10 @@ def create(
 
     async def work() -> None:
         async with client(address) as semantik:
-            made = await semantik.collections.create(
+            collection = await semantik.collections.create(
                 name, description=description, is_public=public, chunk_size=chunk_size, chunk_overlap=chunk_overlap
             )
-            print_json(made) if as_json else out.print(f"Created [bold]{escape(made.name)}[/] ({made.id}).")
+            print_json(collection) if as_json else out.print(f"Created [bold]{escape(collection.name)}[/] ({collection.id}).")
 
     run(work())
 
@@ -63,14 +64,14 @@ def show(name: Name, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
 
     async def work() -> None:
         async with client(address) as semantik:
-            found = await semantik.collections.named(name)
+            collection = await semantik.collections.named(name)
         if as_json:
-            print_json(found)
+            print_json(collection)
             return
-        out.print(f"[bold]{escape(found.name)}[/] {found.id}")
-        out.print(f"{_state(found)} {escape(found.state_reason)}".strip() + (", public" if found.is_public else ""))
-        out.print(f"{found.document_count} documents, {found.chunk_count} chunks, {found.size_bytes} bytes")
-        out.print(f"{found.model}, chunks of {found.chunk_size} tokens, {found.chunk_overlap} shared")
+        out.print(f"[bold]{escape(collection.name)}[/] {collection.id}")
+        out.print(f"{_state(collection)} {escape(collection.state_reason)}".strip() + (", public" if collection.is_public else ""))
+        out.print(f"{collection.document_count:,} documents, {collection.chunk_count:,} chunks, {decimal(collection.size_bytes)}")
+        out.print(f"{collection.model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
 
     run(work())
 
@@ -80,17 +81,17 @@ def update(
     name: Name,
     rename: Annotated[str | None, typer.Option(help="A new name.")] = None,
     description: Annotated[str | None, typer.Option(help="A new description.")] = None,
-    public: Annotated[bool | None, typer.Option("--public/--private", help="Let every signed-in user read it, or not.")] = None,
+    public: Annotated[bool | None, typer.Option("--public/--private", help="Let every signed-in user read it, or only you.")] = None,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Rename, describe, publish or take back a collection."""
+    """Change a collection's name, description or visibility."""
 
     async def work() -> None:
         async with client(address) as semantik:
-            found = await semantik.collections.named(name)
-            changed = await semantik.collections.update(found.id, name=rename, description=description, is_public=public)
-            print_json(changed) if as_json else out.print(f"Changed [bold]{escape(changed.name)}[/].")
+            collection = await semantik.collections.named(name)
+            changed = await semantik.collections.update(collection.id, name=rename, description=description, is_public=public)
+            print_json(changed) if as_json else out.print(f"Updated [bold]{escape(changed.name)}[/].")
 
     run(work())
 
@@ -98,18 +99,18 @@ def update(
 @app.command()
 def delete(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete a collection with everything in it."""
+    """Delete a collection and everything in it."""
     if not yes:
-        typer.confirm(f"Delete {name!r} with everything in it?", abort=True)
+        typer.confirm(f"Delete {name!r} and everything in it?", abort=True)
 
     async def work() -> int:
         async with client(address) as semantik:
-            found = await semantik.collections.named(name)
-            operation = await semantik.collections.delete(found.id)
+            collection = await semantik.collections.named(name)
+            operation = await semantik.collections.delete(collection.id)
             return await follow(semantik, operation.id, as_json=as_json)
 
     run(work())

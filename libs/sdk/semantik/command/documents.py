@@ -5,10 +5,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from semantik.collection.v1.document_pb2 import Document
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, out, print_json, run, table
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, out, print_json, run, table
 from semantik.command.watching import follow
 
 app = typer.Typer(no_args_is_help=True, help="List, read, retry and delete documents.")
@@ -18,7 +17,7 @@ Id = Annotated[str, typer.Argument(help="The document's id.")]
 @app.command("list")
 def list_documents(
     collection: Annotated[str, typer.Option("--collection", "-c", help="The collection.")],
-    prefix: Annotated[str, typer.Option(help="Only paths that begin so.")] = "",
+    prefix: Annotated[str, typer.Option(help="Only paths with this prefix.")] = "",
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
@@ -26,17 +25,17 @@ def list_documents(
 
     async def work() -> None:
         async with client(address) as semantik:
-            into = await semantik.collections.named(collection)
-            found = [each async for each in semantik.documents.list(into.id, path_prefix=prefix)]
+            collection_id = (await semantik.collections.named(collection)).id
+            documents = [document async for document in semantik.documents.list(collection_id, path_prefix=prefix)]
         if as_json:
-            print_json(list(found))
+            print_json(list(documents))
             return
         rows = table("PATH", "STATE", "CHUNKS", "TYPE", "ID")
-        for each in found:
-            state = Document.State.Name(each.state).removeprefix("STATE_").lower()
-            why = f" ({Document.Reason.Name(each.reason).removeprefix('REASON_').lower()})" if each.reason else ""
-            rows.add_row(escape(each.path), state + why, str(each.chunk_count), each.mime_type, each.id)
-        out.print(rows if found else "No documents.")
+        for document in documents:
+            state = Document.State.Name(document.state).removeprefix("STATE_").lower()
+            reason = f" ({Document.Reason.Name(document.reason).removeprefix('REASON_').lower()})" if document.reason else ""
+            rows.add_row(escape(document.path), state + reason, str(document.chunk_count), escape(document.mime_type), document.id)
+        out.print(rows if documents else "No documents.")
 
     run(work())
 
@@ -44,11 +43,11 @@ def list_documents(
 @app.command()
 def content(
     document_id: Id,
-    original: Annotated[bool, typer.Option("--original", help="The bytes that were uploaded.")] = False,
+    original: Annotated[bool, typer.Option("--original", help="Print the uploaded file instead.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the text that was indexed, or the original; with --json as one string, the original in base64."""
+    """Print the text that was indexed, or the uploaded file; with --json as one string, the file in base64."""
 
     async def work() -> None:
         async with client(address) as semantik:
@@ -91,7 +90,7 @@ def retry(
 
 @app.command()
 def delete(document_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
-    """Delete a document; it is not found any more."""
+    """Delete a document; searches no longer find it."""
 
     async def work() -> None:
         async with client(address) as semantik:

@@ -9,9 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.filesize import decimal
-from rich.markup import escape
 
-from semantik.command.context import JsonOption, err, out, print_json
+from semantik.command.context import JsonOption, err, escape, out, print_json
 
 _RESULT = ("model.onnx", "tokenizer.json", "config.json")
 # What sentence-transformers says of a model beside its weights.
@@ -34,43 +33,43 @@ _MISSING = (
 
 def export(
     model: Annotated[str, typer.Argument(help="A model's directory, or its repository on the Hugging Face hub.")],
-    directory: Annotated[Path, typer.Argument(help="Where to put it; the last part becomes the model's id.", resolve_path=True)],
-    optimum: Annotated[str, typer.Option("--optimum-cli", envvar="SEMANTIK_OPTIMUM_CLI", help="The program that exports.")] = "optimum-cli",
+    directory: Annotated[Path, typer.Argument(help="The directory to create; its name becomes the model's id.", resolve_path=True)],
+    optimum: Annotated[str, typer.Option("--optimum-cli", envvar="SEMANTIK_OPTIMUM_CLI", help="The path of optimum-cli.")] = "optimum-cli",
     revision: Annotated[str, typer.Option(help="A commit, tag or branch of the repository.")] = "main",
     as_json: JsonOption = False,
 ) -> None:
-    """Export a model as ONNX, for architectures that have no graph here and come without one.
+    """Export a model as ONNX, for architectures that are not built in.
 
-    BERT, RoBERTa and XLM-RoBERTa in safetensors, and repositories that hold a model.onnx, need no export: download them.
+    BERT, RoBERTa and XLM-RoBERTa in safetensors, and repositories with a model.onnx, need no export: download them.
     """
     program = shutil.which(Path(optimum).expanduser())
     if program is None:
         _end(_MISSING)
     if directory.exists():
-        _end(f"{directory} exists already")
+        _end(f"{directory} already exists")
     source = Path(model) if Path(model).is_dir() else _fetched(Path(program), model, revision)
     if not (source / "config.json").is_file():
-        _end(f"{model} is no model: it has no config.json")
+        _end(f"{model} is not a model: it has no config.json")
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".export-") as scratch:
-        made = Path(scratch) / directory.name
-        command = [program, "export", "onnx", "--model", str(source), "--task", _task(source), "--library", "transformers", str(made)]
+        result = Path(scratch) / directory.name
+        command = [program, "export", "onnx", "--model", str(source), "--task", _task(source), "--library", "transformers", str(result)]
         _checked(command, f"{model} cannot be exported")
-        missing = [name for name in _RESULT if not (made / name).is_file()]
+        missing = [name for name in _RESULT if not (result / name).is_file()]
         if missing:
-            _end(f"{model} cannot be used here: it gave no {', '.join(missing)}")
-        _complete(made / "config.json")
+            _end(f"{model} cannot be used here: the export has no {', '.join(missing)}")
+        _complete(result / "config.json")
         for name in _ALONG:
             if (source / name).is_file():
-                (made / name).parent.mkdir(exist_ok=True)
-                shutil.copyfile(source / name, made / name)
-        made.rename(directory)
+                (result / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(source / name, result / name)
+        result.rename(directory)
     size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     if as_json:
         print_json({"directory": str(directory), "sizeBytes": str(size)})
     else:
         out.print(f"Exported {escape(model)} to {escape(str(directory))} ({decimal(size)}).")
-        err.print(f"Below the service's MODEL_DIR it is the model [bold]{escape(directory.name)}[/].")
+        err.print(f"Put it below the embedding service's MODEL_DIR to use it as the model [bold]{escape(directory.name)}[/].")
 
 
 def _task(source: Path) -> str:
@@ -82,17 +81,17 @@ def _task(source: Path) -> str:
 def _complete(file: Path) -> None:
     config = json.loads(file.read_text())
     for name, others in _NAMES.items():
-        found = next((config[other] for other in others if other in config), None)
-        if name not in config and found is not None:
-            config[name] = found
+        value = next((config[other] for other in others if other in config), None)
+        if name not in config and value is not None:
+            config[name] = value
     file.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def _fetched(program: Path, repository: str, revision: str) -> Path:
-    """Return a directory with the files of a repository, fetched by the library that exports."""
-    err.print(f"Fetching {escape(repository)} from the Hugging Face hub.")
+    """Return a directory with the files of a repository, downloaded by the library that exports."""
+    err.print(f"Downloading {escape(repository)} from the Hugging Face hub.")
     python = program.resolve().with_name("python")
-    printed = _checked([str(python), "-c", _FETCH, repository, revision], f"{repository} is no directory and cannot be fetched")
+    printed = _checked([str(python), "-c", _FETCH, repository, revision], f"{repository} is not a directory and cannot be downloaded")
     return Path(printed.splitlines()[-1])
 
 

@@ -1,39 +1,42 @@
-"""semantik index: puts a folder or a file into a collection."""
+"""semantik index: indexes a folder or a file into a collection."""
 
 import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from semantik.client import Client, SemantikError
 from semantik.collection.v1.collection_pb2 import Collection
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, print_json, run
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, print_json, run
 from semantik.command.watching import follow
 
 _UPLOADS_AT_ONCE = 4
+_IGNORED = {"node_modules", "__pycache__", "site-packages", "venv"}  # as the server's directory sources have it
 
 
 def index(
     path: Annotated[Path, typer.Argument(help="A folder or a file.", exists=True, resolve_path=True)],
-    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection to fill; made if it is missing.")],
-    include: Annotated[list[str] | None, typer.Option(help="Only paths that match this glob; may be repeated.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Not the paths that match this glob; may be repeated.")] = None,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
+    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection; created if it does not exist.")],
+    include: Annotated[list[str] | None, typer.Option(help="Index only paths that match this glob; may be repeated.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave out paths that match this glob; may be repeated.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until it is done.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Index a folder or a file, and watch it happen.
+    """Index a folder or a file and show the progress.
 
-    What was indexed before is compared: only what is new or changed is read again. A path that the server may not read is
-    uploaded.
+    Only new and changed files are read. Files that the server may not read are uploaded. Hidden files and folders of
+    dependencies such as node_modules are left out.
     """
 
     async def work() -> int:
         async with client(address) as semantik:
-            into = await _collection(semantik, collection)
-            operation_id = await _start(semantik, into, path, include or [], exclude or [])
+            target = await _collection(semantik, collection)
+            operation_id = await _start(semantik, target, path, include or [], exclude or [])
             if not operation_id:
                 err.print("Nothing to index.")
                 if as_json:
@@ -53,45 +56,60 @@ async def _collection(semantik: Client, name: str) -> Collection:
     except SemantikError as error:
         if error.code != "NOT_FOUND":
             raise
-    made = await semantik.collections.create(name)
+    collection = await semantik.collections.create(name)
     err.print(f"Created the collection [bold]{escape(name)}[/].")
-    return made
+    return collection
 
 
-async def _start(semantik: Client, into: Collection, path: Path, include: list[str], exclude: list[str]) -> str:
+async def _start(semantik: Client, target: Collection, path: Path, include: list[str], exclude: list[str]) -> str:
     """Add the path as a source, sync it if it is one already, upload it if the server may not read it."""
     try:
-        _, operation = await semantik.sources.add(into.id, str(path), include=include, exclude=exclude)
+        _, operation = await semantik.sources.add(target.id, str(path), include=include, exclude=exclude)
     except SemantikError as error:
         if error.reason == "SOURCE_EXISTS":
             return (await semantik.sources.sync(error.metadata["source_id"])).id
         if error.reason == "PATH_NOT_ALLOWED":
-            return await _upload(semantik, into, path)
+            return await _upload(semantik, target, path, include, exclude)
         raise
     return operation.id
 
 
-async def _upload(semantik: Client, into: Collection, path: Path) -> str:
-    """Upload files side by side; returns the last operation, which finishes after the others."""
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file() and not _hidden(each.relative_to(path)))
+async def _upload(semantik: Client, target: Collection, path: Path, include: list[str], exclude: list[str]) -> str:
+    """Upload files side by side; returns the last operation, which ends after the others."""
+    files = {path.name: path} if path.is_file() else {name: path / name for name in selected(path, include, exclude)}
     err.print(f"The server may not read {escape(str(path))}: uploading {len(files)} files.")
     places = asyncio.Semaphore(_UPLOADS_AT_ONCE)
     operations: list[str] = []
 
-    async def one(file: Path) -> None:
+    async def upload(name: str, file: Path) -> None:
         async with places:
-            name = file.name if file == path else file.relative_to(path).as_posix()
             try:
-                _, operation = await semantik.documents.upload(into.id, file, name)
+                _, operation = await semantik.documents.upload(target.id, file, name)
             except SemantikError as error:
                 err.print(f"[red]{escape(name)}[/]: {escape(str(error))}")
             else:
                 if operation.id:
                     operations.append(operation.id)
 
-    await asyncio.gather(*(one(file) for file in files))
+    await asyncio.gather(*(upload(name, file) for name, file in files.items()))
     return operations[-1] if operations else ""
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def selected(directory: Path, include: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
+    """Yield the paths of the files below a directory that a source there would take, with ``/`` between their parts."""
+    for parent, directories, files in os.walk(directory):
+        below = Path(parent).relative_to(directory)
+        directories[:] = sorted(name for name in directories if not _is_ignored(name) and not _matches((below / name).as_posix(), exclude))
+        for name in sorted(files):
+            path = (below / name).as_posix()
+            if not _is_ignored(name) and (not include or _matches(path, include)) and not _matches(path, exclude):
+                yield path
+
+
+def _is_ignored(name: str) -> bool:
+    return name.startswith(".") or name in _IGNORED
+
+
+def _matches(path: str, globs: Sequence[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(path, glob) or fnmatchcase(name, glob) for glob in globs)

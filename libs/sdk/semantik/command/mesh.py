@@ -10,11 +10,11 @@ import typer
 
 from semantik.command.context import JsonOption, err, out, print_json, table
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept; your own data directory by default.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The data directory; your own by default.", envvar="SEMANTIK_DATA_DIR")]
 
 
 def _local() -> Any:
-    """Import the supervisor, which the base install does not bring along."""
+    """Import the supervisor, which the base install does not include."""
     try:
         return importlib.import_module("deploy.local.mesh")
     except ImportError as error:
@@ -24,13 +24,13 @@ def _local() -> Any:
 
 def up(
     data_dir: DataDir = None,
-    port: Annotated[int | None, typer.Option(help="The gateway's port; 8080, or a free one where that is taken.")] = None,
-    replicas: Annotated[int, typer.Option(min=1, max=8, help="How many of each service and worker.")] = 1,
+    port: Annotated[int | None, typer.Option(help="The gateway's port; 8080 by default, or a free one if 8080 is taken.")] = None,
+    replicas: Annotated[int, typer.Option(min=1, max=8, help="The number of processes of each service and worker.")] = 1,
     allow: Annotated[list[Path] | None, typer.Option(help="A folder that may be indexed in place; your home by default.")] = None,
-    cors: Annotated[list[str] | None, typer.Option(help="An origin browsers may call from; may be repeated.")] = None,
+    cors: Annotated[list[str] | None, typer.Option(help="An origin from which browsers may call; may be repeated.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start everything on this machine, without Docker, and watch over it until Ctrl-C; with --json one line when it is ready."""
+    """Start everything on this machine, without Docker, and run until Ctrl-C; with --json, print one line when it is ready."""
     local = _local()
     options = local.Options(
         data_dir=data_dir, port=port, replicas=replicas, allowed_roots=tuple(allow or ()), cors_origins=tuple(cors or ())
@@ -49,7 +49,7 @@ def up(
 
 
 def down(data_dir: DataDir = None, as_json: JsonOption = False) -> None:
-    """Stop the mesh of a data directory."""
+    """Stop what `semantik up` started."""
     stopped = asyncio.run(_local().down(data_dir))
     if as_json:
         print_json({"stopped": stopped})
@@ -58,29 +58,29 @@ def down(data_dir: DataDir = None, as_json: JsonOption = False) -> None:
 
 
 def status(data_dir: DataDir = None, as_json: JsonOption = False) -> None:
-    """Show what is running. Exit code 1 when nothing is."""
-    found = _local().status(data_dir)
+    """Show the processes. The exit code is 1 if nothing is running."""
+    current = _local().status(data_dir)
     if as_json:
-        print_json(found)
-    elif found["running"]:
-        out.print(f"{found['gateway'] or 'starting'} ({'ready' if found['ready'] else 'not ready'}), data in {found['data_dir']}")
+        print_json(current)
+    elif current["running"]:
+        out.print(f"{current['gateway'] or 'starting'} ({'ready' if current['ready'] else 'not ready'}), data in {current['data_dir']}")
         rows = table("PROCESS", "STATE", "PID", "RESTARTS", "PORT")
-        for each in found["processes"]:
-            rows.add_row(*(str(each.get(name, "")) for name in ("name", "state", "pid", "restarts", "port")))
+        for process in current["processes"]:
+            rows.add_row(*(str(process.get(name, "")) for name in ("name", "state", "pid", "restarts", "port")))
         out.print(rows)
     else:
         out.print("Nothing is running. Start with `semantik up`.")
-    raise typer.Exit(0 if found["running"] else 1)
+    raise typer.Exit(0 if current["running"] else 1)
 
 
 def logs(
     service: Annotated[str, typer.Argument(help="auth, collection, operation, embedding, search, worker, envoy, postgres, redis, qdrant.")],
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="The number of lines to print, from the end.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines as they come.")] = False,
     data_dir: DataDir = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the log of one process; with --json one object for each line."""
+    """Print the log of a process; with --json, one object for each line."""
     local = _local()
 
     async def work() -> None:

@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from semantik.client import Client
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, out, print_json, run, table
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, out, print_json, run, table
 from semantik.command.exporting import export
 from semantik.embedding.v1.model_pb2 import Model
 from semantik.embedding.v1.model_service_pb2 import DownloadModelResponse
@@ -40,29 +39,29 @@ def _memory(model: Model) -> str:
 
 @app.command("list")
 def list_models(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
-    """List the installed models, and what of them is in memory."""
+    """List the installed models and their use of memory."""
 
     async def work() -> None:
         async with client(address) as semantik:
-            found = await semantik.models.list()
+            answer = await semantik.models.list()
         if as_json:
-            print_json(found)
+            print_json(answer)
             return
-        made = table("MODEL", "KIND", "STATE", "DIMENSION", "TOKENS", "ON DISK", "IN MEMORY", "LICENCE")
-        for each in found.models:
-            name = f"{each.id} (default)" if each.is_default else each.id
-            kind, state = _word(Model.Kind.Name(each.kind)), _word(Model.State.Name(each.state))
-            numbers = str(each.dimension), str(each.max_length), decimal(each.size_bytes), _memory(each)
-            made.add_row(escape(name), kind, state, *numbers, escape(each.license))
-        out.print(made)
-        out.print(f"{decimal(found.memory_bytes)} of {decimal(found.memory_budget_bytes)} of memory used.")
+        rows = table("MODEL", "KIND", "STATE", "DIMENSION", "TOKENS", "ON DISK", "IN MEMORY", "LICENCE")
+        for model in answer.models:
+            name = f"{model.id} (default)" if model.is_default else model.id
+            kind, state = _word(Model.Kind.Name(model.kind)), _word(Model.State.Name(model.state))
+            numbers = str(model.dimension), str(model.max_length), decimal(model.size_bytes), _memory(model)
+            rows.add_row(escape(name), kind, state, *numbers, escape(model.license))
+        out.print(rows)
+        out.print(f"{decimal(answer.memory_bytes)} of {decimal(answer.memory_budget_bytes)} of memory used.")
 
     run(work())
 
 
 @app.command()
 def show(model_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
-    """Show one model: where it is from, what it reads and gives, what of it is in memory."""
+    """Show one model."""
 
     async def work() -> None:
         async with client(address) as semantik:
@@ -74,11 +73,11 @@ def show(model_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOp
 @app.command()
 def load(
     model_id: Id,
-    precision: Annotated[Precision | None, typer.Option(help="The arithmetic; the model's default when not given.")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="The precision; the model's default if not given.")] = None,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Load a model into memory, so that its first use need not wait. For administrators."""
+    """Load a model into memory, so that its first use does not wait. For administrators."""
     wanted = Model.Precision.Value(f"PRECISION_{precision.upper()}") if precision else Model.PRECISION_UNSPECIFIED
 
     async def work() -> None:
@@ -90,7 +89,7 @@ def load(
 
 @app.command()
 def unload(model_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
-    """Take a model out of memory; its next use loads it again. For administrators."""
+    """Remove a model from memory; its next use loads it again. For administrators."""
 
     async def work() -> None:
         async with client(address) as semantik:
@@ -102,15 +101,15 @@ def unload(model_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: Json
 @app.command()
 def download(
     repository: Annotated[str, typer.Argument(help="The repository on the Hugging Face hub, such as BAAI/bge-small-en-v1.5.")],
-    revision: Annotated[str, typer.Option(help="A commit, tag or branch; main when not given.")] = "",
-    name: Annotated[str, typer.Option(help="The model's id here; the repository's own name when not given.")] = "",
-    digest: Annotated[str, typer.Option(help="Install it only if this is its digest.")] = "",
+    revision: Annotated[str, typer.Option(help="A commit, tag or branch; main by default.")] = "",
+    name: Annotated[str, typer.Option(help="The model's id; the repository's name by default.")] = "",
+    digest: Annotated[str, typer.Option(help="The digest that the model must have to be installed.")] = "",
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Download a model from the Hugging Face hub and install it; with --json one line for each change. For administrators.
+    """Download a model from the Hugging Face hub and install it; with --json, print one line for each change. For administrators.
 
-    The download goes on when this command is stopped; the same command joins it again.
+    The download continues if this command is stopped; repeat the command to show it again.
     """
 
     async def work() -> int:

@@ -8,36 +8,38 @@ from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption,
 from semantik.command.watching import follow, summary
 from semantik.operation.v1.operation_pb2 import Operation
 
-app = typer.Typer(no_args_is_help=True, help="See and steer background work.")
+app = typer.Typer(no_args_is_help=True, help="List, watch and cancel background work.")
 Id = Annotated[str, typer.Argument(help="The operation's id.")]
 
 
 @app.command("list")
 def list_operations(
-    collection: Annotated[str, typer.Option("--collection", "-c", help="Only those of this collection.")] = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most lines.")] = 20,
+    collection: Annotated[str, typer.Option("--collection", "-c", help="Only operations of this collection.")] = "",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The maximum number of operations.")] = 20,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """List operations, newest first: yours, or a collection's."""
+    """List your operations, or a collection's, newest first."""
 
     async def work() -> None:
-        found: list[Operation] = []
+        operations: list[Operation] = []
         async with client(address) as semantik:
             collection_id = (await semantik.collections.named(collection)).id if collection else ""
-            async for each in semantik.operations.list(collection_id):
-                found.append(each)
-                if len(found) == limit:
+            async for operation in semantik.operations.list(collection_id):
+                operations.append(operation)
+                if len(operations) == limit:
                     break
         if as_json:
-            print_json(list(found))
+            print_json(list(operations))
             return
         rows = table("STARTED", "KIND", "STATE", "DONE", "ID")
-        for each in found:
-            kind, state = Operation.Kind.Name(each.kind)[5:].lower(), Operation.State.Name(each.state)[6:].lower()
-            done = f"{each.progress.documents_done}/{each.progress.documents_total}"
-            rows.add_row(each.create_time.ToJsonString()[:19].replace("T", " "), kind, state, done, each.id)
-        out.print(rows if found else "No operations.")
+        for operation in operations:
+            kind, state = Operation.Kind.Name(operation.kind)[5:].lower(), Operation.State.Name(operation.state)[6:].lower()
+            done, total = operation.progress.documents_done, operation.progress.documents_total
+            counts = f"{done}/{total}" if total else str(done)
+            started = operation.create_time.ToJsonString()[:19].replace("T", " ")
+            rows.add_row(started, kind, state, counts, operation.id)
+        out.print(rows if operations else "No operations.")
 
     run(work())
 
@@ -48,15 +50,15 @@ def show(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: Js
 
     async def work() -> None:
         async with client(address) as semantik:
-            found = await semantik.operations.get(operation_id)
-        print_json(found) if as_json else out.print(summary(found))
+            operation = await semantik.operations.get(operation_id)
+        print_json(operation) if as_json else out.print(summary(operation))
 
     run(work())
 
 
 @app.command()
 def watch(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
-    """Watch an operation to its end; with --json one line for each state."""
+    """Watch an operation until it ends; with --json, print one line for each change."""
 
     async def work() -> int:
         async with client(address) as semantik:
@@ -67,7 +69,7 @@ def watch(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: J
 
 @app.command()
 def cancel(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
-    """Cancel an operation; what is done stays."""
+    """Cancel an operation; documents that are already indexed stay."""
 
     async def work() -> None:
         async with client(address) as semantik:

@@ -1,43 +1,42 @@
-"""semantik search: finds passages and marks the words."""
+"""semantik search: finds passages and highlights the query's words."""
 
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.text import Text
 
 from semantik.client.search import MODES
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, out, print_json, run
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, out, print_json, printable, run
 from semantik.search.v1.search_service_pb2 import Hit, SearchResponse
 
 _SHOWN = 400
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="A question, or words.")],
-    collection: Annotated[list[str] | None, typer.Option("--collection", "-c", help="Where to search; may be repeated.")] = None,
+    query: Annotated[str, typer.Argument(help="A question or words to look for.")],
+    collection: Annotated[list[str] | None, typer.Option("--collection", "-c", help="A collection to search; may be repeated.")] = None,
     mode: Annotated[str, typer.Option(help="hybrid, semantic (by meaning) or keyword (by words).")] = "hybrid",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="Most hits.")] = 5,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="The maximum number of hits.")] = 5,
     full: Annotated[bool, typer.Option("--full", help="Print whole passages.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Search collections: all you may read (at most 10), or those named."""
+    """Search the named collections, or up to 10 of those you may read."""
     if mode not in MODES:
         raise typer.BadParameter(f"choose one of {', '.join(MODES)}", param_hint="--mode")
 
     async def work() -> None:
         async with client(address) as semantik:
             if collection:
-                chosen = [await semantik.collections.named(name) for name in collection]
+                collections = [await semantik.collections.named(name) for name in collection]
             else:
-                chosen = [each async for each in semantik.collections.list()][:10]
-            if not chosen:
-                err.print("There is nothing to search yet. Fill a collection with `semantik index PATH --collection NAME`.")
+                collections = [readable async for readable in semantik.collections.list()][:10]
+            if not collections:
+                err.print("There is nothing to search yet. Index documents with `semantik index PATH --collection NAME`.")
                 if as_json:
                     print_json(SearchResponse())
                 return
-            answer = await semantik.search(query, [each.id for each in chosen], mode=mode, limit=limit)
+            answer = await semantik.search(query, [searched.id for searched in collections], mode=mode, limit=limit)
         if as_json:
             print_json(answer)
             return
@@ -53,15 +52,15 @@ def search(
 
 
 def _marked(hit: Hit, most: int | None) -> Text:
-    """Return a hit's text with the query's words marked, cut around the first of them."""
+    """Return a hit's text with the query's words highlighted, cut around the first of them."""
     start = 0
     if most is not None and hit.highlights and hit.highlights[0].start > most // 2:
         start = hit.highlights[0].start - most // 4
     end = len(hit.text) if most is None else min(len(hit.text), start + most)
-    # Not markup: whatever a document holds is printed as it is.
+    # Not markup: the document's brackets are printed as they are.
     shown = Text("..." if start else "")
     before = len(shown)
-    shown.append(hit.text[start:end])
+    shown.append(printable(hit.text[start:end]))
     for mark in hit.highlights:
         if start <= mark.start and mark.end <= end:
             shown.stylize("bold yellow", before + mark.start - start, before + mark.end - start)
