@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 REST_SECONDS = 120.0
 _PUBLISHED = messages.ListPointsResponse.VISIBILITY_PUBLISHED
-_MOST_SHOWN = 5
+_MOST_SHOWN = 4
+# Where onnxruntime keeps the id of its session, one file whatever happens.
+_ONNX = ".ses"
 
 
 @dataclass(frozen=True, order=True)
@@ -64,7 +66,7 @@ async def at_rest(mesh: LocalMesh, seconds: float = REST_SECONDS) -> list[Findin
 async def audit(mesh: LocalMesh, ledger: Ledger) -> list[Finding]:
     """Return everything that does not agree. The mesh must be ready and at rest."""
     found = await _operations(mesh, ledger)
-    found += await _documents(mesh, ledger)
+    found += await _documents(mesh)
     found += await _points(mesh)
     found += await _objects(mesh)
     found += await _promises(mesh, ledger)
@@ -84,7 +86,7 @@ async def _operations(mesh: LocalMesh, ledger: Ledger) -> list[Finding]:
     ]
 
 
-async def _documents(mesh: LocalMesh, ledger: Ledger) -> list[Finding]:
+async def _documents(mesh: LocalMesh) -> list[Finding]:
     found = [Finding("open", f"{row['path']} is {row['state']}") for row in await mesh.rows(sql.OPEN)]
     found += [Finding("state", f"collection {row['name']} is {row['state']} at rest") for row in await mesh.rows(sql.BUSY)]
     for row in [*await mesh.rows(sql.COLLECTION_COUNTERS), *await mesh.rows(sql.SOURCE_COUNTERS)]:
@@ -113,11 +115,13 @@ async def _points(mesh: LocalMesh) -> list[Finding]:
     expected: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     for row in await mesh.rows(sql.EXPECTED):
         expected[row["qdrant_name"]][row["document_id"]] = (row["content_version"], row["chunk_count"])
+    # A document that waits, because its work was cancelled, may have what it had before.
+    waiting = {row["id"] for row in await mesh.rows(sql.WAITING)}
     known = await mesh.rows(sql.INDEXES)
     found: list[Finding] = []
     async with indexes(mesh) as stub:
         for row in known:
-            points = await _listed(stub, row["qdrant_name"])
+            points = [point for point in await _listed(stub, row["qdrant_name"]) if point.document_id not in waiting]
             found += [
                 Finding(each.kind, f"{row['name']}: {each.text}")
                 for each in _compared(row["qdrant_name"], expected[row["qdrant_name"]], points)
@@ -171,7 +175,8 @@ async def _objects(mesh: LocalMesh) -> list[Finding]:
     files = {str(path.relative_to(mesh.home.objects)) for path in mesh.objects.files()}
     found = [Finding("object", f"object {key} has no row") for key in files - keys]
     found += [Finding("object", f"the row of {key} has no object") for key in keys - files]
-    return found + [Finding("temporary", f"{path.relative_to(mesh.temporary.path)} was left") for path in mesh.temporary.files()]
+    left = [path for path in mesh.temporary.files() if path.name != _ONNX]
+    return found + [Finding("temporary", f"{path.relative_to(mesh.temporary.path)} was left") for path in left]
 
 
 async def _promises(mesh: LocalMesh, ledger: Ledger) -> list[Finding]:

@@ -110,6 +110,11 @@ class Result:
     def has_passed(self) -> bool:
         return not self.error and not self.found
 
+    @property
+    def has_broken(self) -> bool:
+        """Tell whether the mesh is of no use any more for other cases."""
+        return any(finding.kind in ("audit", "unfinished", "process") for finding in self.found)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -119,7 +124,7 @@ class Settings:
 
 
 async def run(cases: Iterable[Case], settings: Settings) -> list[Result]:
-    """Run the cases group by group. A mesh that a case has failed on is not used for another."""
+    """Run the cases group by group. A mesh that a case has broken is not used for another."""
     results: list[Result] = []
     for mesh in MESHES:
         waiting = [each for each in cases if each.mesh == mesh]
@@ -129,7 +134,7 @@ async def run(cases: Iterable[Case], settings: Settings) -> list[Result]:
 
 
 async def _run_on_one(kind: str, waiting: list[Case], settings: Settings) -> list[Result]:
-    """Run cases on one mesh until one fails or none is left; takes them off ``waiting``."""
+    """Run cases on one mesh until one breaks it or none is left; takes them off ``waiting``."""
     results: list[Result] = []
     mesh = LocalMesh(MESHES[kind])
     try:
@@ -138,11 +143,11 @@ async def _run_on_one(kind: str, waiting: list[Case], settings: Settings) -> lis
             async with AsyncExitStack() as stack:
                 world = World(mesh, Ledger(), stack, Path(scratch), settings.is_quick, settings.patience, random.Random(settings.seed))  # noqa: S311
                 known: set[Finding] = set()
-                while waiting and (not results or results[-1].has_passed):
+                while waiting and not (results and results[-1].has_broken):
                     results.append(await _run_one(waiting.pop(0), world, known))
         await _stop(mesh, results)
     finally:
-        if not results or not results[-1].has_passed:
+        if not results or not all(result.has_passed for result in results):
             mesh.keep_logs(LOGS)
             note(f"    logs in {LOGS / mesh.root.name}")
         await mesh.remove()
@@ -181,16 +186,18 @@ async def _audited(world: World) -> list[Finding]:
 
 async def _stop(mesh: LocalMesh, results: list[Result]) -> None:
     """Stop the mesh in good order: it ends in time and leaves no process."""
+    error, left = "", []
     try:
         await mesh.down()
-        left = await asyncio.to_thread(mesh.alive)
-        if left and results:
-            results[-1].found += [Finding("process", f"{process.pid} outlived its mesh") for process in left]
-    except CaseFailedError as error:
-        if results:
-            results[-1].error = results[-1].error or str(error)
-    if results and not results[-1].has_passed:
-        note(f"    at the end of the mesh: {results[-1].error} {summary(results[-1].found)}")
+        left = [Finding("process", f"{process.pid} outlived its mesh") for process in await asyncio.to_thread(mesh.alive)]
+    except CaseFailedError as failed:
+        error = str(failed)
+    if error or left:
+        note(f"FAILED at the end of the mesh: {error} {summary(left)}")
+        results.append(Result(Case("end", "A mesh that is stopped ends in time and leaves nothing running", "", is_quick=True, run=_nothing), error=error, found=left))
+
+
+async def _nothing(_: World) -> None: ...
 
 
 _COUNTED = {

@@ -31,6 +31,7 @@ WHERE d.state IN ('PENDING', 'PROCESSING') AND COALESCE((
   AND o.kind IN ('INDEX', 'SYNC', 'APPEND', 'REMOVE_SOURCE', 'PURGE') ORDER BY o.finish_time DESC LIMIT 1
 ), 'SUCCEEDED') = 'SUCCEEDED'
 """
+WAITING = "SELECT id FROM collection.documents WHERE state IN ('PENDING', 'PROCESSING')"
 BUSY = "SELECT id, name, state FROM collection.collections WHERE state IN ('PROCESSING', 'DELETING')"
 
 DOCUMENTS = """
@@ -66,7 +67,7 @@ FULL JOIN (
 ) i
 USING (document_id, content_version)
 LEFT JOIN collection.documents d ON d.id = document_id
-WHERE COALESCE(k.chunks, 0) <> COALESCE(i.chunk_count, 0)
+WHERE COALESCE(k.chunks, 0) <> COALESCE(i.chunk_count, 0) AND COALESCE(d.state, '') NOT IN ('PENDING', 'PROCESSING')
 """
 ARTIFACT_KEYS = "SELECT object_key FROM collection.document_artifacts WHERE object_key IS NOT NULL"
 # What deleted documents, and sources that were removed, have left.

@@ -102,8 +102,7 @@ async def _killed(world: World) -> None:
         await world.mesh.kill("worker")
         world.measured["kills"] = world.measured.get("kills", 0) + 1
         world.measure("takeover_seconds", await claimed(world, operation_id, now["fence"], _TAKEOVER_SECONDS), _TAKEOVER_SECONDS)
-    ended = await succeeded(world, person, operation_id)
-    world.measure("attempt", ended.attempt, 0)
+    world.measure("attempt", (await succeeded(world, person, operation_id)).attempt)
     computed = await embedded_tokens(world) - before
     clean_id = await person.collection("clean")
     await succeeded(world, person, (await person.add(clean_id, folder))[1])
