@@ -6,6 +6,7 @@ import importlib
 import sys
 import time
 
+from tests.faults.chaos.run import chaos
 from tests.faults.runner import CASES, Settings, line, run
 
 _MODULES = ("workers", "cancelling", "deleting", "uploads", "stores", "services", "machine", "fairness")
@@ -37,6 +38,10 @@ async def main() -> bool:
         sys.stdout.writelines(f"{each.number:6} {'quick' if each.is_quick else '     '} {each.mesh:7} {each.name}\n" for each in chosen)
         return True
     started = time.monotonic()
+    if arguments.minutes:
+        results = await chaos(arguments.seed, arguments.minutes)
+        sys.stdout.write(line("faults", results, seed=arguments.seed, minutes=arguments.minutes) + "\n")
+        return all(result.has_passed for result in results)
     results = await run(chosen, Settings(arguments.quick, arguments.patience, arguments.seed))
     sys.stdout.write(line("faults", results, seconds=round(time.monotonic() - started)) + "\n")
     return all(result.has_passed for result in results)

@@ -1,4 +1,4 @@
-"""A TCP proxy between two processes that delays, stops or drops what passes."""
+"""A TCP proxy between two processes that delays or drops what passes."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,12 @@ _PART_BYTES = 65536
 
 
 class Proxy:
-    """Forwards to ``target`` on loopback; ``delay`` holds back what goes there, ``is_open`` False forwards nothing."""
+    """Forwards to ``target`` on loopback; ``delay`` seconds hold back what goes there."""
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = 0
         self.delay = 0.0
-        self.is_open = True
         self._writers: set[asyncio.StreamWriter] = set()
 
     def reset(self) -> None:
@@ -46,8 +45,6 @@ class Proxy:
         while data := await reader.read(_PART_BYTES):
             if delayed and self.delay:
                 await asyncio.sleep(self.delay)
-            while not self.is_open:
-                await asyncio.sleep(0.05)
             writer.write(data)
             await writer.drain()
         with contextlib.suppress(OSError):

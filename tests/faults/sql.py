@@ -2,7 +2,8 @@
 
 # Operations that have not ended, and work that operation has not yet taken.
 UNFINISHED = """
-SELECT id, kind, state, attempt, wait_reason, collection_id FROM operation.operations WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
+SELECT id, kind, state, attempt, wait_reason, collection_id FROM operation.operations
+WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
 """
 UNSENT = "SELECT id FROM collection.pending_starts WHERE acknowledge_time IS NULL"
 
@@ -95,6 +96,6 @@ TOKENS = (
 )
 SOME_TEXTS = "SELECT text, token_count FROM collection.chunks WHERE collection_id = %(id)s ORDER BY document_id, ordinal LIMIT %(limit)s"
 QDRANT_NAME = """
-SELECT g.qdrant_name FROM collection.index_generations g JOIN collection.collections c ON c.id = g.collection_id AND c.generation = g.generation
-WHERE c.id = %(id)s
+SELECT g.qdrant_name FROM collection.index_generations g
+JOIN collection.collections c ON c.id = g.collection_id AND c.generation = g.generation WHERE c.id = %(id)s
 """

@@ -32,9 +32,9 @@ async def _start_of(world: World, person: Person, collection_id: str, name: str)
     return time.monotonic() - started
 
 
-async def _watch(person: Person, operation_id: str, revisions: list[int]) -> None:
-    async for operation in person.client.operations.watch(operation_id):
-        revisions.append(operation.revision)
+async def _watched(person: Person, operation_id: str) -> list[int]:
+    """Watch an operation to its end; return the revisions that were seen."""
+    return [operation.revision async for operation in person.client.operations.watch(operation_id)]
 
 
 @case("F9", "Without Redis work starts within 5 s and watchers see it", quick=False)
@@ -49,9 +49,8 @@ async def _redis_killed(world: World) -> None:
         number += 1
         world.measure("start_seconds", await _start_of(world, person, collection_id, f"{number}.txt"), _START_SECONDS)
         _, operation_id = await person.upload(collection_id, f"watched-{number}.txt", corpus.text(f"watched {number}", 30))
-        revisions: list[int] = []
         async with asyncio.timeout(30 * world.patience):
-            await _watch(person, operation_id, revisions)
+            revisions = await _watched(person, operation_id)
         world.check("a watcher sees the work begin and end", len(revisions) > 1, revisions)
     await down
 

@@ -252,7 +252,8 @@ async def _cancelled_and_failed(world: World) -> None:
 
 
 async def _source(person: Person, collection_id: str) -> str:
-    return [source.id async for source in person.client.sources.list(collection_id)][0]
+    [source_id] = [source.id async for source in person.client.sources.list(collection_id)]
+    return source_id
 
 
 @case("B3", "Cancelling a large folder settles once, however slow the vector store is", mesh="parked", quick=False)
