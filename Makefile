@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
+.PHONY: help setup generate format lint types check test smoke faults faults-quick bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -54,6 +54,19 @@ test: ## run the tests, through real services
 
 smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 	$(BIN)/python -P -m tests.e2e.smoke
+
+SEED ?= 1
+MINUTES ?= 0
+ONLY ?=
+
+faults: ## hurt a mesh in every way we know, and audit it; SEED=n MINUTES=m at random, ONLY=F1,V3 some cases
+	$(BIN)/python -P -m tests.faults --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
+
+faults-quick: ## the faults that take less than five minutes together
+	$(BIN)/python -P -m tests.faults --quick
+
+bench-index: ## measure indexing through the whole mesh beside the embedder alone
+	$(BIN)/python -P -m tests.bench.index
 
 bench-retrieval: ## measure search quality on a judged set (BEIR layout)
 	$(BIN)/python -P -m tests.bench.retrieval

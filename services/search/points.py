@@ -74,7 +74,7 @@ def listed(record: q.Record) -> messages.ListPointsResponse.Point:
         document_id=payload["document_id"],
         content_version=payload["content_version"],
         ordinal=payload["ordinal"],
-        visibility=messages.ListPointsResponse.Point.VISIBILITY_HIDDEN
+        visibility=messages.ListPointsResponse.VISIBILITY_HIDDEN
         if payload.get("hidden")
-        else messages.ListPointsResponse.Point.VISIBILITY_PUBLISHED,
+        else messages.ListPointsResponse.VISIBILITY_PUBLISHED,
     )

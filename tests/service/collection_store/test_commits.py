@@ -87,9 +87,7 @@ async def test_a_new_content_replaces_the_old_one_in_every_counter(stored: Make)
     assert await here.counters() == (1, 2, 16, 1)
     async with here.sessions() as session:
         versions = (await session.scalars(select(Chunk.content_version).where(Chunk.document_id == ids["a"]))).all()
-        artifacts = (
-            await session.execute(select(Artifact.kind, Artifact.content_version).where(Artifact.document_id == ids["a"]))
-        )
+        artifacts = await session.execute(select(Artifact.kind, Artifact.content_version).where(Artifact.document_id == ids["a"]))
         assert (set(versions), list(artifacts)) == ({2}, [("TEXT", 2)])
         assert await session.get(ObjectDeletion, "the/old/object") is not None
 

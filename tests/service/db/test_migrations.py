@@ -9,7 +9,6 @@ from sqlalchemy import MetaData
 
 from deploy.local.postgres import Postgres
 from libs.db.migrate import configuration
-from tests.servers import postgres
 
 
 @pytest.mark.parametrize("service", ["auth", "collection", "operation"])

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from tests.servers import postgres
 from libs.db.engine import Sessions
 from libs.db.tables import Timestamped, metadata
 from libs.outbox.sender import RefusedError, Sender
 from libs.outbox.table import OutboxRow, acknowledge, put
+from tests.servers import postgres
 
 
 class Base(Timestamped):
