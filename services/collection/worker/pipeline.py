@@ -57,6 +57,11 @@ class Pipeline:
 
     async def run(self) -> None:
         """Return once each waiting document has an end."""
+        # In a task of its own: before Python 3.13 a group whose child failed leaves a cancellation on the task that it runs in,
+        # which would look like somebody's wish to stop.
+        await asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as stages:
             stages.create_task(self._list())
             stages.create_task(self._feed())
