@@ -77,7 +77,10 @@ class IngestionHandler:
                 collection = await fences.raise_fence(session, operation.collection_id, claim.fence)
                 if collection is None:
                     return None
-                generations = await collections.live_generations(session, collection.id)
+                # A deletion also drops what a worker was about to drop.
+                is_last = operation.kind == Operation.KIND_DELETE
+                listed = collections.generations if is_last else collections.live_generations
+                generations = await listed(session, collection.id)
                 return collection, generations, await commits.operation_counts(session, operation.id)
 
         opened = await patiently(raise_fence, report, "the database")
