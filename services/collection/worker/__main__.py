@@ -30,7 +30,8 @@ async def main(settings: Settings) -> None:
         channels.connect(settings.embedding_address, "embedding", mesh, EMBEDDING_IDEMPOTENT) as embedding,
         channels.connect(settings.search_address, "search", mesh, SEARCH_IDEMPOTENT) as search,
         ExtractionPool(
-            settings.extraction_processes, Limits(settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters)
+            settings.extraction_processes,
+            Limits(settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters, settings.extraction_sandbox),
         ) as extraction,
     ):
         tools = Tools(settings, db.sessions(engine), Objects(settings.objects_url), extraction, Embedder(embedding))
