@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.collection.chunking import recursive
 from services.collection.chunking.chunk import Chunk, ChunkInput
-from services.collection.chunking.landmarks import Landmarks
 from services.collection.chunking.settings import ChunkSettings
 from services.collection.chunking.tokens import TokenReader
+from services.collection.landmarks import Landmarks
 
 Strategy = Callable[[ChunkInput, ChunkSettings], list[Chunk]]
 

@@ -3,8 +3,8 @@
 import sys
 from dataclasses import dataclass, field
 
-from services.collection.chunking.landmarks import Landmarks
 from services.collection.chunking.tokens import TokenSpans
+from services.collection.landmarks import Landmarks
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import re
 from bisect import bisect_right
 
 from services.collection.chunking.chunk import Chunk, ChunkInput
-from services.collection.chunking.landmarks import Landmarks
 from services.collection.chunking.settings import ChunkSettings
 from services.collection.chunking.tokens import TokenSpans
+from services.collection.landmarks import Landmarks
 
 _SECTION, _PARAGRAPH, _LINE, _SENTENCE, _WORD, _NONE = 5, 4, 3, 2, 1, 0
 # Latin and CJK stops.

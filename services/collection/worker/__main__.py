@@ -28,7 +28,7 @@ async def main(settings: Settings) -> None:
     mesh = MeshIdentity.of("worker", settings)
     draining = asyncio.Event()
     failpoint = failpoints.parse(settings.failpoints) if settings.environment is Environment.LOCAL else failpoints.nothing
-    limits = Limits(settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters)
+    limits = Limits(settings.extraction_seconds, settings.extraction_memory_mib, settings.max_text_characters, settings.extraction_sandbox)
     async with (
         db.database(settings, "worker") as engine,
         db.probe(settings, "worker") as ready,

@@ -89,7 +89,7 @@ class IngestionHandler:
             return None
         collection, generations, counts = opened
         # The active generation first: it is the one that is indexed.
-        generations.sort(key=lambda generation: generation.generation != collection.generation)
+        generations = sorted(generations, key=lambda generation: generation.generation != collection.generation)
         search = self._dependencies.search
         return Job(
             dependencies=self._dependencies,

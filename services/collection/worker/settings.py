@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from typing import Literal
 
 from pydantic import Field
 
@@ -21,6 +22,8 @@ class Settings(CollectionSettings):
     extraction_processes: int = Field(default=2, ge=1)
     extraction_seconds: float = Field(default=60.0, gt=0)
     extraction_memory_mib: int = Field(default=1024, ge=128)
+    # "required" refuses to start where the child cannot be locked in; "best" takes what the system has, and says so.
+    extraction_sandbox: Literal["required", "best"] = "best"
     max_file_bytes: int = Field(default=200 * 1024 * 1024, gt=0)
     max_text_characters: int = Field(default=20_000_000, gt=0)
     batch_tokens: int = Field(default=4096, ge=256)

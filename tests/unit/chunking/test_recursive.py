@@ -9,9 +9,9 @@ from tokenizers import Tokenizer
 
 from services.collection.chunking import chunk_texts
 from services.collection.chunking.chunk import Chunk
-from services.collection.chunking.landmarks import Landmarks
 from services.collection.chunking.settings import ChunkSettings
 from services.collection.chunking.tokens import TokenReader
+from services.collection.landmarks import Landmarks
 
 _WORDS = st.sampled_from(
     ["whale", "unbelievably", "the", "déjà", "鯨は大きい。", "naïve.", "x=1;", "#", "🐋", "a\u0301b", "\ufffd", "ﬁn", "각"]

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pypdfium2
-import pypdfium2.raw
 import pytest
 
 from services.collection.worker.extraction.child import File, Limits
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.formats import code, extract, markdown
 from services.collection.worker.extraction.pool import ExtractionPool
+from tests.unit.worker.pdf import pdf
 
 
 async def _read(pool: ExtractionPool, file: Path) -> Extracted:
@@ -85,21 +84,9 @@ def test_html_headings_know_where_they_stand() -> None:
     assert found.landmarks.headings == [(0, "First one"), (found.text.index("Second"), "Second")]
 
 
-def test_pdf_pages_know_where_they_begin(tmp_path: Path) -> None:
+def test_pdf_pages_know_where_they_begin() -> None:
     """Page numbers follow from them."""
-    document = pypdfium2.PdfDocument.new()
-    for text in ("First page", "Second page"):
-        page = document.new_page(200, 200)
-        font = pypdfium2.raw.FPDFText_LoadStandardFont(document, b"Helvetica")
-        shape = pypdfium2.raw.FPDFPageObj_CreateTextObj(document, font, 12)
-        encoded = (text + "\x00").encode("utf-16-le")
-        buffer = (pypdfium2.raw.FPDF_WCHAR * (len(encoded) // 2)).from_buffer_copy(encoded)
-        pypdfium2.raw.FPDFText_SetText(shape, buffer)
-        pypdfium2.raw.FPDFPageObj_Transform(shape, 1, 0, 0, 1, 20, 100)
-        pypdfium2.raw.FPDFPage_InsertObject(page, shape)
-        page.gen_content()
-    document.save(str(tmp_path / "a.pdf"))
-    found = extract((tmp_path / "a.pdf").read_bytes(), "a.pdf", "", 1000)
+    found = extract(pdf("First page", "Second page"), "a.pdf", "", 1000)
     assert [found.text[start:].split("\n")[0] for start in found.landmarks.pages] == ["First page", "Second page"]
 
 

@@ -7,16 +7,22 @@ import sys
 from typing import Any
 
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
-from services.collection.worker.extraction.formats import extract
+from services.collection.worker.extraction.formats import extract, preload
+from services.collection.worker.extraction.sandbox import enter
 from services.collection.worker.extraction.wire import receive_request, send_answer, send_ready
 
 
 def main() -> None:
     memory, seconds, max_characters = int(sys.argv[1]) * 1024 * 1024, int(sys.argv[2]), int(sys.argv[3])
     channel = socket.socket(fileno=sys.stdin.fileno())
+    try:
+        layers = enter(preload, is_required=sys.argv[4] == "required")
+    except Exception as error:  # noqa: BLE001 - nobody else can say why it does not start
+        send_ready(channel, {"error": f"an extraction child cannot start: {error}"})
+        return
+    # Last: what is imported above maps more than it uses.
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    send_ready(channel)
+    send_ready(channel, {"layers": layers})
     while request := receive_request(channel):
         for descriptor, file in zip(*request, strict=True):
             _limit_processor_time(seconds)

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from services.collection.chunking.landmarks import Landmarks
+from services.collection.landmarks import Landmarks
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.wire import receive_answer, receive_ready, send_request
 
@@ -25,11 +25,15 @@ class ExtractionUnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may cost: seconds (wall and processor), memory of the child, characters of its text."""
+    """What one file may cost: seconds (wall and processor), memory of the child, characters of its text.
+
+    With ``sandbox`` "required" no child starts where seccomp is missing; with "best" it does with what the system has.
+    """
 
     seconds: float
     memory_mib: int
     max_characters: int
+    sandbox: Literal["required", "best"] = "best"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Child:
         self._channel = channel
         self._limits = limits
         self._is_killed = False
+        # The sandbox's layers by name, each "on: ..." or "off: ..." with the reason.
+        self.layers: dict[str, str] = {}
 
     @classmethod
     def start(cls, limits: Limits) -> Self:
@@ -56,7 +62,7 @@ class Child:
             process = subprocess.Popen(  # noqa: S603 - our own module
                 [
                     *(sys.executable, "-P", "-m", "services.collection.worker.extraction"),
-                    *(str(limits.memory_mib), str(math.ceil(limits.seconds)), str(limits.max_characters)),
+                    *(str(limits.memory_mib), str(math.ceil(limits.seconds)), str(limits.max_characters), limits.sandbox),
                 ],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
@@ -66,10 +72,14 @@ class Child:
             )
         child = cls(process, ours, limits)
         try:
-            receive_ready(ours, monotonic() + _START_SECONDS)
+            report = receive_ready(ours, monotonic() + _START_SECONDS)
         except (EOFError, OSError, ValueError) as error:
             child.stop()
             raise ExtractionUnavailableError("an extraction child does not start") from error
+        if "error" in report:
+            child.stop()
+            raise ExtractionUnavailableError(str(report["error"]))
+        child.layers = {str(name): str(value) for name, value in report["layers"].items()}
         return child
 
     @property

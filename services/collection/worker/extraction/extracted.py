@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass, field
 
-from services.collection.chunking.landmarks import Landmarks
+from services.collection.landmarks import Landmarks
 
 
 class UnreadableError(Exception):

@@ -85,6 +85,13 @@ class ExtractionPool:
         self._threads.submit(child.stop)
 
     async def __aenter__(self) -> Self:
+        """Start a child to see what this system can do; raises ExtractionUnavailableError."""
+        child = await self._take()
+        log.info("the sandbox of extraction: %s", ", ".join(f"{name} {state}" for name, state in child.layers.items()))
+        for name in ("landlock", "seccomp"):
+            if not child.layers[name].startswith("on"):
+                log.warning("the sandbox of extraction has no %s: %s", name, child.layers[name])
+        self._rest(child)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -9,37 +9,40 @@ from typing import Any
 
 # Linux passes 253 descriptors at most in one message.
 MAX_FILES = 64
-_REQUEST = struct.Struct("!I")
+_HEAD = struct.Struct("!I")
 _ANSWER = struct.Struct("!IQ")
-_READY = b"+"
 _READ_BYTES = 1024 * 1024
 _LANDMARKS_BYTES = 256 * 1024 * 1024
 
 
-def send_ready(channel: socket.socket) -> None:
-    channel.sendall(_READY)
+def send_ready(channel: socket.socket, report: dict[str, Any]) -> None:
+    """Say that requests may come, or why none will be answered."""
+    body = json.dumps(report).encode()
+    channel.sendall(_HEAD.pack(len(body)) + body)
 
 
-def receive_ready(channel: socket.socket, deadline: float) -> None:
-    """Wait until the child can be asked; raises TimeoutError or EOFError."""
-    _received(channel, len(_READY), deadline)
+def receive_ready(channel: socket.socket, deadline: float) -> dict[str, Any]:
+    """Return what the child reports; raises TimeoutError or EOFError."""
+    size = _HEAD.unpack(_received(channel, _HEAD.size, deadline))[0]
+    report: dict[str, Any] = json.loads(_received(channel, min(size, _READ_BYTES), deadline))
+    return report
 
 
 def send_request(channel: socket.socket, descriptors: Sequence[int], files: Sequence[dict[str, Any]]) -> None:
     body = json.dumps(files).encode()
-    message = _REQUEST.pack(len(body)) + body
+    message = _HEAD.pack(len(body)) + body
     sent = socket.send_fds(channel, [message], descriptors)
     channel.sendall(message[sent:])
 
 
 def receive_request(channel: socket.socket) -> tuple[list[int], list[dict[str, Any]]] | None:
     """Return descriptors and descriptions of a batch; None once the pool has gone."""
-    start, descriptors, _, _ = socket.recv_fds(channel, _REQUEST.size, MAX_FILES)
+    start, descriptors, _, _ = socket.recv_fds(channel, _HEAD.size, MAX_FILES)
     if not start:
         return None
-    if len(start) < _REQUEST.size:
-        start += _received(channel, _REQUEST.size - len(start), None)
-    body = _received(channel, _REQUEST.unpack(start)[0], None)
+    if len(start) < _HEAD.size:
+        start += _received(channel, _HEAD.size - len(start), None)
+    body = _received(channel, _HEAD.unpack(start)[0], None)
     files: list[dict[str, Any]] = json.loads(body)
     return descriptors, files
 

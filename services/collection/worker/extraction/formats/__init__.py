@@ -1,14 +1,20 @@
 """Reads text out of the bytes of files: one format to a file. Runs only in a child process, which may die of a bad file alone."""
 
+import encodings
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib import import_module
+from pkgutil import iter_modules
 
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.formats import code, html, markdown, pdf, plain
 from services.collection.worker.extraction.formats.detection import CODE, detect
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+# Encodings that only Windows can import.
+_OTHER_SYSTEMS = {"mbcs", "oem"}
 
 Extractor = Callable[[bytes, str], Extracted]
 
@@ -20,6 +26,18 @@ EXTRACTORS: Mapping[str, Extractor] = {
     "application/pdf": pdf.extract,
     CODE: code.extract,
 }
+
+
+_LIBRARIES = ("selectolax.lexbor", "charset_normalizer", "pypdfium2")
+
+
+def preload() -> None:
+    """Import every library of every format, and every encoding: for a process that will open no file again."""
+    for name in _LIBRARIES:
+        import_module(name)
+    for module in iter_modules(encodings.__path__):
+        if module.name not in _OTHER_SYSTEMS:
+            import_module(f"encodings.{module.name}")
 
 
 def extract(content: bytes, name: str, mime_type: str, max_characters: int) -> Extracted:

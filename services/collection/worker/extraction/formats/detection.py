@@ -9,6 +9,8 @@ from services.collection.worker.extraction.extracted import UnreadableError
 CODE = "text/x-source"
 
 _SNIFF_BYTES = 8192
+# The same on every machine: the system's own tables are not read.
+_TYPES = mimetypes.MimeTypes(())
 _MARKDOWN = {".md", ".markdown", ".mdx"}
 _HTML = {".html", ".htm", ".xhtml"}
 _CODE = {
@@ -26,7 +28,7 @@ def detect(name: str, mime_type: str, content: bytes) -> tuple[str, str]:
         return "application/pdf", "application/pdf"
     path = PurePath(name)
     suffix = path.suffix.lower()
-    guessed = mimetypes.guess_type(name)[0]
+    guessed = _TYPES.guess_type(name)[0]
     if b"\x00" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
         kind = guessed or mime_type or "application/octet-stream"
         raise UnreadableError("UNSUPPORTED_TYPE", f"text cannot be extracted from files of type {kind}", skip=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from services.collection.chunking.landmarks import Landmarks
+from services.collection.landmarks import Landmarks
 from services.collection.worker.extraction.extracted import Extracted
 from services.collection.worker.extraction.formats.plain import decode
 

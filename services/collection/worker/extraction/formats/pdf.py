@@ -1,6 +1,6 @@
 """PDF: the text of its pages, and where each page begins."""
 
-from services.collection.chunking.landmarks import Landmarks
+from services.collection.landmarks import Landmarks
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 
 
