@@ -17,9 +17,6 @@ from services.search.stages.request import IndexQuery, Model, Plan
 from services.search.stages.trace import Trace
 
 BM25 = "bm25"
-# How many points a walk through HNSW keeps in sight: at least what a list asks for. The default is that of the index's
-# construction, which costs a query four times as much and finds the same.
-_HNSW_EF = 128
 _FLOAT_BYTES = 4
 _Lists = dict[str, list[tuple[Key, float]]]
 
@@ -66,7 +63,7 @@ def _requests(plan: Plan, query: IndexQuery, vectors: Mapping[Model, bytes]) -> 
     wanted: dict[str, Any] = {}
     if plan.by_meaning:
         nearest = q.VectorInput(dense=dense_vector(vectors[query.model]))
-        wanted[DENSE] = {"query": q.Query(nearest=nearest), "using": DENSE, "params": q.SearchParams(hnsw_ef=max(_HNSW_EF, plan.depth))}
+        wanted[DENSE] = {"query": q.Query(nearest=nearest), "using": DENSE}
     if plan.by_words:
         wanted[BM25] = {"query": q.Query(text=q.TextQuery(query=plan.text)), "using": TEXT}
     common = {"collection_name": query.index_name, "filter": plan.filter_, "limit": plan.depth}

@@ -11,6 +11,7 @@ import pytest
 from semantik.client.errors import SemantikError
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.search.v1 import index_internal_service_pb2 as index_messages
+from semantik.search.v1.index_pb2 import Chunk, DocumentVersion
 from semantik.search.v1.search_service_pb2 import SearchResponse
 from tests.conftest import Person
 from tests.service.search.conftest import SOURCE, Fill, Place
@@ -96,7 +97,9 @@ async def test_what_is_hidden_is_not_found(
     """From the moment the call returns."""
     documents = await fill(ada, collection, [f"{text} whale" for text in _WHALES])
     name = (await place(ada, collection)).index_name
-    await index.HideDocuments(index_messages.HideDocumentsRequest(index_name=name, document_ids=documents[:1]))
+    await index.HideDocuments(
+        index_messages.HideDocumentsRequest(index_name=name, documents=[DocumentVersion(document_id=documents[0], content_version=1)])
+    )
     found = await ada.client.search("whale", [collection.id], mode=mode)
     assert {hit.document_id for hit in found.hits} == set(documents[1:])
 
@@ -160,14 +163,16 @@ async def test_an_index_of_vectors_of_another_length_is_refused(
     fill: Fill,
     place: Place,
     index: "IndexInternalServiceAsyncStub",
-    chunk: Callable[..., index_messages.Chunk],
+    chunk: Callable[..., Chunk],
 ) -> None:
     """Alone or among others, where a vector is needed; words are found all the same."""
     other = await ada.client.collections.create("other")
     await fill(ada, other, _WHALES)
     name = (await place(ada, collection)).index_name
     await index.CreateIndex(index_messages.CreateIndexRequest(index_name=name, dimension=4))
-    await index.UpsertChunks(index_messages.UpsertChunksRequest(index_name=name, fence=1, chunks=[chunk(text="a whale")]))
+    await index.UpsertChunks(index_messages.UpsertChunksRequest(index_name=name, fence=1, chunks=[(whale := chunk(text="a whale"))]))
+    documents = [DocumentVersion(document_id=whale.document_id, content_version=1)]
+    await index.PublishDocuments(index_messages.PublishDocumentsRequest(index_name=name, fence=1, documents=documents))
     for ids in ([collection.id], [other.id, collection.id]):
         for mode in ("semantic", "hybrid"):
             assert await _refused(ada.client.search("whale", ids, mode=mode)) == ("FAILED_PRECONDITION", "MODEL_MISMATCH")
