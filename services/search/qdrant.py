@@ -13,6 +13,7 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 
 from libs.rpc.errors import Failure, storage_full, unavailable
+from libs.telemetry import failures
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.search import metrics
 
@@ -66,7 +67,7 @@ class Qdrant:
             return await stub(request, timeout=self._timeout_seconds)
         except ResourceExhaustedResponse as error:
             metrics.store_errors.labels(method, "RATE_LIMITED").inc()
-            log.warning("Qdrant limits the rate of %s on %s: %s", method, name, error)
+            failures.record(log, "qdrant", f"Qdrant limits the rate of {method} on {name}", error)
             message = "the vector store takes no more requests at the moment"
             reason = ErrorReason.ERROR_REASON_OVERLOADED
             raise Failure(StatusCode.RESOURCE_EXHAUSTED, reason, message, retry_after=error.retry_after_s) from error
@@ -74,7 +75,7 @@ class Qdrant:
             failure = _failure(error, name)
             if failure is None or not is_missing(failure):
                 metrics.store_errors.labels(method, error.code().name).inc()
-                log.warning("%s on %s failed: %s %s", method, name or "Qdrant", error.code().name, error.details())
+                failures.record(log, "qdrant", f"{method} on {name or 'Qdrant'} failed", error)
             if failure is None:
                 raise
             raise failure from error

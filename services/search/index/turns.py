@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 from grpc import StatusCode
 
 from libs.rpc.errors import Failure
+from libs.telemetry import failures
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 
 log = logging.getLogger(__name__)
@@ -59,4 +60,4 @@ class Turns:
 def _report(name: str, ended: asyncio.Task[Any]) -> None:
     """Log the failure of a write whose caller is gone."""
     if not ended.cancelled() and (error := ended.exception()) is not None:
-        log.warning("a write to index %s failed after its caller had gone", name, exc_info=error)
+        failures.record(log, "index_write", f"a write to the index {name} failed after its caller had gone", error)
