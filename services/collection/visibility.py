@@ -9,6 +9,7 @@ from libs.db.engine import Sessions
 from libs.telemetry import failures
 from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
+from semantik.search.v1.index_pb2 import DocumentVersion
 from services.collection import metrics
 from services.collection.store import collections
 
@@ -32,7 +33,7 @@ class Visibility:
 
     async def hide_document(self, collection_id: str, document_id: str, content_version: int) -> None:
         """Hide a document, up to and including ``content_version``."""
-        version = messages.DocumentVersion(document_id=document_id, content_version=content_version)
+        version = DocumentVersion(document_id=document_id, content_version=content_version)
         await self._hide(collection_id, f"document {document_id}", messages.HideDocumentsRequest(documents=[version]))
 
     async def hide_source(self, collection_id: str, source_id: str) -> None:

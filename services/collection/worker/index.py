@@ -12,6 +12,7 @@ from libs.work.report import Report
 from libs.work.retry import patiently
 from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
+from semantik.search.v1.index_pb2 import Chunk, DocumentVersion
 from services.collection.store.writes import Version
 
 _UPSERT_CHUNKS = 64
@@ -35,7 +36,7 @@ class Index:
         fence = messages.FenceIndexRequest(index_name=self._name, fence=self._fence)
         await self._call(lambda: self._search.FenceIndex(fence))
 
-    async def upsert(self, chunks: Iterable[messages.Chunk]) -> None:
+    async def upsert(self, chunks: Iterable[Chunk]) -> None:
         """Write chunks that no search finds until their documents are published."""
         remaining = iter(chunks)
         while part := list(islice(remaining, _UPSERT_CHUNKS)):
@@ -46,7 +47,7 @@ class Index:
         """Show committed documents to searches; their earlier versions go."""
         for start in range(0, len(versions), _DOCUMENTS):
             documents = [
-                messages.DocumentVersion(document_id=document_id, content_version=version)
+                DocumentVersion(document_id=document_id, content_version=version)
                 for document_id, version in versions[start : start + _DOCUMENTS]
             ]
             request = messages.PublishDocumentsRequest(index_name=self._name, fence=self._fence, documents=documents)

@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Mapping
 
 from libs.rpc.timestamps import timestamp
-from semantik.search.v1 import index_internal_service_pb2 as messages
+from semantik.search.v1.index_pb2 import Chunk
 from services.collection.store.commits import Indexed
 from services.collection.tables import Generation
 from services.collection.worker.reading import ChunkedDocument
 
 
-def points(document: ChunkedDocument, vectors: Mapping[str, bytes]) -> Iterator[messages.Chunk]:
+def points(document: ChunkedDocument, vectors: Mapping[str, bytes]) -> Iterator[Chunk]:
     """Yield a document's chunks with their vectors, which are given by the digest of the text."""
     item = document.item
     for chunk, digest in zip(document.chunks, document.digests, strict=True):
-        yield messages.Chunk(
+        yield Chunk(
             document_id=item.document_id,
             source_id=item.source_id,
             content_version=item.content_version,

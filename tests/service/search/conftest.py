@@ -2,13 +2,14 @@
 
 import itertools
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import grpc
 import numpy as np
 import pytest
 
+from deploy.local.supervisor import Mesh
 from libs.rpc.call import Principal
 from libs.rpc.errors import reason_of
 from semantik.collection.v1 import collection_internal_service_pb2 as authority
@@ -19,6 +20,9 @@ from semantik.embedding.v1 import embedding_internal_service_pb2 as embedding
 from semantik.embedding.v1.embedding_internal_service_pb2_grpc import EmbeddingInternalServiceStub
 from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
+from semantik.search.v1.index_pb2 import Chunk, DocumentVersion
+from services.search.index.indexes import Indexes
+from services.search.qdrant import Qdrant, connect
 from tests.conftest import Person
 
 if TYPE_CHECKING:
@@ -45,11 +49,11 @@ async def name(index: "IndexInternalServiceAsyncStub") -> str:
 
 
 @pytest.fixture
-def chunk() -> Callable[..., messages.Chunk]:
-    def make(document_id: str = "", ordinal: int = 0, vector: Sequence[float] = (1, 0, 0, 0), **fields: object) -> messages.Chunk:
+def chunk() -> Callable[..., Chunk]:
+    def make(document_id: str = "", ordinal: int = 0, vector: Sequence[float] = (1, 0, 0, 0), **fields: object) -> Chunk:
         given = {"content_version": 1, "source_id": SOURCE, "text": "some text", "path": "a.txt", "name": "a.txt", **fields}
         raw = np.asarray(vector, "<f4").tobytes()
-        return messages.Chunk(document_id=document_id or str(uuid.uuid4()), ordinal=ordinal, vector=raw, **given)  # type: ignore[arg-type]
+        return Chunk(document_id=document_id or str(uuid.uuid4()), ordinal=ordinal, vector=raw, **given)  # type: ignore[arg-type]
 
     return make
 
@@ -82,9 +86,9 @@ def place(peer: Callable[[str], grpc.aio.Channel]) -> Place:
 
 @pytest.fixture
 def fill(
-    peer: Callable[[str], grpc.aio.Channel], index: "IndexInternalServiceAsyncStub", chunk: Callable[..., messages.Chunk], place: Place
+    peer: Callable[[str], grpc.aio.Channel], index: "IndexInternalServiceAsyncStub", chunk: Callable[..., Chunk], place: Place
 ) -> Fill:
-    """Put texts, one document each, into a collection's active index; return the documents' ids."""
+    """Put texts, one document each, into a collection's active index and publish them; return the documents' ids."""
     embedder = EmbeddingInternalServiceStub(peer("embedding"))
 
     async def put(person: Person, collection: Collection, texts: Sequence[str], **fields: object) -> list[str]:
@@ -98,6 +102,22 @@ def fill(
             for text, vector in zip(texts, vectors.tolist(), strict=True)
         ]
         await index.UpsertChunks(messages.UpsertChunksRequest(index_name=there.index_name, fence=1, chunks=chunks))
+        documents = [DocumentVersion(document_id=each.document_id, content_version=each.content_version) for each in chunks]
+        await index.PublishDocuments(messages.PublishDocumentsRequest(index_name=there.index_name, fence=1, documents=documents))
         return [each.document_id for each in chunks]
 
     return put
+
+
+@pytest.fixture
+async def qdrant(mesh: Mesh, port_of: Callable[[str], int]) -> AsyncIterator[Qdrant]:
+    """The mesh's vector store, past the service."""
+    client = connect(f"http://127.0.0.1:{port_of('qdrant')}", mesh.home.secret("qdrant-api-key"), 20)
+    yield Qdrant(client, 20)
+    await client.close()
+
+
+@pytest.fixture
+def replicas(qdrant: Qdrant) -> list[Indexes]:
+    """Two replicas of the service, which share nothing but Qdrant."""
+    return [Indexes(qdrant), Indexes(qdrant)]

@@ -3,34 +3,32 @@
 import asyncio
 import random
 import uuid
-import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from grpc import StatusCode
-from qdrant_client import AsyncQdrantClient
 
-from deploy.local.supervisor import Mesh
 from libs.rpc.errors import Failure
 from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
-from services.search.index import Indexes
-from services.search.points import point_id
+from semantik.search.v1.index_pb2 import Chunk, DocumentVersion, Point
+from services.search.index.indexes import Indexes
+from services.search.passage import point_id
 from tests.conftest import Person
 
 if TYPE_CHECKING:
     from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceAsyncStub
 
 Refusal = Callable[[Awaitable[object]], Awaitable[tuple[StatusCode, str]]]
-Make = Callable[..., messages.Chunk]
+Make = Callable[..., Chunk]
 _FENCED = (StatusCode.FAILED_PRECONDITION, "FENCED")
 _NO_INDEX = (StatusCode.NOT_FOUND, "INDEX_NOT_FOUND")
 _BAD_VECTOR = (StatusCode.INVALID_ARGUMENT, "VECTOR_INVALID")
 
 
-async def _points(index: "IndexInternalServiceAsyncStub", name: str) -> list[messages.ListPointsResponse.Point]:
+async def _points(index: "IndexInternalServiceAsyncStub", name: str) -> list[Point]:
     return [point async for page in index.ListPoints(messages.ListPointsRequest(index_name=name)) for point in page.points]
 
 
@@ -39,7 +37,23 @@ async def _stats(index: "IndexInternalServiceAsyncStub", name: str) -> tuple[int
     return stats.point_count, stats.fence
 
 
-async def _upsert(index: "IndexInternalServiceAsyncStub", name: str, *chunks: messages.Chunk, fence: int = 5) -> None:
+async def _visibilities(index: "IndexInternalServiceAsyncStub", name: str) -> dict[str, list[tuple[int, int]]]:
+    """Return version and visibility of each document's points."""
+    points = await _points(index, name)
+    documents = {point.document_id for point in points}
+    return {each: sorted((point.content_version, point.visibility) for point in points if point.document_id == each) for each in documents}
+
+
+def _version(chunk: Chunk) -> DocumentVersion:
+    return DocumentVersion(document_id=chunk.document_id, content_version=chunk.content_version)
+
+
+async def _publish(index: "IndexInternalServiceAsyncStub", name: str, *chunks: Chunk) -> None:
+    documents = [_version(chunk) for chunk in chunks]
+    await index.PublishDocuments(messages.PublishDocumentsRequest(index_name=name, fence=5, documents=documents))
+
+
+async def _upsert(index: "IndexInternalServiceAsyncStub", name: str, *chunks: Chunk, fence: int = 5) -> None:
     await index.UpsertChunks(messages.UpsertChunksRequest(index_name=name, fence=fence, chunks=chunks))
 
 
@@ -59,9 +73,9 @@ async def test_a_point_follows_from_what_it_holds(index: "IndexInternalServiceAs
     for _ in range(2):
         await _upsert(index, name, chunk(document, 0), chunk(document, 1))
     await _upsert(index, name, chunk(document, 0, content_version=2))
-    found = {(point.id, point.document_id, point.content_version, point.ordinal, point.hidden) for point in await _points(index, name)}
-    assert found == {
-        (point_id(name, document, version, ordinal), document, version, ordinal, False) for version, ordinal in ((1, 0), (1, 1), (2, 0))
+    points = {(point.id, point.document_id, point.content_version, point.ordinal) for point in await _points(index, name)}
+    assert points == {
+        (point_id(name, document, version, ordinal), document, version, ordinal) for version, ordinal in ((1, 0), (1, 1), (2, 0))
     }
     assert await _stats(index, name) == (3, 5)
 
@@ -73,11 +87,13 @@ async def test_a_late_writer_is_refused(index: "IndexInternalServiceAsyncStub", 
     late: list[Awaitable[object]] = [
         index.FenceIndex(messages.FenceIndexRequest(index_name=name, fence=4)),
         index.UpsertChunks(messages.UpsertChunksRequest(index_name=name, fence=4, chunks=[chunk()])),
+        index.PublishDocuments(messages.PublishDocumentsRequest(index_name=name, fence=4, documents=[_version(kept)])),
         index.DeleteChunks(messages.DeleteChunksRequest(index_name=name, fence=4, document_ids=[kept.document_id])),
         index.DropIndex(messages.DropIndexRequest(index_name=name, fence=4)),
     ]
-    assert [await refusal(call) for call in late] == [_FENCED] * 4
+    assert [await refusal(call) for call in late] == [_FENCED] * 5
     assert await _stats(index, name) == (1, 5)
+    assert await _visibilities(index, name) == {_version(kept).document_id: [(1, Point.VISIBILITY_UNPUBLISHED)]}
     await index.FenceIndex(messages.FenceIndexRequest(index_name=name, fence=5))
     await _upsert(index, name, kept, fence=6)
 
@@ -95,6 +111,56 @@ async def test_old_versions_are_deleted_and_then_all(index: "IndexInternalServic
     assert {point.document_id for point in await _points(index, name)} == {other}
 
 
+async def test_a_document_is_published_with_its_version_alone(index: "IndexInternalServiceAsyncStub", name: str, chunk: Make) -> None:
+    """Its earlier versions are deleted, a later one waits; of documents with different versions in one call, each its own."""
+    old, new, later = (chunk("00000000-0000-4000-8000-000000000001", content_version=version) for version in (1, 2, 3))
+    first, waiting = chunk(), chunk()
+    await _upsert(index, name, old, first, waiting)
+    await _publish(index, name, old)
+    await _upsert(index, name, new, later)
+    for _ in range(2):
+        await _publish(index, name, new, first)
+        assert await _visibilities(index, name) == {
+            new.document_id: [(2, Point.VISIBILITY_PUBLISHED), (3, Point.VISIBILITY_UNPUBLISHED)],
+            first.document_id: [(1, Point.VISIBILITY_PUBLISHED)],
+            waiting.document_id: [(1, Point.VISIBILITY_UNPUBLISHED)],
+        }
+
+
+async def test_a_hide_ends_at_its_version(index: "IndexInternalServiceAsyncStub", name: str, chunk: Make) -> None:
+    """What was uploaded again under the same id is another version, and is published whatever happened to the one before."""
+    old, new = (chunk("00000000-0000-4000-8000-000000000001", content_version=version) for version in (1, 2))
+    await _upsert(index, name, old, new)
+    await index.HideDocuments(messages.HideDocumentsRequest(index_name=name, documents=[_version(old)]))
+    assert await _visibilities(index, name) == {old.document_id: [(1, Point.VISIBILITY_HIDDEN), (2, Point.VISIBILITY_UNPUBLISHED)]}
+    await _publish(index, name, new)
+    await index.HideDocuments(messages.HideDocumentsRequest(index_name=name, documents=[_version(old)]))
+    assert await _visibilities(index, name) == {old.document_id: [(2, Point.VISIBILITY_PUBLISHED)]}
+
+
+async def test_what_is_written_again_waits_again_but_stays_hidden(index: "IndexInternalServiceAsyncStub", name: str, chunk: Make) -> None:
+    """An upsert that arrives late shows nothing."""
+    published, hidden = chunk(), chunk()
+    await _upsert(index, name, published, hidden)
+    await _publish(index, name, published, hidden)
+    await index.HideDocuments(messages.HideDocumentsRequest(index_name=name, documents=[_version(hidden)]))
+    await _upsert(index, name, published, hidden)
+    await _publish(index, name, hidden)
+    assert await _visibilities(index, name) == {
+        published.document_id: [(1, Point.VISIBILITY_UNPUBLISHED)],
+        hidden.document_id: [(1, Point.VISIBILITY_HIDDEN)],
+    }
+
+
+async def test_indexes_are_listed(index: "IndexInternalServiceAsyncStub", name: str) -> None:
+    """By name, those that are there."""
+    names = list((await index.ListIndexes(messages.ListIndexesRequest())).index_names)
+    assert name in names
+    assert names == sorted(names)
+    await index.DropIndex(messages.DropIndexRequest(index_name=name, fence=5))
+    assert name not in (await index.ListIndexes(messages.ListIndexesRequest())).index_names
+
+
 async def test_documents_are_hidden_by_id_or_by_source(
     index: "IndexInternalServiceAsyncStub", name: str, chunk: Make, refusal: Refusal
 ) -> None:
@@ -102,12 +168,16 @@ async def test_documents_are_hidden_by_id_or_by_source(
     source = str(uuid.uuid4())
     first, second, third = chunk(), chunk(source_id=source), chunk()
     await _upsert(index, name, first, second, third)
-    await index.HideDocuments(messages.HideDocumentsRequest(index_name=name, document_ids=[first.document_id]))
+    await index.HideDocuments(messages.HideDocumentsRequest(index_name=name, documents=[_version(first)]))
     await index.HideDocuments(messages.HideDocumentsRequest(index_name=name, source_id=source))
-    hidden = {point.document_id for point in await _points(index, name) if point.hidden}
-    assert hidden == {first.document_id, second.document_id}
+    await _publish(index, name, first, second, third)
+    assert await _visibilities(index, name) == {
+        first.document_id: [(1, Point.VISIBILITY_HIDDEN)],
+        second.document_id: [(1, Point.VISIBILITY_HIDDEN)],
+        third.document_id: [(1, Point.VISIBILITY_PUBLISHED)],
+    }
     await index.HideDocuments(messages.HideDocumentsRequest(index_name="missing", source_id=source))
-    for both_or_none in ({}, {"source_id": source, "document_ids": [first.document_id]}):
+    for both_or_none in ({}, {"source_id": source, "documents": [_version(first)]}):
         request = messages.HideDocumentsRequest(index_name=name, **both_or_none)  # type: ignore[arg-type]
         assert await refusal(index.HideDocuments(request)) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
 
@@ -149,6 +219,7 @@ async def test_a_missing_index_is_said_to_be(index: "IndexInternalServiceAsyncSt
     calls: list[Awaitable[object]] = [
         index.FenceIndex(messages.FenceIndexRequest(index_name=name, fence=1)),
         index.UpsertChunks(messages.UpsertChunksRequest(index_name=name, fence=1, chunks=[chunk()])),
+        index.PublishDocuments(messages.PublishDocumentsRequest(index_name=name, fence=1, documents=[_version(chunk())])),
         index.DeleteChunks(messages.DeleteChunksRequest(index_name=name, fence=1, document_ids=[str(uuid.uuid4())])),
         index.GetIndexStats(messages.GetIndexStatsRequest(index_name=name)),
         _points(index, name),
@@ -174,27 +245,12 @@ async def test_a_user_is_not_a_peer(port_of: Callable[[str], int], ada: Person, 
         assert await refusal(call) == (StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
 
 
-@pytest.fixture
-async def replicas(mesh: Mesh, port_of: Callable[[str], int]) -> AsyncIterator[list[Indexes]]:
-    """Two replicas of the service, which share nothing but Qdrant."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
-        client = AsyncQdrantClient(
-            host="127.0.0.1",
-            grpc_port=port_of("qdrant"),
-            prefer_grpc=True,
-            https=False,
-            check_compatibility=False,
-            api_key=mesh.home.secret("qdrant-api-key"),
-        )
-    yield [Indexes(client), Indexes(client)]
-    await client.close()
-
-
 async def test_replicas_cannot_lower_each_others_fence(name: str, replicas: list[Indexes]) -> None:
     """Whatever order they come in, the fence ends at the highest, and who lost is told."""
     fences = random.Random(3).sample(range(10, 60), 50)  # noqa: S311 - no secret, only spread
-    ends = await asyncio.gather(*(replicas[number % 2].fence(name, fence) for number, fence in enumerate(fences)), return_exceptions=True)
+    ends = await asyncio.gather(
+        *(replicas[number % 2].raise_fence(name, fence) for number, fence in enumerate(fences)), return_exceptions=True
+    )
     assert (await replicas[0].stats(name)).fence == 59
     assert {type(end) for end in ends} <= {type(None), Failure}
     assert ends[fences.index(59)] is None
@@ -206,7 +262,7 @@ async def test_a_write_ends_even_if_its_caller_is_gone(name: str, replicas: list
     writing = asyncio.create_task(indexes.upsert(name, 5, [chunk()]))
     await asyncio.sleep(0)
     writing.cancel()
-    await indexes.fence(name, 6)
+    await indexes.raise_fence(name, 6)
     assert (await indexes.stats(name)).point_count in (0, 1)
     before = (await indexes.stats(name)).point_count
     with pytest.raises(Failure):

@@ -5,13 +5,20 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import grpc
 import psycopg
 import pytest
 
+from libs.rpc.call import Principal
+from libs.rpc.errors import reason_of
 from semantik.client.errors import SemantikError
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.search.v1 import index_internal_service_pb2 as index_messages
-from semantik.search.v1.search_service_pb2 import SearchResponse
+from semantik.search.v1.index_pb2 import Chunk, DocumentVersion
+from semantik.search.v1.search_internal_service_pb2 import SearchInternalServiceSearchRequest
+from semantik.search.v1.search_internal_service_pb2_grpc import SearchInternalServiceStub
+from semantik.search.v1.search_service_pb2 import SearchRequest, SearchResponse
+from services.search.qdrant import Qdrant, q
 from tests.conftest import Person
 from tests.service.search.conftest import SOURCE, Fill, Place
 
@@ -96,9 +103,80 @@ async def test_what_is_hidden_is_not_found(
     """From the moment the call returns."""
     documents = await fill(ada, collection, [f"{text} whale" for text in _WHALES])
     name = (await place(ada, collection)).index_name
-    await index.HideDocuments(index_messages.HideDocumentsRequest(index_name=name, document_ids=documents[:1]))
+    await index.HideDocuments(
+        index_messages.HideDocumentsRequest(index_name=name, documents=[DocumentVersion(document_id=documents[0], content_version=1)])
+    )
     found = await ada.client.search("whale", [collection.id], mode=mode)
     assert {hit.document_id for hit in found.hits} == set(documents[1:])
+
+
+@pytest.mark.parametrize("mode", ["semantic", "keyword", "hybrid"])
+async def test_what_is_not_published_is_not_found(
+    ada: Person,
+    collection: Collection,
+    fill: Fill,
+    place: Place,
+    index: "IndexInternalServiceAsyncStub",
+    chunk: Callable[..., Chunk],
+    mode: str,
+) -> None:
+    """A new document, and the next version of one that is: until then the one before is found."""
+    [document] = await fill(ada, collection, ["a whale"])
+    name = (await place(ada, collection)).index_name
+    vector = [1.0] * 384
+    chunks = [chunk(text="another whale", vector=vector), chunk(document, text="a changed whale", content_version=2, vector=vector)]
+    await index.UpsertChunks(index_messages.UpsertChunksRequest(index_name=name, fence=1, chunks=chunks))
+    assert _texts(await ada.client.search("whale", [collection.id], mode=mode)) == ["a whale"]
+    changed = DocumentVersion(document_id=document, content_version=2)
+    await index.PublishDocuments(index_messages.PublishDocumentsRequest(index_name=name, fence=1, documents=[changed]))
+    assert _texts(await ada.client.search("whale", [collection.id], mode=mode)) == ["a changed whale"]
+
+
+async def test_an_index_without_its_text_index_is_empty(
+    ada: Person, collection: Collection, fill: Fill, place: Place, qdrant: Qdrant
+) -> None:
+    """Its creation takes several calls: a search between them finds nothing, and fails for nobody."""
+    other = await ada.client.collections.create("other")
+    await fill(ada, other, _WHALES)
+    vectors = q.VectorParamsMap(map={"dense": q.VectorParams(size=384, distance=q.Distance.Cosine)})
+    name = (await place(ada, collection)).index_name
+    await qdrant.collections("Create", q.CreateCollection(collection_name=name, vectors_config=q.VectorsConfig(params_map=vectors)))
+    for mode in ("semantic", "keyword", "hybrid"):
+        assert not (await ada.client.search("whales", [collection.id], mode=mode)).hits
+        assert (await ada.client.search("whales", [collection.id, other.id], mode=mode)).hits
+
+
+async def test_a_deleted_collection_is_gone_with_its_index(
+    ada: Person, collection: Collection, fill: Fill, place: Place, qdrant: Qdrant, rows: psycopg.AsyncConnection
+) -> None:
+    """Although the permission to read it is still kept, and although another replica has dropped the index."""
+    await fill(ada, collection, _WHALES)
+    name = (await place(ada, collection)).index_name
+    assert (await ada.client.search("whale", [collection.id])).hits
+    # Its row alone, so that no worker drops the index at a moment of its own.
+    await rows.execute("UPDATE collection.collections SET state = 'DELETING' WHERE id = %s", (collection.id,))
+    await qdrant.collections("Delete", q.DeleteCollection(collection_name=name))
+    for mode in ("semantic", "keyword", "hybrid"):
+        assert await _refused(ada.client.search("whale", [collection.id], mode=mode)) == ("NOT_FOUND", "COLLECTION_NOT_FOUND")
+
+
+async def test_a_service_searches_for_a_user(
+    ada: Person, stranger: Person, collection: Collection, fill: Fill, peer: Callable[[str], grpc.aio.Channel]
+) -> None:
+    """With the user's permissions and to the same answer."""
+    await fill(ada, collection, _WHALES)
+    stub = SearchInternalServiceStub(peer("search"))
+    request = SearchRequest(collection_ids=[collection.id], query="whales")
+
+    async def search(person: Person) -> SearchResponse:
+        principal = Principal(person.user.id, person.user.role).proto()
+        answer = await stub.Search(SearchInternalServiceSearchRequest(principal=principal, request=request))
+        return answer.response
+
+    assert list((await search(ada)).hits) == list((await ada.client.search("whales", [collection.id])).hits)
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await search(stranger)
+    assert (refusal.value.code(), reason_of(refusal.value)) == (grpc.StatusCode.NOT_FOUND, "COLLECTION_NOT_FOUND")
 
 
 async def test_several_collections_rank_together(ada: Person, collection: Collection, fill: Fill) -> None:
@@ -160,14 +238,16 @@ async def test_an_index_of_vectors_of_another_length_is_refused(
     fill: Fill,
     place: Place,
     index: "IndexInternalServiceAsyncStub",
-    chunk: Callable[..., index_messages.Chunk],
+    chunk: Callable[..., Chunk],
 ) -> None:
     """Alone or among others, where a vector is needed; words are found all the same."""
     other = await ada.client.collections.create("other")
     await fill(ada, other, _WHALES)
     name = (await place(ada, collection)).index_name
     await index.CreateIndex(index_messages.CreateIndexRequest(index_name=name, dimension=4))
-    await index.UpsertChunks(index_messages.UpsertChunksRequest(index_name=name, fence=1, chunks=[chunk(text="a whale")]))
+    await index.UpsertChunks(index_messages.UpsertChunksRequest(index_name=name, fence=1, chunks=[(whale := chunk(text="a whale"))]))
+    documents = [DocumentVersion(document_id=whale.document_id, content_version=1)]
+    await index.PublishDocuments(index_messages.PublishDocumentsRequest(index_name=name, fence=1, documents=documents))
     for ids in ([collection.id], [other.id, collection.id]):
         for mode in ("semantic", "hybrid"):
             assert await _refused(ada.client.search("whale", ids, mode=mode)) == ("FAILED_PRECONDITION", "MODEL_MISMATCH")

@@ -23,32 +23,16 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from semantik.search.v1 import index_pb2 as semantik_dot_search_dot_v1_dot_index__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/semantik/search/v1/index_internal_service.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x03\n\x05\x43hunk\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tsource_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0f\x63ontent_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x18\n\x07ordinal\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x19\n\x04text\x18\x05 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12\x14\n\x0cstart_offset\x18\x06 \x01(\x03\x12\x12\n\nend_offset\x18\x07 \x01(\x03\x12\x0c\n\x04path\x18\x08 \x01(\t\x12\x0c\n\x04name\x18\t \x01(\t\x12\x11\n\tmime_type\x18\n \x01(\t\x12\x10\n\x08language\x18\x0b \x01(\t\x12\x12\n\nsize_bytes\x18\x0c \x01(\x03\x12/\n\x0bmodify_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04page\x18\x0e \x01(\x05\x12\x0f\n\x07section\x18\x0f \x01(\t\x12\x16\n\x05level\x18\x11 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12$\n\x0eparent_ordinal\x18\x12 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x12\x17\n\x06vector\x18\x10 \x01(\x0c\x42\x07\xbaH\x04z\x02\x10\x04\x42\x11\n\x0f_parent_ordinal\"g\n\x12\x43reateIndexRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x1e\n\tdimension\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x01\"%\n\x13\x43reateIndexResponse\x12\x0e\n\x06is_new\x18\x01 \x01(\x08\"^\n\x11\x46\x65nceIndexRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"\x14\n\x12\x46\x65nceIndexResponse\"\x97\x01\n\x13UpsertChunksRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x35\n\x06\x63hunks\x18\x03 \x03(\x0b\x32\x19.semantik.search.v1.ChunkB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\"\x16\n\x14UpsertChunksResponse\"R\n\x0f\x44ocumentVersion\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0f\x63ontent_version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"\xa9\x01\n\x17PublishDocumentsRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x43\n\tdocuments\x18\x03 \x03(\x0b\x32#.semantik.search.v1.DocumentVersionB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\x1a\n\x18PublishDocumentsResponse\"\x9f\x01\n\x14HideDocumentsRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x41\n\tdocuments\x18\x02 \x03(\x0b\x32#.semantik.search.v1.DocumentVersionB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x11\n\tsource_id\x18\x03 \x01(\t\"\x17\n\x15HideDocumentsResponse\"\xd3\x01\n\x13\x44\x65leteChunksRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12(\n\x0c\x64ocument_ids\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12\"\n\x11keep_from_version\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12#\n\x12keep_below_version\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\x16\n\x14\x44\x65leteChunksResponse\"]\n\x10\x44ropIndexRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"\x13\n\x11\x44ropIndexResponse\"I\n\x14GetIndexStatsRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\";\n\x15GetIndexStatsResponse\x12\x13\n\x0bpoint_count\x18\x01 \x01(\x03\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\"\x14\n\x12ListIndexesRequest\"*\n\x13ListIndexesResponse\x12\x13\n\x0bindex_names\x18\x01 \x03(\t\"F\n\x11ListPointsRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\"\xe5\x02\n\x12ListPointsResponse\x12<\n\x06points\x18\x01 \x03(\x0b\x32,.semantik.search.v1.ListPointsResponse.Point\x1a\x99\x01\n\x05Point\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x03 \x01(\x03\x12\x0f\n\x07ordinal\x18\x04 \x01(\x05\x12\x45\n\nvisibility\x18\x05 \x01(\x0e\x32\x31.semantik.search.v1.ListPointsResponse.Visibility\"u\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x18\n\x14VISIBILITY_PUBLISHED\x10\x01\x12\x1a\n\x16VISIBILITY_UNPUBLISHED\x10\x02\x12\x15\n\x11VISIBILITY_HIDDEN\x10\x03\x32\x9f\x08\n\x14IndexInternalService\x12\x63\n\x0b\x43reateIndex\x12&.semantik.search.v1.CreateIndexRequest\x1a\'.semantik.search.v1.CreateIndexResponse\"\x03\x90\x02\x02\x12`\n\nFenceIndex\x12%.semantik.search.v1.FenceIndexRequest\x1a&.semantik.search.v1.FenceIndexResponse\"\x03\x90\x02\x02\x12\x66\n\x0cUpsertChunks\x12\'.semantik.search.v1.UpsertChunksRequest\x1a(.semantik.search.v1.UpsertChunksResponse\"\x03\x90\x02\x02\x12r\n\x10PublishDocuments\x12+.semantik.search.v1.PublishDocumentsRequest\x1a,.semantik.search.v1.PublishDocumentsResponse\"\x03\x90\x02\x02\x12i\n\rHideDocuments\x12(.semantik.search.v1.HideDocumentsRequest\x1a).semantik.search.v1.HideDocumentsResponse\"\x03\x90\x02\x02\x12\x66\n\x0c\x44\x65leteChunks\x12\'.semantik.search.v1.DeleteChunksRequest\x1a(.semantik.search.v1.DeleteChunksResponse\"\x03\x90\x02\x02\x12]\n\tDropIndex\x12$.semantik.search.v1.DropIndexRequest\x1a%.semantik.search.v1.DropIndexResponse\"\x03\x90\x02\x02\x12i\n\rGetIndexStats\x12(.semantik.search.v1.GetIndexStatsRequest\x1a).semantik.search.v1.GetIndexStatsResponse\"\x03\x90\x02\x01\x12\x63\n\x0bListIndexes\x12&.semantik.search.v1.ListIndexesRequest\x1a\'.semantik.search.v1.ListIndexesResponse\"\x03\x90\x02\x01\x12\x62\n\nListPoints\x12%.semantik.search.v1.ListPointsRequest\x1a&.semantik.search.v1.ListPointsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/semantik/search/v1/index_internal_service.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1esemantik/search/v1/index.proto\"g\n\x12\x43reateIndexRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x1e\n\tdimension\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x01\"%\n\x13\x43reateIndexResponse\x12\x0e\n\x06is_new\x18\x01 \x01(\x08\"^\n\x11\x46\x65nceIndexRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"\x14\n\x12\x46\x65nceIndexResponse\"\x97\x01\n\x13UpsertChunksRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x35\n\x06\x63hunks\x18\x03 \x03(\x0b\x32\x19.semantik.search.v1.ChunkB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\"\x16\n\x14UpsertChunksResponse\"\xa9\x01\n\x17PublishDocumentsRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x43\n\tdocuments\x18\x03 \x03(\x0b\x32#.semantik.search.v1.DocumentVersionB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\x1a\n\x18PublishDocumentsResponse\"\x9f\x01\n\x14HideDocumentsRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x41\n\tdocuments\x18\x02 \x03(\x0b\x32#.semantik.search.v1.DocumentVersionB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x11\n\tsource_id\x18\x03 \x01(\t\"\x17\n\x15HideDocumentsResponse\"\xd3\x01\n\x13\x44\x65leteChunksRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12(\n\x0c\x64ocument_ids\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12\"\n\x11keep_from_version\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12#\n\x12keep_below_version\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\x16\n\x14\x44\x65leteChunksResponse\"]\n\x10\x44ropIndexRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"\x13\n\x11\x44ropIndexResponse\"I\n\x14GetIndexStatsRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\";\n\x15GetIndexStatsResponse\x12\x13\n\x0bpoint_count\x18\x01 \x01(\x03\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\"\x14\n\x12ListIndexesRequest\"*\n\x13ListIndexesResponse\x12\x13\n\x0bindex_names\x18\x01 \x03(\t\"F\n\x11ListPointsRequest\x12\x31\n\nindex_name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\xc8\x01\x32\x11^[A-Za-z0-9._-]+$\"?\n\x12ListPointsResponse\x12)\n\x06points\x18\x01 \x03(\x0b\x32\x19.semantik.search.v1.Point2\x9f\x08\n\x14IndexInternalService\x12\x63\n\x0b\x43reateIndex\x12&.semantik.search.v1.CreateIndexRequest\x1a\'.semantik.search.v1.CreateIndexResponse\"\x03\x90\x02\x02\x12`\n\nFenceIndex\x12%.semantik.search.v1.FenceIndexRequest\x1a&.semantik.search.v1.FenceIndexResponse\"\x03\x90\x02\x02\x12\x66\n\x0cUpsertChunks\x12\'.semantik.search.v1.UpsertChunksRequest\x1a(.semantik.search.v1.UpsertChunksResponse\"\x03\x90\x02\x02\x12r\n\x10PublishDocuments\x12+.semantik.search.v1.PublishDocumentsRequest\x1a,.semantik.search.v1.PublishDocumentsResponse\"\x03\x90\x02\x02\x12i\n\rHideDocuments\x12(.semantik.search.v1.HideDocumentsRequest\x1a).semantik.search.v1.HideDocumentsResponse\"\x03\x90\x02\x02\x12\x66\n\x0c\x44\x65leteChunks\x12\'.semantik.search.v1.DeleteChunksRequest\x1a(.semantik.search.v1.DeleteChunksResponse\"\x03\x90\x02\x02\x12]\n\tDropIndex\x12$.semantik.search.v1.DropIndexRequest\x1a%.semantik.search.v1.DropIndexResponse\"\x03\x90\x02\x02\x12i\n\rGetIndexStats\x12(.semantik.search.v1.GetIndexStatsRequest\x1a).semantik.search.v1.GetIndexStatsResponse\"\x03\x90\x02\x01\x12\x63\n\x0bListIndexes\x12&.semantik.search.v1.ListIndexesRequest\x1a\'.semantik.search.v1.ListIndexesResponse\"\x03\x90\x02\x01\x12\x62\n\nListPoints\x12%.semantik.search.v1.ListPointsRequest\x1a&.semantik.search.v1.ListPointsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semantik.search.v1.index_internal_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHUNK'].fields_by_name['document_id']._loaded_options = None
-  _globals['_CHUNK'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_CHUNK'].fields_by_name['source_id']._loaded_options = None
-  _globals['_CHUNK'].fields_by_name['source_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_CHUNK'].fields_by_name['content_version']._loaded_options = None
-  _globals['_CHUNK'].fields_by_name['content_version']._serialized_options = b'\272H\004\"\002 \000'
-  _globals['_CHUNK'].fields_by_name['ordinal']._loaded_options = None
-  _globals['_CHUNK'].fields_by_name['ordinal']._serialized_options = b'\272H\004\032\002(\000'
-  _globals['_CHUNK'].fields_by_name['text']._loaded_options = None
-  _globals['_CHUNK'].fields_by_name['text']._serialized_options = b'\272H\010r\006\020\001\030\240\215\006'
-  _globals['_CHUNK'].fields_by_name['level']._loaded_options = None
-  _globals['_CHUNK'].fields_by_name['level']._serialized_options = b'\272H\004\032\002(\000'
-  _globals['_CHUNK'].fields_by_name['parent_ordinal']._loaded_options = None
-  _globals['_CHUNK'].fields_by_name['parent_ordinal']._serialized_options = b'\272H\004\032\002(\000'
-  _globals['_CHUNK'].fields_by_name['vector']._loaded_options = None
-  _globals['_CHUNK'].fields_by_name['vector']._serialized_options = b'\272H\004z\002\020\004'
   _globals['_CREATEINDEXREQUEST'].fields_by_name['index_name']._loaded_options = None
   _globals['_CREATEINDEXREQUEST'].fields_by_name['index_name']._serialized_options = b'\272H\032r\030\020\001\030\310\0012\021^[A-Za-z0-9._-]+$'
   _globals['_CREATEINDEXREQUEST'].fields_by_name['dimension']._loaded_options = None
@@ -63,10 +47,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPSERTCHUNKSREQUEST'].fields_by_name['fence']._serialized_options = b'\272H\004\"\002 \000'
   _globals['_UPSERTCHUNKSREQUEST'].fields_by_name['chunks']._loaded_options = None
   _globals['_UPSERTCHUNKSREQUEST'].fields_by_name['chunks']._serialized_options = b'\272H\007\222\001\004\010\001\020@'
-  _globals['_DOCUMENTVERSION'].fields_by_name['document_id']._loaded_options = None
-  _globals['_DOCUMENTVERSION'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_DOCUMENTVERSION'].fields_by_name['content_version']._loaded_options = None
-  _globals['_DOCUMENTVERSION'].fields_by_name['content_version']._serialized_options = b'\272H\004\"\002 \000'
   _globals['_PUBLISHDOCUMENTSREQUEST'].fields_by_name['index_name']._loaded_options = None
   _globals['_PUBLISHDOCUMENTSREQUEST'].fields_by_name['index_name']._serialized_options = b'\272H\032r\030\020\001\030\310\0012\021^[A-Za-z0-9._-]+$'
   _globals['_PUBLISHDOCUMENTSREQUEST'].fields_by_name['fence']._loaded_options = None
@@ -115,54 +95,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INDEXINTERNALSERVICE'].methods_by_name['ListIndexes']._serialized_options = b'\220\002\001'
   _globals['_INDEXINTERNALSERVICE'].methods_by_name['ListPoints']._loaded_options = None
   _globals['_INDEXINTERNALSERVICE'].methods_by_name['ListPoints']._serialized_options = b'\220\002\001'
-  _globals['_CHUNK']._serialized_start=134
-  _globals['_CHUNK']._serialized_end=601
-  _globals['_CREATEINDEXREQUEST']._serialized_start=603
-  _globals['_CREATEINDEXREQUEST']._serialized_end=706
-  _globals['_CREATEINDEXRESPONSE']._serialized_start=708
-  _globals['_CREATEINDEXRESPONSE']._serialized_end=745
-  _globals['_FENCEINDEXREQUEST']._serialized_start=747
-  _globals['_FENCEINDEXREQUEST']._serialized_end=841
-  _globals['_FENCEINDEXRESPONSE']._serialized_start=843
-  _globals['_FENCEINDEXRESPONSE']._serialized_end=863
-  _globals['_UPSERTCHUNKSREQUEST']._serialized_start=866
-  _globals['_UPSERTCHUNKSREQUEST']._serialized_end=1017
-  _globals['_UPSERTCHUNKSRESPONSE']._serialized_start=1019
-  _globals['_UPSERTCHUNKSRESPONSE']._serialized_end=1041
-  _globals['_DOCUMENTVERSION']._serialized_start=1043
-  _globals['_DOCUMENTVERSION']._serialized_end=1125
-  _globals['_PUBLISHDOCUMENTSREQUEST']._serialized_start=1128
-  _globals['_PUBLISHDOCUMENTSREQUEST']._serialized_end=1297
-  _globals['_PUBLISHDOCUMENTSRESPONSE']._serialized_start=1299
-  _globals['_PUBLISHDOCUMENTSRESPONSE']._serialized_end=1325
-  _globals['_HIDEDOCUMENTSREQUEST']._serialized_start=1328
-  _globals['_HIDEDOCUMENTSREQUEST']._serialized_end=1487
-  _globals['_HIDEDOCUMENTSRESPONSE']._serialized_start=1489
-  _globals['_HIDEDOCUMENTSRESPONSE']._serialized_end=1512
-  _globals['_DELETECHUNKSREQUEST']._serialized_start=1515
-  _globals['_DELETECHUNKSREQUEST']._serialized_end=1726
-  _globals['_DELETECHUNKSRESPONSE']._serialized_start=1728
-  _globals['_DELETECHUNKSRESPONSE']._serialized_end=1750
-  _globals['_DROPINDEXREQUEST']._serialized_start=1752
-  _globals['_DROPINDEXREQUEST']._serialized_end=1845
-  _globals['_DROPINDEXRESPONSE']._serialized_start=1847
-  _globals['_DROPINDEXRESPONSE']._serialized_end=1866
-  _globals['_GETINDEXSTATSREQUEST']._serialized_start=1868
-  _globals['_GETINDEXSTATSREQUEST']._serialized_end=1941
-  _globals['_GETINDEXSTATSRESPONSE']._serialized_start=1943
-  _globals['_GETINDEXSTATSRESPONSE']._serialized_end=2002
-  _globals['_LISTINDEXESREQUEST']._serialized_start=2004
-  _globals['_LISTINDEXESREQUEST']._serialized_end=2024
-  _globals['_LISTINDEXESRESPONSE']._serialized_start=2026
-  _globals['_LISTINDEXESRESPONSE']._serialized_end=2068
-  _globals['_LISTPOINTSREQUEST']._serialized_start=2070
-  _globals['_LISTPOINTSREQUEST']._serialized_end=2140
-  _globals['_LISTPOINTSRESPONSE']._serialized_start=2143
-  _globals['_LISTPOINTSRESPONSE']._serialized_end=2500
-  _globals['_LISTPOINTSRESPONSE_POINT']._serialized_start=2228
-  _globals['_LISTPOINTSRESPONSE_POINT']._serialized_end=2381
-  _globals['_LISTPOINTSRESPONSE_VISIBILITY']._serialized_start=2383
-  _globals['_LISTPOINTSRESPONSE_VISIBILITY']._serialized_end=2500
-  _globals['_INDEXINTERNALSERVICE']._serialized_start=2503
-  _globals['_INDEXINTERNALSERVICE']._serialized_end=3558
+  _globals['_CREATEINDEXREQUEST']._serialized_start=132
+  _globals['_CREATEINDEXREQUEST']._serialized_end=235
+  _globals['_CREATEINDEXRESPONSE']._serialized_start=237
+  _globals['_CREATEINDEXRESPONSE']._serialized_end=274
+  _globals['_FENCEINDEXREQUEST']._serialized_start=276
+  _globals['_FENCEINDEXREQUEST']._serialized_end=370
+  _globals['_FENCEINDEXRESPONSE']._serialized_start=372
+  _globals['_FENCEINDEXRESPONSE']._serialized_end=392
+  _globals['_UPSERTCHUNKSREQUEST']._serialized_start=395
+  _globals['_UPSERTCHUNKSREQUEST']._serialized_end=546
+  _globals['_UPSERTCHUNKSRESPONSE']._serialized_start=548
+  _globals['_UPSERTCHUNKSRESPONSE']._serialized_end=570
+  _globals['_PUBLISHDOCUMENTSREQUEST']._serialized_start=573
+  _globals['_PUBLISHDOCUMENTSREQUEST']._serialized_end=742
+  _globals['_PUBLISHDOCUMENTSRESPONSE']._serialized_start=744
+  _globals['_PUBLISHDOCUMENTSRESPONSE']._serialized_end=770
+  _globals['_HIDEDOCUMENTSREQUEST']._serialized_start=773
+  _globals['_HIDEDOCUMENTSREQUEST']._serialized_end=932
+  _globals['_HIDEDOCUMENTSRESPONSE']._serialized_start=934
+  _globals['_HIDEDOCUMENTSRESPONSE']._serialized_end=957
+  _globals['_DELETECHUNKSREQUEST']._serialized_start=960
+  _globals['_DELETECHUNKSREQUEST']._serialized_end=1171
+  _globals['_DELETECHUNKSRESPONSE']._serialized_start=1173
+  _globals['_DELETECHUNKSRESPONSE']._serialized_end=1195
+  _globals['_DROPINDEXREQUEST']._serialized_start=1197
+  _globals['_DROPINDEXREQUEST']._serialized_end=1290
+  _globals['_DROPINDEXRESPONSE']._serialized_start=1292
+  _globals['_DROPINDEXRESPONSE']._serialized_end=1311
+  _globals['_GETINDEXSTATSREQUEST']._serialized_start=1313
+  _globals['_GETINDEXSTATSREQUEST']._serialized_end=1386
+  _globals['_GETINDEXSTATSRESPONSE']._serialized_start=1388
+  _globals['_GETINDEXSTATSRESPONSE']._serialized_end=1447
+  _globals['_LISTINDEXESREQUEST']._serialized_start=1449
+  _globals['_LISTINDEXESREQUEST']._serialized_end=1469
+  _globals['_LISTINDEXESRESPONSE']._serialized_start=1471
+  _globals['_LISTINDEXESRESPONSE']._serialized_end=1513
+  _globals['_LISTPOINTSREQUEST']._serialized_start=1515
+  _globals['_LISTPOINTSREQUEST']._serialized_end=1585
+  _globals['_LISTPOINTSRESPONSE']._serialized_start=1587
+  _globals['_LISTPOINTSRESPONSE']._serialized_end=1650
+  _globals['_INDEXINTERNALSERVICE']._serialized_start=1653
+  _globals['_INDEXINTERNALSERVICE']._serialized_end=2708
 # @@protoc_insertion_point(module_scope)

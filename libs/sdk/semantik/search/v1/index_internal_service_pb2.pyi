@@ -6,9 +6,8 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from semantik.search.v1 import index_pb2 as _index_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,109 +20,15 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class Chunk(_message.Message):
-    """Chunk is a passage with its vector, as it is stored in an index."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
-    SOURCE_ID_FIELD_NUMBER: _builtins.int
-    CONTENT_VERSION_FIELD_NUMBER: _builtins.int
-    ORDINAL_FIELD_NUMBER: _builtins.int
-    TEXT_FIELD_NUMBER: _builtins.int
-    START_OFFSET_FIELD_NUMBER: _builtins.int
-    END_OFFSET_FIELD_NUMBER: _builtins.int
-    PATH_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    MIME_TYPE_FIELD_NUMBER: _builtins.int
-    LANGUAGE_FIELD_NUMBER: _builtins.int
-    SIZE_BYTES_FIELD_NUMBER: _builtins.int
-    MODIFY_TIME_FIELD_NUMBER: _builtins.int
-    PAGE_FIELD_NUMBER: _builtins.int
-    SECTION_FIELD_NUMBER: _builtins.int
-    LEVEL_FIELD_NUMBER: _builtins.int
-    PARENT_ORDINAL_FIELD_NUMBER: _builtins.int
-    VECTOR_FIELD_NUMBER: _builtins.int
-    document_id: _builtins.str
-    """Identifies the document."""
-    source_id: _builtins.str
-    """Identifies the document's source."""
-    content_version: _builtins.int
-    """Counts the document's contents."""
-    ordinal: _builtins.int
-    """Counts the passage within its document, from 0."""
-    text: _builtins.str
-    """Holds the passage."""
-    start_offset: _builtins.int
-    """Tells where it begins in the document's text, in characters."""
-    end_offset: _builtins.int
-    """Tells where it ends in the document's text, in characters."""
-    path: _builtins.str
-    """Holds the document's path relative to its source."""
-    name: _builtins.str
-    """Names the document."""
-    mime_type: _builtins.str
-    """Names the document's type."""
-    language: _builtins.str
-    """Names the document's language where known."""
-    size_bytes: _builtins.int
-    """Tells the document's size."""
-    page: _builtins.int
-    """Numbers the page it begins on, from 1; 0 where there are no pages."""
-    section: _builtins.str
-    """Holds the heading it stands under."""
-    level: _builtins.int
-    """The level in a hierarchy of chunks, 0 for a leaf or where there is none."""
-    parent_ordinal: _builtins.int
-    """The ordinal of the chunk this one is part of; absent where there is none."""
-    vector: _builtins.bytes
-    """Holds the vector as little-endian 32-bit floats."""
-    @_builtins.property
-    def modify_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the document was changed at its source."""
-
-    def __init__(
-        self,
-        *,
-        document_id: _builtins.str = ...,
-        source_id: _builtins.str = ...,
-        content_version: _builtins.int = ...,
-        ordinal: _builtins.int = ...,
-        text: _builtins.str = ...,
-        start_offset: _builtins.int = ...,
-        end_offset: _builtins.int = ...,
-        path: _builtins.str = ...,
-        name: _builtins.str = ...,
-        mime_type: _builtins.str = ...,
-        language: _builtins.str = ...,
-        size_bytes: _builtins.int = ...,
-        modify_time: _timestamp_pb2.Timestamp | None = ...,
-        page: _builtins.int = ...,
-        section: _builtins.str = ...,
-        level: _builtins.int = ...,
-        parent_ordinal: _builtins.int | None = ...,
-        vector: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal", "modify_time", b"modify_time", "parent_ordinal", b"parent_ordinal"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal", "content_version", b"content_version", "document_id", b"document_id", "end_offset", b"end_offset", "language", b"language", "level", b"level", "mime_type", b"mime_type", "modify_time", b"modify_time", "name", b"name", "ordinal", b"ordinal", "page", b"page", "parent_ordinal", b"parent_ordinal", "path", b"path", "section", b"section", "size_bytes", b"size_bytes", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "vector", b"vector"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__parent_ordinal: _TypeAlias = _typing.Literal["parent_ordinal"]  # noqa: Y015
-    _WhichOneofArgType__parent_ordinal: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_ordinal) -> _WhichOneofReturnType__parent_ordinal | None: ...
-
-Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
-
-@_typing.final
 class CreateIndexRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INDEX_NAME_FIELD_NUMBER: _builtins.int
     DIMENSION_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """Names the index: `{collection_id}_{model}_{precision}_g{generation}`."""
+    """The index's name: `{collection_id}_{model}_{precision}_g{generation}`."""
     dimension: _builtins.int
-    """Tells the length of its vectors."""
+    """The number of floats in a vector, 1-65,536."""
     def __init__(
         self,
         *,
@@ -144,7 +49,7 @@ class CreateIndexResponse(_message.Message):
 
     IS_NEW_FIELD_NUMBER: _builtins.int
     is_new: _builtins.bool
-    """Tells whether this call made it."""
+    """Whether this call created it."""
     def __init__(
         self,
         *,
@@ -165,9 +70,9 @@ class FenceIndexRequest(_message.Message):
     INDEX_NAME_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """Names the index."""
+    """The index's name."""
     fence: _builtins.int
-    """Holds the fence of the newest claim."""
+    """The fence of the newest claim."""
     def __init__(
         self,
         *,
@@ -205,19 +110,19 @@ class UpsertChunksRequest(_message.Message):
     FENCE_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """Names the index."""
+    """The index's name."""
     fence: _builtins.int
-    """Holds the claim's fence."""
+    """The claim's fence."""
     @_builtins.property
-    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Chunk]:
-        """Holds 1-64 chunks."""
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[_index_pb2.Chunk]:
+        """The 1-64 chunks."""
 
     def __init__(
         self,
         *,
         index_name: _builtins.str = ...,
         fence: _builtins.int = ...,
-        chunks: _abc.Iterable[Global___Chunk] | None = ...,
+        chunks: _abc.Iterable[_index_pb2.Chunk] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -243,32 +148,6 @@ class UpsertChunksResponse(_message.Message):
 Global___UpsertChunksResponse: _TypeAlias = UpsertChunksResponse  # noqa: Y015
 
 @_typing.final
-class DocumentVersion(_message.Message):
-    """DocumentVersion is a document with one of its contents."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
-    CONTENT_VERSION_FIELD_NUMBER: _builtins.int
-    document_id: _builtins.str
-    """The document's id."""
-    content_version: _builtins.int
-    """The content version."""
-    def __init__(
-        self,
-        *,
-        document_id: _builtins.str = ...,
-        content_version: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "document_id", b"document_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DocumentVersion: _TypeAlias = DocumentVersion  # noqa: Y015
-
-@_typing.final
 class PublishDocumentsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -280,15 +159,15 @@ class PublishDocumentsRequest(_message.Message):
     fence: _builtins.int
     """The claim's fence."""
     @_builtins.property
-    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentVersion]:
-        """1-1,000 documents with the content version to show."""
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[_index_pb2.DocumentVersion]:
+        """The 1-1,000 documents, each with the content version to show."""
 
     def __init__(
         self,
         *,
         index_name: _builtins.str = ...,
         fence: _builtins.int = ...,
-        documents: _abc.Iterable[Global___DocumentVersion] | None = ...,
+        documents: _abc.Iterable[_index_pb2.DocumentVersion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -325,14 +204,14 @@ class HideDocumentsRequest(_message.Message):
     source_id: _builtins.str
     """The source all of whose documents are hidden; empty when documents are named."""
     @_builtins.property
-    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentVersion]:
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[_index_pb2.DocumentVersion]:
         """At most 1,000 documents, hidden up to and including the content version; empty when source_id is set."""
 
     def __init__(
         self,
         *,
         index_name: _builtins.str = ...,
-        documents: _abc.Iterable[Global___DocumentVersion] | None = ...,
+        documents: _abc.Iterable[_index_pb2.DocumentVersion] | None = ...,
         source_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -368,16 +247,16 @@ class DeleteChunksRequest(_message.Message):
     KEEP_FROM_VERSION_FIELD_NUMBER: _builtins.int
     KEEP_BELOW_VERSION_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """Names the index."""
+    """The index's name."""
     fence: _builtins.int
-    """Holds the claim's fence."""
+    """The claim's fence."""
     keep_from_version: _builtins.int
-    """Keeps chunks of this content version and later ones; 0 deletes all."""
+    """The lowest content version of those kept at the top; 0 keeps none."""
     keep_below_version: _builtins.int
-    """Keeps chunks of earlier content versions than this one; 0 keeps none of them."""
+    """The content version below which all are kept; 0 keeps none."""
     @_builtins.property
     def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Identifies 1-1,000 documents."""
+        """The ids of 1-1,000 documents."""
 
     def __init__(
         self,
@@ -418,9 +297,9 @@ class DropIndexRequest(_message.Message):
     INDEX_NAME_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """Names the index."""
+    """The index's name."""
     fence: _builtins.int
-    """Holds the claim's fence."""
+    """The claim's fence."""
     def __init__(
         self,
         *,
@@ -456,7 +335,7 @@ class GetIndexStatsRequest(_message.Message):
 
     INDEX_NAME_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """Names the index."""
+    """The index's name."""
     def __init__(
         self,
         *,
@@ -477,9 +356,9 @@ class GetIndexStatsResponse(_message.Message):
     POINT_COUNT_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
     point_count: _builtins.int
-    """Counts the points, hidden ones included."""
+    """The number of points, hidden ones included."""
     fence: _builtins.int
-    """Holds the fence."""
+    """The fence."""
     def __init__(
         self,
         *,
@@ -516,7 +395,7 @@ class ListIndexesResponse(_message.Message):
     INDEX_NAMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def index_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The indexes' names."""
+        """The indexes' names, in order."""
 
     def __init__(
         self,
@@ -537,7 +416,7 @@ class ListPointsRequest(_message.Message):
 
     INDEX_NAME_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """Names the index."""
+    """The index's name."""
     def __init__(
         self,
         *,
@@ -555,78 +434,15 @@ Global___ListPointsRequest: _TypeAlias = ListPointsRequest  # noqa: Y015
 class ListPointsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    class _Visibility:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _VisibilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ListPointsResponse._Visibility.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        VISIBILITY_UNSPECIFIED: ListPointsResponse._Visibility.ValueType  # 0
-        """Never sent."""
-        VISIBILITY_PUBLISHED: ListPointsResponse._Visibility.ValueType  # 1
-        """Searches find it."""
-        VISIBILITY_UNPUBLISHED: ListPointsResponse._Visibility.ValueType  # 2
-        """Written, and not yet published."""
-        VISIBILITY_HIDDEN: ListPointsResponse._Visibility.ValueType  # 3
-        """Hidden for good."""
-
-    class Visibility(_Visibility, metaclass=_VisibilityEnumTypeWrapper):
-        """Visibility is what searches make of a point."""
-
-    VISIBILITY_UNSPECIFIED: ListPointsResponse.Visibility.ValueType  # 0
-    """Never sent."""
-    VISIBILITY_PUBLISHED: ListPointsResponse.Visibility.ValueType  # 1
-    """Searches find it."""
-    VISIBILITY_UNPUBLISHED: ListPointsResponse.Visibility.ValueType  # 2
-    """Written, and not yet published."""
-    VISIBILITY_HIDDEN: ListPointsResponse.Visibility.ValueType  # 3
-    """Hidden for good."""
-
-    @_typing.final
-    class Point(_message.Message):
-        """Point is one chunk as the vector store has it."""
-
-        DESCRIPTOR: _descriptor.Descriptor
-
-        ID_FIELD_NUMBER: _builtins.int
-        DOCUMENT_ID_FIELD_NUMBER: _builtins.int
-        CONTENT_VERSION_FIELD_NUMBER: _builtins.int
-        ORDINAL_FIELD_NUMBER: _builtins.int
-        VISIBILITY_FIELD_NUMBER: _builtins.int
-        id: _builtins.str
-        """Identifies the point."""
-        document_id: _builtins.str
-        """Identifies the document."""
-        content_version: _builtins.int
-        """Counts the document's contents."""
-        ordinal: _builtins.int
-        """Counts the passage within its document."""
-        visibility: Global___ListPointsResponse.Visibility.ValueType
-        """What searches make of it."""
-        def __init__(
-            self,
-            *,
-            id: _builtins.str = ...,
-            document_id: _builtins.str = ...,
-            content_version: _builtins.int = ...,
-            ordinal: _builtins.int = ...,
-            visibility: Global___ListPointsResponse.Visibility.ValueType = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "document_id", b"document_id", "id", b"id", "ordinal", b"ordinal", "visibility", b"visibility"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
     POINTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListPointsResponse.Point]:
-        """Holds up to 1,000 points."""
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[_index_pb2.Point]:
+        """Up to 1,000 points."""
 
     def __init__(
         self,
         *,
-        points: _abc.Iterable[Global___ListPointsResponse.Point] | None = ...,
+        points: _abc.Iterable[_index_pb2.Point] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -27,7 +27,9 @@ if _version_not_supported:
 
 class IndexInternalServiceStub:
     """IndexInternalService keeps the indexes of generations in the vector store, for the workers. It takes mesh tokens only.
-    Every write but a hide carries a fence; one lower than the highest seen is refused with FENCED.
+    Every write but a creation and a hide carries a fence; one lower than the highest seen is refused with FENCED. Every RPC
+    answers DEPENDENCY_UNAVAILABLE while the vector store is away; one that adds to it answers STORAGE_FULL, with RetryInfo,
+    while its disk is full.
     """
 
     def __init__(self, channel):
@@ -90,12 +92,14 @@ class IndexInternalServiceStub:
 
 class IndexInternalServiceServicer:
     """IndexInternalService keeps the indexes of generations in the vector store, for the workers. It takes mesh tokens only.
-    Every write but a hide carries a fence; one lower than the highest seen is refused with FENCED.
+    Every write but a creation and a hide carries a fence; one lower than the highest seen is refused with FENCED. Every RPC
+    answers DEPENDENCY_UNAVAILABLE while the vector store is away; one that adds to it answers STORAGE_FULL, with RetryInfo,
+    while its disk is full.
     """
 
     def CreateIndex(self, request, context):
         """Creates an index with its payload indexes if it is missing. Idempotent.
-        Reasons: INVALID_REQUEST, VECTOR_INVALID (another dimension), TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, VECTOR_INVALID (another dimension), STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,7 +107,7 @@ class IndexInternalServiceServicer:
 
     def FenceIndex(self, request, context):
         """Raises the fence of an index; durable when this returns. Idempotent.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,8 +115,8 @@ class IndexInternalServiceServicer:
 
     def UpsertChunks(self, request, context):
         """Writes chunks, unpublished: no search finds them before PublishDocuments. Durable when this returns. The same chunk
-        again overwrites itself.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, TOKEN_INVALID.
+        again overwrites itself and is unpublished again; one that is hidden stays as it is.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,16 +125,16 @@ class IndexInternalServiceServicer:
     def PublishDocuments(self, request, context):
         """Shows documents to searches and deletes the chunks of their earlier content versions. What was hidden meanwhile stays
         hidden. Idempotent.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def HideDocuments(self, request, context):
-        """Hides documents from every search, for good: publishing them does not show them again. Needs no fence: hiding only
-        ever takes away. Idempotent. An index that is missing has nothing to hide.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        """Hides documents from every search, for good: neither writing nor publishing them again shows them. Takes no fence,
+        because hiding only ever takes away. Idempotent. An index that is missing has nothing to hide.
+        Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,23 +142,23 @@ class IndexInternalServiceServicer:
 
     def DeleteChunks(self, request, context):
         """Deletes chunks of documents, all or those of older content versions. Idempotent.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DropIndex(self, request, context):
-        """Drops an index. Idempotent.
-        Reasons: INVALID_REQUEST, FENCED, TOKEN_INVALID.
+        """Drops an index with its fence. Idempotent.
+        Reasons: INVALID_REQUEST, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetIndexStats(self, request, context):
-        """Returns numbers about an index.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+        """Returns the number of points in an index and its fence.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,15 +166,15 @@ class IndexInternalServiceServicer:
 
     def ListIndexes(self, request, context):
         """Lists the indexes in the vector store, for the removal of those without an owner.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPoints(self, request, context):
-        """Streams every point of an index without its vector, for the reconciler.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+        """Streams every point of an index, for the reconciler.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -239,7 +243,9 @@ def add_IndexInternalServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class IndexInternalService:
     """IndexInternalService keeps the indexes of generations in the vector store, for the workers. It takes mesh tokens only.
-    Every write but a hide carries a fence; one lower than the highest seen is refused with FENCED.
+    Every write but a creation and a hide carries a fence; one lower than the highest seen is refused with FENCED. Every RPC
+    answers DEPENDENCY_UNAVAILABLE while the vector store is away; one that adds to it answers STORAGE_FULL, with RetryInfo,
+    while its disk is full.
     """
 
     @staticmethod

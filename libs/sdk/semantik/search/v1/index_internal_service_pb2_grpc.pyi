@@ -28,7 +28,9 @@ GRPC_VERSION: str
 
 class IndexInternalServiceStub:
     """IndexInternalService keeps the indexes of generations in the vector store, for the workers. It takes mesh tokens only.
-    Every write but a hide carries a fence; one lower than the highest seen is refused with FENCED.
+    Every write but a creation and a hide carries a fence; one lower than the highest seen is refused with FENCED. Every RPC
+    answers DEPENDENCY_UNAVAILABLE while the vector store is away; one that adds to it answers STORAGE_FULL, with RetryInfo,
+    while its disk is full.
     """
 
     @_typing.overload
@@ -37,102 +39,106 @@ class IndexInternalServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IndexInternalServiceAsyncStub: ...
     CreateIndex: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.CreateIndexRequest, _index_internal_service_pb2.CreateIndexResponse]
     """Creates an index with its payload indexes if it is missing. Idempotent.
-    Reasons: INVALID_REQUEST, VECTOR_INVALID (another dimension), TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, VECTOR_INVALID (another dimension), STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     FenceIndex: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.FenceIndexRequest, _index_internal_service_pb2.FenceIndexResponse]
     """Raises the fence of an index; durable when this returns. Idempotent.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     UpsertChunks: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.UpsertChunksRequest, _index_internal_service_pb2.UpsertChunksResponse]
     """Writes chunks, unpublished: no search finds them before PublishDocuments. Durable when this returns. The same chunk
-    again overwrites itself.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, TOKEN_INVALID.
+    again overwrites itself and is unpublished again; one that is hidden stays as it is.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     PublishDocuments: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.PublishDocumentsRequest, _index_internal_service_pb2.PublishDocumentsResponse]
     """Shows documents to searches and deletes the chunks of their earlier content versions. What was hidden meanwhile stays
     hidden. Idempotent.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     HideDocuments: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.HideDocumentsRequest, _index_internal_service_pb2.HideDocumentsResponse]
-    """Hides documents from every search, for good: publishing them does not show them again. Needs no fence: hiding only
-    ever takes away. Idempotent. An index that is missing has nothing to hide.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    """Hides documents from every search, for good: neither writing nor publishing them again shows them. Takes no fence,
+    because hiding only ever takes away. Idempotent. An index that is missing has nothing to hide.
+    Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     DeleteChunks: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.DeleteChunksRequest, _index_internal_service_pb2.DeleteChunksResponse]
     """Deletes chunks of documents, all or those of older content versions. Idempotent.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     DropIndex: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.DropIndexRequest, _index_internal_service_pb2.DropIndexResponse]
-    """Drops an index. Idempotent.
-    Reasons: INVALID_REQUEST, FENCED, TOKEN_INVALID.
+    """Drops an index with its fence. Idempotent.
+    Reasons: INVALID_REQUEST, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     GetIndexStats: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.GetIndexStatsRequest, _index_internal_service_pb2.GetIndexStatsResponse]
-    """Returns numbers about an index.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+    """Returns the number of points in an index and its fence.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     ListIndexes: _grpc.UnaryUnaryMultiCallable[_index_internal_service_pb2.ListIndexesRequest, _index_internal_service_pb2.ListIndexesResponse]
     """Lists the indexes in the vector store, for the removal of those without an owner.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     ListPoints: _grpc.UnaryStreamMultiCallable[_index_internal_service_pb2.ListPointsRequest, _index_internal_service_pb2.ListPointsResponse]
-    """Streams every point of an index without its vector, for the reconciler.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+    """Streams every point of an index, for the reconciler.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
 
 @_typing.type_check_only
 class IndexInternalServiceAsyncStub(IndexInternalServiceStub):
     """IndexInternalService keeps the indexes of generations in the vector store, for the workers. It takes mesh tokens only.
-    Every write but a hide carries a fence; one lower than the highest seen is refused with FENCED.
+    Every write but a creation and a hide carries a fence; one lower than the highest seen is refused with FENCED. Every RPC
+    answers DEPENDENCY_UNAVAILABLE while the vector store is away; one that adds to it answers STORAGE_FULL, with RetryInfo,
+    while its disk is full.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateIndex: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.CreateIndexRequest, _index_internal_service_pb2.CreateIndexResponse]  # type: ignore[assignment]
     """Creates an index with its payload indexes if it is missing. Idempotent.
-    Reasons: INVALID_REQUEST, VECTOR_INVALID (another dimension), TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, VECTOR_INVALID (another dimension), STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     FenceIndex: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.FenceIndexRequest, _index_internal_service_pb2.FenceIndexResponse]  # type: ignore[assignment]
     """Raises the fence of an index; durable when this returns. Idempotent.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     UpsertChunks: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.UpsertChunksRequest, _index_internal_service_pb2.UpsertChunksResponse]  # type: ignore[assignment]
     """Writes chunks, unpublished: no search finds them before PublishDocuments. Durable when this returns. The same chunk
-    again overwrites itself.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, TOKEN_INVALID.
+    again overwrites itself and is unpublished again; one that is hidden stays as it is.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     PublishDocuments: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.PublishDocumentsRequest, _index_internal_service_pb2.PublishDocumentsResponse]  # type: ignore[assignment]
     """Shows documents to searches and deletes the chunks of their earlier content versions. What was hidden meanwhile stays
     hidden. Idempotent.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     HideDocuments: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.HideDocumentsRequest, _index_internal_service_pb2.HideDocumentsResponse]  # type: ignore[assignment]
-    """Hides documents from every search, for good: publishing them does not show them again. Needs no fence: hiding only
-    ever takes away. Idempotent. An index that is missing has nothing to hide.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    """Hides documents from every search, for good: neither writing nor publishing them again shows them. Takes no fence,
+    because hiding only ever takes away. Idempotent. An index that is missing has nothing to hide.
+    Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     DeleteChunks: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.DeleteChunksRequest, _index_internal_service_pb2.DeleteChunksResponse]  # type: ignore[assignment]
     """Deletes chunks of documents, all or those of older content versions. Idempotent.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     DropIndex: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.DropIndexRequest, _index_internal_service_pb2.DropIndexResponse]  # type: ignore[assignment]
-    """Drops an index. Idempotent.
-    Reasons: INVALID_REQUEST, FENCED, TOKEN_INVALID.
+    """Drops an index with its fence. Idempotent.
+    Reasons: INVALID_REQUEST, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     GetIndexStats: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.GetIndexStatsRequest, _index_internal_service_pb2.GetIndexStatsResponse]  # type: ignore[assignment]
-    """Returns numbers about an index.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+    """Returns the number of points in an index and its fence.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     ListIndexes: _aio.UnaryUnaryMultiCallable[_index_internal_service_pb2.ListIndexesRequest, _index_internal_service_pb2.ListIndexesResponse]  # type: ignore[assignment]
     """Lists the indexes in the vector store, for the removal of those without an owner.
-    Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
     ListPoints: _aio.UnaryStreamMultiCallable[_index_internal_service_pb2.ListPointsRequest, _index_internal_service_pb2.ListPointsResponse]  # type: ignore[assignment]
-    """Streams every point of an index without its vector, for the reconciler.
-    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+    """Streams every point of an index, for the reconciler.
+    Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
     """
 
 class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
     """IndexInternalService keeps the indexes of generations in the vector store, for the workers. It takes mesh tokens only.
-    Every write but a hide carries a fence; one lower than the highest seen is refused with FENCED.
+    Every write but a creation and a hide carries a fence; one lower than the highest seen is refused with FENCED. Every RPC
+    answers DEPENDENCY_UNAVAILABLE while the vector store is away; one that adds to it answers STORAGE_FULL, with RetryInfo,
+    while its disk is full.
     """
 
     @_abc_1.abstractmethod
@@ -142,7 +148,7 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.CreateIndexResponse, _abc.Awaitable[_index_internal_service_pb2.CreateIndexResponse]]:
         """Creates an index with its payload indexes if it is missing. Idempotent.
-        Reasons: INVALID_REQUEST, VECTOR_INVALID (another dimension), TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, VECTOR_INVALID (another dimension), STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -152,7 +158,7 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.FenceIndexResponse, _abc.Awaitable[_index_internal_service_pb2.FenceIndexResponse]]:
         """Raises the fence of an index; durable when this returns. Idempotent.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -162,8 +168,8 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.UpsertChunksResponse, _abc.Awaitable[_index_internal_service_pb2.UpsertChunksResponse]]:
         """Writes chunks, unpublished: no search finds them before PublishDocuments. Durable when this returns. The same chunk
-        again overwrites itself.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, TOKEN_INVALID.
+        again overwrites itself and is unpublished again; one that is hidden stays as it is.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -174,7 +180,7 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_index_internal_service_pb2.PublishDocumentsResponse, _abc.Awaitable[_index_internal_service_pb2.PublishDocumentsResponse]]:
         """Shows documents to searches and deletes the chunks of their earlier content versions. What was hidden meanwhile stays
         hidden. Idempotent.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -183,9 +189,9 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_internal_service_pb2.HideDocumentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.HideDocumentsResponse, _abc.Awaitable[_index_internal_service_pb2.HideDocumentsResponse]]:
-        """Hides documents from every search, for good: publishing them does not show them again. Needs no fence: hiding only
-        ever takes away. Idempotent. An index that is missing has nothing to hide.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        """Hides documents from every search, for good: neither writing nor publishing them again shows them. Takes no fence,
+        because hiding only ever takes away. Idempotent. An index that is missing has nothing to hide.
+        Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -195,7 +201,7 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.DeleteChunksResponse, _abc.Awaitable[_index_internal_service_pb2.DeleteChunksResponse]]:
         """Deletes chunks of documents, all or those of older content versions. Idempotent.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -204,8 +210,8 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_internal_service_pb2.DropIndexRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.DropIndexResponse, _abc.Awaitable[_index_internal_service_pb2.DropIndexResponse]]:
-        """Drops an index. Idempotent.
-        Reasons: INVALID_REQUEST, FENCED, TOKEN_INVALID.
+        """Drops an index with its fence. Idempotent.
+        Reasons: INVALID_REQUEST, FENCED, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -214,8 +220,8 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_internal_service_pb2.GetIndexStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.GetIndexStatsResponse, _abc.Awaitable[_index_internal_service_pb2.GetIndexStatsResponse]]:
-        """Returns numbers about an index.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+        """Returns the number of points in an index and its fence.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -225,7 +231,7 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_index_internal_service_pb2.ListIndexesResponse, _abc.Awaitable[_index_internal_service_pb2.ListIndexesResponse]]:
         """Lists the indexes in the vector store, for the removal of those without an owner.
-        Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -234,8 +240,8 @@ class IndexInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_internal_service_pb2.ListPointsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_index_internal_service_pb2.ListPointsResponse], _abc.AsyncIterator[_index_internal_service_pb2.ListPointsResponse]]:
-        """Streams every point of an index without its vector, for the reconciler.
-        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, TOKEN_INVALID.
+        """Streams every point of an index, for the reconciler.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
 
 def add_IndexInternalServiceServicer_to_server(servicer: IndexInternalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,7 +27,7 @@ class _SearchMode:
 class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SEARCH_MODE_UNSPECIFIED: _SearchMode.ValueType  # 0
-    """Counts as HYBRID."""
+    """The same as HYBRID."""
     SEARCH_MODE_SEMANTIC: _SearchMode.ValueType  # 1
     """By meaning: nearness of embeddings."""
     SEARCH_MODE_KEYWORD: _SearchMode.ValueType  # 2
@@ -36,10 +36,10 @@ class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode
     """By both, fused."""
 
 class SearchMode(_SearchMode, metaclass=_SearchModeEnumTypeWrapper):
-    """SearchMode says how passages are matched."""
+    """How passages are matched."""
 
 SEARCH_MODE_UNSPECIFIED: SearchMode.ValueType  # 0
-"""Counts as HYBRID."""
+"""The same as HYBRID."""
 SEARCH_MODE_SEMANTIC: SearchMode.ValueType  # 1
 """By meaning: nearness of embeddings."""
 SEARCH_MODE_KEYWORD: SearchMode.ValueType  # 2
@@ -50,7 +50,7 @@ Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
 
 @_typing.final
 class SearchFilter(_message.Message):
-    """SearchFilter narrows a search; every field that is set must match."""
+    """Conditions on hits; every field that is set must match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -59,15 +59,15 @@ class SearchFilter(_message.Message):
     MIME_TYPES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Keeps these documents, at most 100."""
+        """The documents to search, at most 100; all when empty."""
 
     @_builtins.property
     def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Keeps documents of these sources, at most 100."""
+        """The sources to search, at most 100; all when empty."""
 
     @_builtins.property
     def mime_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Keeps documents of these types, at most 100."""
+        """The MIME types to search, at most 100; all when empty."""
 
     def __init__(
         self,
@@ -94,18 +94,18 @@ class SearchRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """Holds the question or the words, 1-8,192 characters, not all blank."""
+    """The question or the words, 1-8,192 characters, not all blank."""
     mode: Global___SearchMode.ValueType
-    """Says how passages are matched; hybrid when unspecified."""
+    """How passages are matched; hybrid when unspecified."""
     limit: _builtins.int
-    """Limits the hits, 1-100; default 10."""
+    """The largest number of hits, 1-100; 10 when absent."""
     @_builtins.property
     def collection_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Identifies 1-10 collections."""
+        """The ids of 1-10 collections."""
 
     @_builtins.property
     def filter(self) -> Global___SearchFilter:
-        """Narrows the search."""
+        """The conditions on hits; none when absent."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 
 @_typing.final
 class Hit(_message.Message):
-    """Hit is a passage that was found."""
+    """A passage that was found."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -147,34 +147,34 @@ class Hit(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     SECTION_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """Identifies the collection."""
+    """The collection's id."""
     document_id: _builtins.str
-    """Identifies the document."""
+    """The document's id."""
     source_id: _builtins.str
-    """Identifies the document's source."""
+    """The id of the document's source."""
     path: _builtins.str
-    """Holds the document's path relative to its source."""
+    """The document's path relative to its source."""
     name: _builtins.str
-    """Names the document."""
+    """The document's name."""
     mime_type: _builtins.str
-    """Names the document's type."""
+    """The document's MIME type."""
     ordinal: _builtins.int
-    """Counts the passage within its document, from 0."""
+    """The passage's position within its document, from 0."""
     text: _builtins.str
-    """Holds the passage."""
+    """The passage."""
     start_offset: _builtins.int
-    """Tells where the passage begins in the document's text, in characters."""
+    """The passage's beginning in the document's text, in characters."""
     end_offset: _builtins.int
-    """Tells where the passage ends in the document's text, in characters."""
+    """The passage's end in the document's text, in characters."""
     score: _builtins.float
-    """Ranks the hit; comparable only within one response."""
+    """The rank's basis, higher is better; comparable only within one response."""
     page: _builtins.int
-    """Numbers the page the passage begins on, from 1; 0 where there are no pages."""
+    """The page the passage begins on, from 1; 0 where there are no pages."""
     section: _builtins.str
-    """Holds the heading the passage stands under; empty where there is none."""
+    """The heading the passage stands under; empty where there is none."""
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
-        """Marks the query's words in the text."""
+        """The query's words in the text, at most 100."""
 
     def __init__(
         self,
@@ -204,16 +204,16 @@ Global___Hit: _TypeAlias = Hit  # noqa: Y015
 
 @_typing.final
 class Highlight(_message.Message):
-    """Highlight marks characters of a hit's text."""
+    """Characters of a hit's text that match the query."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     start: _builtins.int
-    """Tells where it begins, in characters of the hit's text."""
+    """The first character."""
     end: _builtins.int
-    """Tells where it ends, in characters of the hit's text."""
+    """The character after the last."""
     def __init__(
         self,
         *,
@@ -230,7 +230,7 @@ Global___Highlight: _TypeAlias = Highlight  # noqa: Y015
 
 @_typing.final
 class Timings(_message.Message):
-    """Timings tells where the time of a search went."""
+    """The time a search took, by stage."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -240,19 +240,19 @@ class Timings(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def authorize(self) -> _duration_pb2.Duration:
-        """Was spent on deciding what may be read."""
+        """The time to decide what may be read."""
 
     @_builtins.property
     def embed(self) -> _duration_pb2.Duration:
-        """Was spent on embedding the query."""
+        """The time to embed the query; absent for SEARCH_MODE_KEYWORD."""
 
     @_builtins.property
     def query(self) -> _duration_pb2.Duration:
-        """Was spent in the vector store."""
+        """The time in the vector store, fusion included."""
 
     @_builtins.property
     def total(self) -> _duration_pb2.Duration:
-        """Was spent altogether."""
+        """The time altogether."""
 
     def __init__(
         self,
@@ -278,11 +278,11 @@ class SearchResponse(_message.Message):
     TIMINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
-        """Holds the hits, best first."""
+        """The hits, best first."""
 
     @_builtins.property
     def timings(self) -> Global___Timings:
-        """Tells where the time went."""
+        """The time by stage."""
 
     def __init__(
         self,

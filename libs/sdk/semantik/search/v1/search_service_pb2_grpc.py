@@ -49,7 +49,8 @@ class SearchServiceServicer:
     def Search(self, request, context):
         """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
+        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. A grant that
+        is withdrawn may still be searched with for 5 s. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

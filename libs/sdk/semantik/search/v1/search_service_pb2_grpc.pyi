@@ -36,7 +36,8 @@ class SearchServiceStub:
     Search: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]
     """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
+    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. A grant that
+    is withdrawn may still be searched with for 5 s. Idempotent.
     """
 
 @_typing.type_check_only
@@ -47,7 +48,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
     Search: _aio.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]  # type: ignore[assignment]
     """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
+    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. A grant that
+    is withdrawn may still be searched with for 5 s. Idempotent.
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -61,7 +63,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_search_service_pb2.SearchResponse, _abc.Awaitable[_search_service_pb2.SearchResponse]]:
         """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. Idempotent.
+        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. A grant that
+        is withdrawn may still be searched with for 5 s. Idempotent.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

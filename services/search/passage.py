@@ -1,0 +1,127 @@
+"""A passage as Qdrant's point: the contract's ``Chunk`` is the payload's record, field by field, besides ``hidden``.
+
+What a chunk leaves at its default is absent from the payload.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from grpc import StatusCode
+
+from libs.rpc.errors import Failure
+from semantik.error.v1.error_reason_pb2 import ErrorReason
+from semantik.search.v1.index_pb2 import Chunk, Point
+from services.search.qdrant import q
+
+DENSE = "dense"
+TEXT = "text"
+DOCUMENT, SOURCE, VERSION, MIME_TYPE = "document_id", "source_id", "content_version", "mime_type"
+# What searches make of a point. A number, because not every engine that speaks the protocol can match a boolean.
+HIDDEN = "hidden"
+PUBLISHED, UNPUBLISHED, HIDDEN_FOR_GOOD = 0, 1, 2
+
+_VECTOR, _MODIFY_TIME = "vector", "modify_time"
+_VISIBILITIES = {
+    PUBLISHED: Point.VISIBILITY_PUBLISHED,
+    UNPUBLISHED: Point.VISIBILITY_UNPUBLISHED,
+    HIDDEN_FOR_GOOD: Point.VISIBILITY_HIDDEN,
+}
+_FIELDS = [field.name for field in Chunk.DESCRIPTOR.fields if field.name != _VECTOR]
+_NAMESPACE = uuid.UUID("6f0f9d0c-6f5b-5c8e-9a53-7c1f5f5d1a10")
+_FLOAT_BYTES = 4
+
+
+def selector(*names: str) -> Any:
+    """Return the message that asks for these fields of the payload."""
+    return q.WithPayloadSelector(include=q.PayloadIncludeSelector(fields=names))
+
+
+WHOLE = selector(*_FIELDS, HIDDEN)
+LISTED = selector(DOCUMENT, VERSION, "ordinal", HIDDEN)
+
+
+def point_id(index_name: str, document_id: str, content_version: int, ordinal: int) -> str:
+    """Return a chunk's id: UUIDv5 of generation (its index's name), document, content version and ordinal."""
+    return derived_id(f"{index_name}/{document_id}/{content_version}/{ordinal}")
+
+
+def derived_id(name: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def points(index_name: str, chunks: Sequence[Chunk]) -> list[Any]:
+    """Return chunks as unpublished points; raises VECTOR_INVALID."""
+    _check_vectors([chunk.vector for chunk in chunks])
+    return [_point(index_name, chunk) for chunk in chunks]
+
+
+def passage(payload: Mapping[str, Any]) -> Chunk:
+    """Return a point's payload as the chunk it was written from, without its vector."""
+    chunk = Chunk()
+    for name, value in payload.items():
+        if name == _MODIFY_TIME:
+            chunk.modify_time.FromJsonString(value.string_value)
+        elif name != HIDDEN:
+            setattr(chunk, name, getattr(value, value.WhichOneof("kind")))
+    return chunk
+
+
+def is_published(payload: Mapping[str, Any]) -> bool:
+    return bool(payload[HIDDEN].integer_value == PUBLISHED)
+
+
+def listed(point: Any) -> Point:
+    """Return a stored point as the reconciler sees it."""
+    return Point(
+        id=point.id.uuid,
+        document_id=point.payload[DOCUMENT].string_value,
+        content_version=point.payload[VERSION].integer_value,
+        ordinal=point.payload["ordinal"].integer_value,
+        visibility=_VISIBILITIES[point.payload[HIDDEN].integer_value],
+    )
+
+
+def dense_vector(raw: bytes) -> Any:
+    """Return little-endian 32-bit floats as Qdrant's message.
+
+    They are what protobuf puts on the wire for its packed field 1, so they are given to it as they are: a list of floats in
+    between takes ten times as long as everything else about a point.
+    """
+    length, header = len(raw), bytearray(b"\x0a")
+    while length > 0x7F:
+        header.append(length & 0x7F | 0x80)
+        length >>= 7
+    header.append(length)
+    return q.DenseVector.FromString(bytes(header) + raw)
+
+
+def vector_invalid(message: str) -> Failure:
+    return Failure(StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_VECTOR_INVALID, message)
+
+
+def _point(index_name: str, chunk: Chunk) -> Any:
+    identifier = point_id(index_name, chunk.document_id, chunk.content_version, chunk.ordinal)
+    point = q.PointStruct(id=q.PointId(uuid=identifier))
+    payload = point.payload
+    for field, value in chunk.ListFields():
+        name = field.name
+        if name == _VECTOR:
+            point.vectors.vectors.vectors[DENSE].dense.CopyFrom(dense_vector(value))
+        elif name == _MODIFY_TIME:
+            payload[name].string_value = value.ToJsonString()
+        elif isinstance(value, str):
+            payload[name].string_value = value
+        else:
+            payload[name].integer_value = value
+    payload[HIDDEN].integer_value = UNPUBLISHED
+    return point
+
+
+def _check_vectors(vectors: Sequence[bytes]) -> None:
+    if any(len(raw) % _FLOAT_BYTES or len(raw) != len(vectors[0]) for raw in vectors):
+        raise vector_invalid("vectors are rows of 32-bit floats, all of one length")
+    numbers = np.frombuffer(b"".join(vectors), "<f4").reshape(len(vectors), -1)
+    if not np.isfinite(numbers).all() or not numbers.any(axis=1).all():
+        raise vector_invalid("a vector holds NaN, infinity or nothing but zeros")

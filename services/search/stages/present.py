@@ -1,0 +1,33 @@
+"""Makes hits of candidates."""
+
+from collections.abc import Sequence
+
+from semantik.search.v1 import search_service_pb2 as messages
+from services.search.stages.candidate import Candidate
+from services.search.stages.highlights import highlights
+from services.search.stages.request import Plan
+
+
+def present(plan: Plan, candidates: Sequence[Candidate]) -> list[messages.Hit]:
+    """Return the hits in the candidates' order, with the query's words marked."""
+    return [_hit(plan, candidate) for candidate in candidates]
+
+
+def _hit(plan: Plan, candidate: Candidate) -> messages.Hit:
+    passage = candidate.passage
+    return messages.Hit(
+        collection_id=plan.queries[candidate.key.query].collection_id,
+        document_id=passage.document_id,
+        source_id=passage.source_id,
+        path=passage.path,
+        name=passage.name,
+        mime_type=passage.mime_type,
+        ordinal=passage.ordinal,
+        text=passage.text,
+        start_offset=passage.start_offset,
+        end_offset=passage.end_offset,
+        score=candidate.score,
+        highlights=highlights(plan.text, passage.text),
+        page=passage.page,
+        section=passage.section,
+    )
