@@ -19,7 +19,8 @@ from semantik.operation.v1 import operation_internal_service_pb2 as messages
 from semantik.operation.v1.operation_internal_service_pb2_grpc import OperationInternalServiceStub
 from semantik.operation.v1.operation_pb2 import Operation
 from tests.conftest import Person
-from tests.service.collection.conftest import Away, Quiet
+from tests.service.collection_api.conftest import Away, Quiet
+from tests.service.collection_api.waiting import until_none
 
 if TYPE_CHECKING:
     from semantik.collection.v1.collection_internal_service_pb2_grpc import CollectionInternalServiceAsyncStub
@@ -39,12 +40,7 @@ async def _upload(person: Person, collection: Collection, tmp_path: Path, name: 
 
 async def _sent(rows: psycopg.AsyncConnection, ids: list[str]) -> None:
     """Wait until none of these starts waits to be sent."""
-    async with asyncio.timeout(30):
-        while (
-            await (await rows.execute("SELECT count(*) FROM collection.outbox WHERE id = ANY(%s) AND dead_time IS NULL", (ids,))).fetchone()
-            or (1,)
-        )[0]:
-            await asyncio.sleep(0.05)
+    await until_none(rows, "SELECT count(*) FROM collection.outbox WHERE id = ANY(%s) AND dead_time IS NULL", ids)
 
 
 async def _make_due(rows: psycopg.AsyncConnection) -> None:

@@ -14,7 +14,7 @@ from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_pb2 import Document
 from semantik.operation.v1.operation_pb2 import Operation
 from tests.conftest import Person
-from tests.service.collection.conftest import Quiet
+from tests.service.collection_api.conftest import Quiet
 
 
 async def _upload(person: Person, collection: Collection, tmp_path: Path, name: str, text: str) -> tuple[Document, Operation]:

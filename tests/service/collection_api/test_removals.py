@@ -10,14 +10,13 @@ import pytest
 
 from semantik.client import SemantikError
 from semantik.collection.v1 import collection_internal_service_pb2 as internal
-from semantik.collection.v1 import source_service_pb2
 from semantik.collection.v1.collection_internal_service_pb2_grpc import CollectionInternalServiceStub
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_pb2 import Document
-from semantik.collection.v1.source_service_pb2_grpc import SourceServiceStub
 from semantik.operation.v1.operation_pb2 import Operation
 from tests.conftest import Person
-from tests.service.collection.conftest import Away, Quiet
+from tests.service.collection_api.conftest import Away, Quiet
+from tests.service.collection_api.waiting import until_some
 
 
 async def _upload(person: Person, collection: Collection, tmp_path: Path, name: str, text: str, request_id: str = "") -> Document:
@@ -107,11 +106,12 @@ async def test_a_removed_source_is_out_of_sight_and_can_be_removed_again(
     assert await _counters(quiet.rows, collection) == (0, 0, 0)
     assert [each async for each in ada.client.sources.list(collection.id)] == []
     assert [each async for each in ada.client.documents.list(collection.id)] == []
-    for lookup in (ada.client.sources.get if hasattr(ada.client.sources, "get") else None, ada.client.documents.get):
-        if lookup is not None:
-            with pytest.raises(SemantikError) as caught:
-                await lookup(document.id if lookup == ada.client.documents.get else document.source_id)
-            assert caught.value.code == "NOT_FOUND"
+    with pytest.raises(SemantikError) as caught:
+        await ada.client.documents.get(document.id)
+    assert caught.value.reason == "DOCUMENT_NOT_FOUND"
+    with pytest.raises(SemantikError) as caught:
+        await ada.client.sources.sync(document.source_id)
+    assert caught.value.reason == "SOURCE_NOT_FOUND"
     for _ in range(2):
         operation = await ada.client.sources.remove(document.source_id)
         assert (operation.kind, operation.source_id) == (Operation.KIND_REMOVE_SOURCE, document.source_id)
@@ -146,8 +146,7 @@ async def test_a_delete_waits_for_a_worker_and_never_crosses_it(quiet: Quiet, ad
         await worker.execute("SELECT 1 FROM collection.collections WHERE id = %s FOR NO KEY UPDATE", (collection.id,))
         delete = asyncio.create_task(ada.client.documents.delete(document.id))
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'collection'"
-        while not (await _one(quiet.rows, waiting))[0]:
-            await asyncio.sleep(0.01)
+        await until_some(quiet.rows, waiting)
         await worker.execute("UPDATE collection.documents SET update_time = now() WHERE id = %s", (document.id,))
         await worker.execute("UPDATE collection.collections SET chunk_count = chunk_count WHERE id = %s", (collection.id,))
         await worker.commit()
@@ -172,9 +171,7 @@ async def test_a_collection_whose_work_failed_for_good_has_a_way_out(
     )
     assert (await ada.client.documents.retry(collection.id))[0] == 1
     assert (await _upload(ada, collection, tmp_path, "b.txt", "more")).state == Document.STATE_PENDING
-    request = source_service_pb2.SyncSourceRequest(source_id=document.source_id)
-    synced = await ada.client.session.call(SourceServiceStub(ada.client.session.channel).SyncSource, request)
-    assert synced.operation.kind == Operation.KIND_SYNC
+    assert (await ada.client.sources.sync(document.source_id)).kind == Operation.KIND_SYNC
     await ada.client.collections.delete(collection.id)
     await stub.MarkCollectionFailed(internal.MarkCollectionFailedRequest(collection_id=collection.id, fence=9, message="again"))
     assert await _one(quiet.rows, "SELECT state FROM collection.collections WHERE id = %s", collection.id) == ("DELETING",)
