@@ -8,10 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from google.api.httpbody_pb2 import HttpBody
 
 from semantik.client import SemantikError
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_pb2 import Document
+from semantik.collection.v1.document_service_pb2 import UploadDocumentRequest
+from semantik.collection.v1.document_service_pb2_grpc import DocumentServiceStub
 from semantik.operation.v1.operation_pb2 import Operation
 from tests.conftest import Person
 from tests.service.collection_api.conftest import Quiet
@@ -128,11 +131,6 @@ async def test_what_is_there_already_starts_nothing(quiet: Quiet, ada: Person, c
 
 async def test_a_content_type_that_is_none_is_refused(ada: Person, collection: Collection) -> None:
     """It would come back in a header of the content."""
-    from google.api.httpbody_pb2 import HttpBody
-
-    from semantik.collection.v1.document_service_pb2 import UploadDocumentRequest
-    from semantik.collection.v1.document_service_pb2_grpc import DocumentServiceStub
-
     stub = DocumentServiceStub(ada.client.session.channel)
     for content_type in ("text/html\r\nset-cookie: a=b", "text", "text/ html", "text/plain, a/b"):
         body = HttpBody(content_type=content_type, data=b"text")
@@ -146,7 +144,7 @@ async def test_a_content_type_that_is_none_is_refused(ada: Person, collection: C
         assert caught.value.reason == "UPLOAD_INVALID", content_type
 
 
-async def test_a_name_of_a_removed_source_is_free(quiet: Quiet, ada: Person, collection: Collection, tmp_path: Path) -> None:
+async def test_a_name_of_a_removed_source_is_free(ada: Person, collection: Collection, tmp_path: Path) -> None:
     """A new upload is a new document, which the removal of the old ones does not touch."""
     before, _ = await _upload(ada, collection, tmp_path, "a.txt", "text")
     await ada.client.sources.remove(before.source_id)

@@ -11,14 +11,14 @@ _POLL_SECONDS = 0.02
 async def until_none(rows: psycopg.AsyncConnection, count: str, *parameters: object) -> None:
     """Wait until the statement ``count`` returns 0; raises TimeoutError."""
     async with asyncio.timeout(_SECONDS):
-        while await _number(rows, count, parameters):
+        while await _number(rows, count, parameters):  # noqa: ASYNC110 - a row is no event
             await asyncio.sleep(_POLL_SECONDS)
 
 
 async def until_some(rows: psycopg.AsyncConnection, count: str, *parameters: object) -> None:
     """Wait until the statement ``count`` returns more than 0; raises TimeoutError."""
     async with asyncio.timeout(_SECONDS):
-        while not await _number(rows, count, parameters):
+        while not await _number(rows, count, parameters):  # noqa: ASYNC110 - a row is no event
             await asyncio.sleep(_POLL_SECONDS)
 
 
