@@ -9,6 +9,7 @@ from libs.rpc.process import configured, run
 from libs.rpc.server import Served, Server
 from semantik.auth.v1 import auth_internal_service_pb2_grpc, auth_service_pb2_grpc, user_service_pb2_grpc
 from services.auth import periodic, revocations
+from services.auth.families import Families
 from services.auth.keys import SigningKeys
 from services.auth.passwords import Passwords
 from services.auth.servicer.auth import AuthServicer
@@ -27,17 +28,18 @@ async def main(settings: Settings) -> None:
         access_seconds = settings.access_token_lifetime_seconds
         verifier = revocations.verifier(keys, database, access_seconds)
         tokens = Tokens(keys, mesh, access_seconds)
+        families = Families(settings, tokens, verifier)
         services = [
             Served(
                 "semantik.auth.v1.AuthService",
                 auth_service_pb2_grpc.add_AuthServiceServicer_to_server,
-                AuthServicer(settings, database, keys, tokens, Passwords(), verifier),
+                AuthServicer(settings, database, keys, tokens, Passwords(), families),
                 Access.ANYONE,
             ),
             Served(
                 "semantik.auth.v1.UserService",
                 user_service_pb2_grpc.add_UserServiceServicer_to_server,
-                UserServicer(database, pager, verifier),
+                UserServicer(database, pager, families),
                 Access.SIGNED_IN,
             ),
             Served(

@@ -12,7 +12,7 @@ _NAMES = ("previous", "current", "next")
 
 
 class SigningKeys:
-    """Signs with ``current.pem``; publishes previous, current and next, so that a rotation surprises nobody."""
+    """Signs with ``current.pem``; publishes previous, current and next, so that tokens verify before and after a rotation."""
 
     def __init__(self, directory: Path, *, may_generate: bool) -> None:
         if may_generate:
@@ -41,7 +41,7 @@ def _generate(directory: Path) -> None:
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(new_key())
-            # A link never replaces a key that another replica made meanwhile.
+            # A link never replaces a key that another replica has generated meanwhile.
             try:
                 os.link(fresh, directory / f"{name}.pem")
             except FileExistsError:

@@ -20,7 +20,7 @@ class Settings(DatabaseSettings):
     refresh_grace_seconds: float = Field(default=10.0, ge=0)
 
     @model_validator(mode="after")
-    def _administrators_are_made_not_born(self) -> Self:
+    def _default_role_is_not_admin(self) -> Self:
         if self.default_role is Role.ADMIN:
             raise ValueError("DEFAULT_ROLE must not be ADMIN")
         return self

@@ -41,7 +41,7 @@ class User(Base):
 
 
 class RefreshToken(Base):
-    """One link of a family; the family is the session, and its id is the access tokens' ``sid``."""
+    """A refresh token; its family is the session, whose id is the access tokens' ``sid``."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (Index(None, "family_id"), Index(None, "user_id", "create_time"))
@@ -60,11 +60,12 @@ class RefreshToken(Base):
 
 class Revocation(Base):
     __tablename__ = "revocations"
+    __table_args__ = (Index(None, "not_before", "seq"),)
 
     seq: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     user_id: Mapped[str | None]
     session_id: Mapped[str | None]
-    not_before: Mapped[datetime] = mapped_column(index=True)
+    not_before: Mapped[datetime]
     reason: Mapped[str]
 
 

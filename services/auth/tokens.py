@@ -1,4 +1,4 @@
-"""Access and refresh tokens: how they are made."""
+"""Access and refresh tokens: how they are issued."""
 
 import hashlib
 import hmac
@@ -24,10 +24,10 @@ class AccessToken:
 
 
 class Tokens:
-    """Makes access tokens (JWT, ES256) and refresh tokens (opaque).
+    """Issues access tokens (JWT, ES256) and refresh tokens (opaque).
 
-    The successor of a refresh token is HMAC(key, token): two refreshes at once get the same one, and nothing is stored
-    from which it could be told.
+    The successor of a refresh token is HMAC(key, token): two refreshes at once get the same one, and nothing that is
+    stored leads to it.
     """
 
     def __init__(self, keys: SigningKeys, mesh: MeshIdentity, access_seconds: int) -> None:
@@ -60,7 +60,7 @@ class Tokens:
         return _PREFIX + hmac.digest(self._refresh_key, token.encode(), "sha256").hex()
 
     def pseudonym(self, name: str) -> str:
-        """Return what stands for a name nobody has: people type passwords where names belong, so none is written down."""
+        """Return the actor for a name that no user has: people type passwords into the wrong field, so the name is not stored."""
         return "unknown:" + hmac.digest(self._name_key, name.encode(), "sha256").hex()[:32]
 
 

@@ -18,7 +18,7 @@ from semantik.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from tests.conftest import PASSWORD, Person
 
 THROTTLED = ("RESOURCE_EXHAUSTED", "TOO_MANY_ATTEMPTS", "too many wrong passwords; try again later")
-WRONG = ("UNAUTHENTICATED", "CREDENTIALS_WRONG", "username and password do not belong together")
+WRONG = ("UNAUTHENTICATED", "CREDENTIALS_WRONG", "the username or the password is wrong")
 WINDOW = 15 * 60
 
 

@@ -13,7 +13,7 @@ CLOCK_SKEW_SECONDS = 60
 
 @dataclass(frozen=True)
 class Revocation:
-    """Voids the tokens of a user or a session that were issued before ``not_before`` (Unix seconds)."""
+    """Voids all tokens of a session, or those of a user that were issued before ``not_before`` (Unix seconds)."""
 
     subject: str
     not_before: float
@@ -48,6 +48,8 @@ class Revocations:
         self._not_before[revocation.subject] = max(known, revocation.not_before)
 
     def covers(self, principal: Principal) -> bool:
-        """Return whether the principal's credential was issued before its user or session was revoked."""
-        not_before = max(self._not_before.get(principal.user_id, 0.0), self._not_before.get(principal.session_id, 0.0))
-        return principal.issue_time < not_before
+        """Return whether the principal's session has ended, or its credential was issued before its user was revoked.
+
+        A session that has ended never comes back, so the clocks of two replicas of auth do not matter to it.
+        """
+        return principal.session_id in self._not_before or principal.issue_time < self._not_before.get(principal.user_id, 0.0)

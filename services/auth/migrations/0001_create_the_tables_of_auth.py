@@ -11,6 +11,9 @@ down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
+_REFUSED = sa.text("action = 'login' AND outcome = 'refused'")
+_REFUSED_BY = ("actor", "address")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -29,6 +32,9 @@ def upgrade() -> None:
         schema="auth",
     )
     op.create_index(op.f("ix_auth_audit_log_actor_id"), "auth_audit_log", ["actor", "id"], unique=False, schema="auth")
+    for column in _REFUSED_BY:
+        name = f"ix_auth_audit_log_refused_{column}"
+        op.create_index(name, "auth_audit_log", [column, "create_time"], schema="auth", postgresql_where=_REFUSED)
     op.create_table(
         "revocations",
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -41,7 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_revocations")),
         schema="auth",
     )
-    op.create_index(op.f("ix_revocations_not_before"), "revocations", ["not_before"], unique=False, schema="auth")
+    op.create_index(op.f("ix_revocations_not_before_seq"), "revocations", ["not_before", "seq"], unique=False, schema="auth")
     op.create_table(
         "users",
         sa.Column("id", sa.Text(), nullable=False),
@@ -90,7 +96,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_refresh_tokens_family_id"), table_name="refresh_tokens", schema="auth")
     op.drop_table("refresh_tokens", schema="auth")
     op.drop_table("users", schema="auth")
-    op.drop_index(op.f("ix_revocations_not_before"), table_name="revocations", schema="auth")
+    op.drop_index(op.f("ix_revocations_not_before_seq"), table_name="revocations", schema="auth")
     op.drop_table("revocations", schema="auth")
+    for column in _REFUSED_BY:
+        op.drop_index(f"ix_auth_audit_log_refused_{column}", table_name="auth_audit_log", schema="auth")
     op.drop_index(op.f("ix_auth_audit_log_actor_id"), table_name="auth_audit_log", schema="auth")
     op.drop_table("auth_audit_log", schema="auth")

@@ -1,4 +1,4 @@
-"""UserService: users see their own account."""
+"""UserService: the caller's own account and sessions."""
 
 from datetime import datetime
 
@@ -6,20 +6,19 @@ from libs.db.engine import Sessions
 from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import not_found, token_invalid
-from libs.rpc.identity import Verifier
-from libs.rpc.identity.revocations import Revocation
 from libs.rpc.paging import Pager, page_size
 from semantik.auth.v1 import user_service_pb2 as messages
 from semantik.auth.v1 import user_service_pb2_grpc
-from services.auth.servicer.shapes import session_message, user_message
+from services.auth.families import Families
+from services.auth.servicer.convert import session_message, user_message
 from services.auth.store import sessions, users
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
-    def __init__(self, database: Sessions, pager: Pager, verifier: Verifier) -> None:
+    def __init__(self, database: Sessions, pager: Pager, families: Families) -> None:
         self._sessions = database
         self._pager = pager
-        self._verifier = verifier
+        self._families = families
 
     async def GetMe(self, request: messages.GetMeRequest, context: Context) -> messages.GetMeResponse:
         async with self._sessions() as session:
@@ -35,14 +34,12 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         async with self._sessions() as session:
             rows = await sessions.live(session, principal.user_id, size + 1, before)
         page, token = self._pager.page(rows, size, lambda row: [row.start_time.isoformat(), row.family_id], request, principal)
-        found = [session_message(row, principal.session_id) for row in page]
-        return messages.ListSessionsResponse(sessions=found, next_page_token=token)
+        listed = [session_message(row, principal.session_id) for row in page]
+        return messages.ListSessionsResponse(sessions=listed, next_page_token=token)
 
     async def RevokeSession(self, request: messages.RevokeSessionRequest, context: Context) -> messages.RevokeSessionResponse:
         async with self._sessions.begin() as session:
             if not await sessions.owned(session, request.session_id, call.principal().user_id):
                 raise not_found("session", request.session_id)
-            row = await sessions.revoke(session, request.session_id, "session revoked")
-        if row is not None:
-            self._verifier.revoke(Revocation(request.session_id, row.not_before.timestamp()))
+            await self._families.end(session, request.session_id, "session revoked")
         return messages.RevokeSessionResponse()

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.db.tables import now
 from services.auth.tables import AuditEntry, RefreshToken, Revocation
 
-# Longer than any access token lives, so that nothing that still matters is forgotten.
-_REVOCATIONS_MATTER = timedelta(days=1)
+# Longer than any access token lives.
+_KEPT = timedelta(days=1, hours=1)
 
 
 async def add(session: AsyncSession, token: RefreshToken) -> None:
@@ -17,10 +17,14 @@ async def add(session: AsyncSession, token: RefreshToken) -> None:
     await session.flush()
 
 
-async def presented(session: AsyncSession, token_hash: str) -> RefreshToken | None:
-    """Find a refresh token and lock it until the transaction ends."""
-    statement = select(RefreshToken).where(RefreshToken.token_hash == token_hash).with_for_update()
-    return (await session.scalars(statement)).one_or_none()
+async def lock_presented(session: AsyncSession, token_hash: str) -> RefreshToken | None:
+    """Return a refresh token, its family locked until the transaction ends."""
+    family_id = await session.scalar(select(RefreshToken.family_id).where(RefreshToken.token_hash == token_hash))
+    if family_id is None:
+        return None
+    await _lock_family(session, family_id)
+    # Read after the lock was granted: what another transaction did to the family meanwhile is seen.
+    return await session.get(RefreshToken, token_hash)
 
 
 async def find(session: AsyncSession, token_hash: str) -> RefreshToken | None:
@@ -28,13 +32,14 @@ async def find(session: AsyncSession, token_hash: str) -> RefreshToken | None:
 
 
 async def owned(session: AsyncSession, family_id: str, user_id: str) -> bool:
-    """Tell whether the family is the user's."""
+    """Return whether the family is the user's."""
     statement = select(func.count()).where(RefreshToken.family_id == family_id, RefreshToken.user_id == user_id)
     return bool(await session.scalar(statement))
 
 
 async def revoke(session: AsyncSession, family_id: str, reason: str) -> Revocation | None:
-    """End a session: its refresh tokens and, by a revocation, its access tokens. None if it had ended already."""
+    """End a session: its refresh tokens and, by a revocation, its access tokens; return None if it had ended before."""
+    await _lock_family(session, family_id)
     moment = now()
     statement = (
         update(RefreshToken).where(RefreshToken.family_id == family_id, RefreshToken.revoke_time.is_(None)).values(revoke_time=moment)
@@ -44,7 +49,7 @@ async def revoke(session: AsyncSession, family_id: str, reason: str) -> Revocati
         return None
     revocation = Revocation(session_id=family_id, not_before=moment, reason=reason)
     session.add(revocation)
-    await session.execute(delete(Revocation).where(Revocation.not_before < moment - _REVOCATIONS_MATTER))
+    await session.execute(delete(Revocation).where(Revocation.not_before < moment - _KEPT))
     await session.flush()
     return revocation
 
@@ -71,6 +76,11 @@ async def revocations_since(
     if after is not None:
         statement = statement.where(tuple_(Revocation.not_before, Revocation.seq) > after)
     return list((await session.scalars(statement.order_by(Revocation.not_before, Revocation.seq).limit(limit))).all())
+
+
+async def _lock_family(session: AsyncSession, family_id: str) -> None:
+    """Let one transaction at a time exchange or revoke a family's tokens: a row that is being inserted cannot be locked."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"auth.family:{family_id}", 0))))
 
 
 async def audit(session: AsyncSession, entry: AuditEntry) -> None:

@@ -7,14 +7,14 @@ from services.auth.tables import Role, User
 
 
 async def add(session: AsyncSession, user: User) -> str | None:
-    """Insert the user; returns the field that is taken, or None. The first user ever becomes ADMIN."""
-    # Registrations go one by one, so that exactly one of them is the first.
+    """Insert the user and return None, or return the field that another user has. The first user of all becomes ADMIN."""
+    # One registration at a time, so that exactly one of them is the first.
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('auth.register'))"))
-    taken = (
+    other = (
         await session.scalars(select(User).where(or_(User.username == user.username, User.email == user.email)).limit(1))
     ).one_or_none()
-    if taken:
-        return "username" if taken.username == user.username else "email"
+    if other:
+        return "username" if other.username == user.username else "email"
     if not await session.scalar(select(exists().select_from(User))):
         user.role = Role.ADMIN
     session.add(user)
@@ -24,7 +24,7 @@ async def add(session: AsyncSession, user: User) -> str | None:
 
 
 async def by_login(session: AsyncSession, name: str) -> User | None:
-    """Find a user by username or email, case-folded by the caller."""
+    """Return the user with a username or email, which the caller has case-folded."""
     column = User.email if "@" in name else User.username
     return (await session.scalars(select(User).where(column == name))).one_or_none()
 

@@ -84,7 +84,7 @@ async def test_every_wrong_sign_in_is_answered_alike(auth: "AuthServiceAsyncStub
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await auth.Login(auth_service_pb2.LoginRequest(username=name, password=password))
         said.add((caught.value.code(), reason_of(caught.value), caught.value.details()))
-    assert said == {(grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_WRONG", "username and password do not belong together")}
+    assert said == {(grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_WRONG", "the username or the password is wrong")}
 
 
 async def test_the_keys_are_public_and_their_secrets_are_not(

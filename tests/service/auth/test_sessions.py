@@ -136,6 +136,30 @@ async def test_logout_ends_the_session_at_once(
     assert (revocation.user_id, bool(revocation.session_id)) == ("", True)
 
 
+@pytest.mark.parametrize("end", ["revoked", "logged out", "reused"])
+async def test_a_session_that_ends_while_it_is_refreshed_has_ended(
+    auth: "AuthServiceAsyncStub", users: "UserServiceAsyncStub", ada: Person, end: str
+) -> None:
+    """Whichever of the two is first: no successor survives beside the end."""
+    for _ in range(5):
+        first = await _login(auth, ada)
+        second = await _refresh(auth, first.refresh_token)
+        session_id = (
+            (await users.ListSessions(user_service_pb2.ListSessionsRequest(), metadata=_bearer(second.access_token))).sessions[0].id
+        )
+        third = await _refresh(auth, second.refresh_token)
+        if end == "revoked":
+            ending = users.RevokeSession(user_service_pb2.RevokeSessionRequest(session_id=session_id), metadata=_bearer(ada.token))
+        elif end == "logged out":
+            ending = auth.Logout(auth_service_pb2.LogoutRequest(refresh_token=second.refresh_token))
+        else:
+            ending = auth.RefreshToken(auth_service_pb2.RefreshTokenRequest(refresh_token=first.refresh_token))
+        refreshed, _ = await asyncio.gather(_refresh(auth, third.refresh_token), ending, return_exceptions=True)
+        if isinstance(refreshed, session_pb2.Tokens):
+            assert await _refused(auth, refreshed.refresh_token) == REFUSED
+            assert await _me(users, refreshed.access_token) == VOID
+
+
 async def test_sessions_are_listed_newest_first_and_ended_one_by_one(
     auth: "AuthServiceAsyncStub", users: "UserServiceAsyncStub", ada: Person
 ) -> None:

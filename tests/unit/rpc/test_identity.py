@@ -100,7 +100,7 @@ async def test_a_remembered_token_ends_with_its_time(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("subject", ["ada", "one"])
 async def test_a_revocation_voids_remembered_tokens_at_once(subject: str) -> None:
-    """Of the user or of the session; one issued afterwards holds."""
+    """Of the user or of the session; one that the user gets afterwards, in another session, holds."""
     verifier = await _verifier(Auth(OURS))
     token = _signed()
     principal = await verifier.authenticate(token)
@@ -109,7 +109,9 @@ async def test_a_revocation_voids_remembered_tokens_at_once(subject: str) -> Non
     assert await _refusal(verifier, token) == "TOKEN_INVALID"
     with pytest.raises(Failure):
         await verifier.still_holds(principal)
-    await verifier.authenticate(_signed(iat=moment + 1))
+    await verifier.authenticate(_signed(iat=moment + 1, sid="another"))
+    if subject == "one":
+        assert await _refusal(verifier, _signed(iat=moment + 1)) == "TOKEN_INVALID"
 
 
 async def test_a_key_that_is_withdrawn_voids_what_it_signed() -> None:

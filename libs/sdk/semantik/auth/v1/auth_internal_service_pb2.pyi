@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Revocation(_message.Message):
-    """The end of a user's or a session's access tokens that were issued before a moment."""
+    """The early end of access tokens: all of a session's, or those that a user got before a moment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -34,7 +34,7 @@ class Revocation(_message.Message):
     """The session's id, when only its tokens are void; otherwise empty."""
     @_builtins.property
     def not_before(self) -> _timestamp_pb2.Timestamp:
-        """The moment before which a void token was issued."""
+        """The moment before which the user's void tokens were issued; of a session all are void."""
 
     def __init__(
         self,

@@ -27,13 +27,13 @@ class RegisterRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     FULL_NAME_FIELD_NUMBER: _builtins.int
     username: _builtins.str
-    """Names the user, 3-64 letters, digits, `.`, `_` or `-`; compared case-folded."""
+    """The name to sign in with, 3-64 letters, digits, `.`, `_` or `-`; compared case-folded."""
     email: _builtins.str
-    """Holds the email address, at most 254 characters; compared case-folded."""
+    """The email address, at most 254 characters; compared case-folded."""
     password: _builtins.str
-    """Holds the password, 8-200 characters."""
+    """The password, 8-200 characters."""
     full_name: _builtins.str
-    """Names the person, at most 200 characters without control characters; may be empty."""
+    """The name to show, at most 200 characters without control characters; may be empty."""
     def __init__(
         self,
         *,
@@ -58,11 +58,11 @@ class RegisterResponse(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def user(self) -> _user_pb2.User:
-        """Holds the new user."""
+        """The new user."""
 
     @_builtins.property
     def tokens(self) -> _session_pb2.Tokens:
-        """Holds tokens of its first session."""
+        """The tokens of the user's first session."""
 
     def __init__(
         self,
@@ -85,9 +85,9 @@ class LoginRequest(_message.Message):
     USERNAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     username: _builtins.str
-    """Holds the username or the email address."""
+    """The username or the email address."""
     password: _builtins.str
-    """Holds the password."""
+    """The password."""
     def __init__(
         self,
         *,
@@ -110,11 +110,11 @@ class LoginResponse(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def user(self) -> _user_pb2.User:
-        """Holds the user that signed in."""
+        """The user that signed in."""
 
     @_builtins.property
     def tokens(self) -> _session_pb2.Tokens:
-        """Holds tokens of the new session."""
+        """The tokens of the new session."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class RefreshTokenRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """Holds the refresh token."""
+    """The refresh token."""
     def __init__(
         self,
         *,
@@ -157,7 +157,7 @@ class RefreshTokenResponse(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tokens(self) -> _session_pb2.Tokens:
-        """Holds the successors."""
+        """The successors."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class LogoutRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """Holds the refresh token of the session to end."""
+    """The refresh token of the session to end."""
     def __init__(
         self,
         *,

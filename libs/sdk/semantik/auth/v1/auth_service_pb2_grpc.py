@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """AuthService lets people in and out. Its RPCs need no credentials.
+    """Registration, sign-in and sign-out. Its RPCs need no credentials.
     """
 
     def __init__(self, channel):
@@ -64,11 +64,11 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """AuthService lets people in and out. Its RPCs need no credentials.
+    """Registration, sign-in and sign-out. Its RPCs need no credentials.
     """
 
     def Register(self, request, context):
-        """Registers a user and signs it in. The first user becomes ADMIN; later ones get the installation's default role.
+        """Registers a user and signs them in. The first user becomes ADMIN; later ones get the installation's default role.
         Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -76,7 +76,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Login(self, request, context):
-        """Signs a user in with its password. An unknown user, a disabled one and a wrong password answer alike.
+        """Signs a user in with a password. An unknown user, a disabled one and a wrong password get the same answer.
         Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -93,7 +93,7 @@ class AuthServiceServicer:
 
     def Logout(self, request, context):
         """Ends the session of a refresh token; its access tokens stop working within 60 s. Idempotent.
-        Reasons: INVALID_REQUEST. Role: none. An unknown token is answered like a known one.
+        Reasons: INVALID_REQUEST. Role: none. An unknown token gets the same answer as a known one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,7 +144,7 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """AuthService lets people in and out. Its RPCs need no credentials.
+    """Registration, sign-in and sign-out. Its RPCs need no credentials.
     """
 
     @staticmethod

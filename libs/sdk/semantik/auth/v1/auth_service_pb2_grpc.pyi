@@ -28,18 +28,18 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """AuthService lets people in and out. Its RPCs need no credentials."""
+    """Registration, sign-in and sign-out. Its RPCs need no credentials."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     Register: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]
-    """Registers a user and signs it in. The first user becomes ADMIN; later ones get the installation's default role.
+    """Registers a user and signs them in. The first user becomes ADMIN; later ones get the installation's default role.
     Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]
-    """Signs a user in with its password. An unknown user, a disabled one and a wrong password answer alike.
+    """Signs a user in with a password. An unknown user, a disabled one and a wrong password get the same answer.
     Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
     """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]
@@ -48,7 +48,7 @@ class AuthServiceStub:
     """
     Logout: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.LogoutRequest, _auth_service_pb2.LogoutResponse]
     """Ends the session of a refresh token; its access tokens stop working within 60 s. Idempotent.
-    Reasons: INVALID_REQUEST. Role: none. An unknown token is answered like a known one.
+    Reasons: INVALID_REQUEST. Role: none. An unknown token gets the same answer as a known one.
     """
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _httpbody_pb2.HttpBody]
     """Returns the public keys of access tokens as a JSON Web Key Set (RFC 7517): previous, current and next.
@@ -57,15 +57,15 @@ class AuthServiceStub:
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """AuthService lets people in and out. Its RPCs need no credentials."""
+    """Registration, sign-in and sign-out. Its RPCs need no credentials."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Register: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]  # type: ignore[assignment]
-    """Registers a user and signs it in. The first user becomes ADMIN; later ones get the installation's default role.
+    """Registers a user and signs them in. The first user becomes ADMIN; later ones get the installation's default role.
     Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]  # type: ignore[assignment]
-    """Signs a user in with its password. An unknown user, a disabled one and a wrong password answer alike.
+    """Signs a user in with a password. An unknown user, a disabled one and a wrong password get the same answer.
     Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
     """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]  # type: ignore[assignment]
@@ -74,7 +74,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     Logout: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.LogoutRequest, _auth_service_pb2.LogoutResponse]  # type: ignore[assignment]
     """Ends the session of a refresh token; its access tokens stop working within 60 s. Idempotent.
-    Reasons: INVALID_REQUEST. Role: none. An unknown token is answered like a known one.
+    Reasons: INVALID_REQUEST. Role: none. An unknown token gets the same answer as a known one.
     """
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns the public keys of access tokens as a JSON Web Key Set (RFC 7517): previous, current and next.
@@ -82,7 +82,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """AuthService lets people in and out. Its RPCs need no credentials."""
+    """Registration, sign-in and sign-out. Its RPCs need no credentials."""
 
     @_abc_1.abstractmethod
     def Register(
@@ -90,7 +90,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.RegisterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RegisterResponse, _abc.Awaitable[_auth_service_pb2.RegisterResponse]]:
-        """Registers a user and signs it in. The first user becomes ADMIN; later ones get the installation's default role.
+        """Registers a user and signs them in. The first user becomes ADMIN; later ones get the installation's default role.
         Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
         """
 
@@ -100,7 +100,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.LoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.LoginResponse, _abc.Awaitable[_auth_service_pb2.LoginResponse]]:
-        """Signs a user in with its password. An unknown user, a disabled one and a wrong password answer alike.
+        """Signs a user in with a password. An unknown user, a disabled one and a wrong password get the same answer.
         Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
         """
 
@@ -121,7 +121,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.LogoutResponse, _abc.Awaitable[_auth_service_pb2.LogoutResponse]]:
         """Ends the session of a refresh token; its access tokens stop working within 60 s. Idempotent.
-        Reasons: INVALID_REQUEST. Role: none. An unknown token is answered like a known one.
+        Reasons: INVALID_REQUEST. Role: none. An unknown token gets the same answer as a known one.
         """
 
     @_abc_1.abstractmethod

@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Principal(_message.Message):
-    """Principal says on whose behalf one service asks another; only internal RPCs carry it."""
+    """The user that one service acts for when it asks another; only internal RPCs carry it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -28,13 +28,13 @@ class Principal(_message.Message):
     API_KEY_ID_FIELD_NUMBER: _builtins.int
     RESTRICTED_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Identifies the user, a UUID."""
+    """The user's id, a UUID."""
     role: _user_pb2.User.Role.ValueType
-    """Holds the user's global role."""
+    """The user's global role."""
     api_key_id: _builtins.str
-    """Identifies the API key used; empty for a signed-in person."""
+    """The id of the API key used; empty for a signed-in person."""
     restricted: _builtins.bool
-    """Tells whether only collections with a grant to the API key are within reach."""
+    """Whether only collections with a grant to the API key can be reached."""
     def __init__(
         self,
         *,

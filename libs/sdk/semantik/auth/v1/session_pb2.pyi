@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Tokens(_message.Message):
-    """Tokens lets a client act as a user for a while."""
+    """The credentials of a session: an access token for calls and a refresh token for the next pair."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -28,16 +28,16 @@ class Tokens(_message.Message):
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     REFRESH_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
-    """Holds the access token (a JWT, ES256), sent as `authorization: Bearer`."""
+    """The access token (a JWT, ES256), sent as `authorization: Bearer`."""
     refresh_token: _builtins.str
-    """Holds the refresh token, opaque and good for one use."""
+    """The refresh token, opaque and good for one use."""
     @_builtins.property
     def access_expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the access token ends, 15 minutes ahead by default."""
+        """The end of the access token, 15 minutes ahead by default."""
 
     @_builtins.property
     def refresh_expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the refresh token ends, 30 days ahead by default."""
+        """The end of the refresh token, 30 days ahead by default."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ Global___Tokens: _TypeAlias = Tokens  # noqa: Y015
 
 @_typing.final
 class Session(_message.Message):
-    """Session is one sign-in with all the tokens that follow from it."""
+    """A sign-in with all the tokens that follow from it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -69,24 +69,24 @@ class Session(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     IS_CURRENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifies the session, a UUID; access tokens carry it as `sid`."""
+    """The session's id, a UUID; access tokens carry it as `sid`."""
     user_agent: _builtins.str
-    """Names the program that signed in, as it called itself."""
+    """The program that signed in, as it called itself; at most 200 characters."""
     address: _builtins.str
-    """Holds the network address that signed in, as the gateway saw it."""
+    """The network address that signed in, as the gateway saw it."""
     is_current: _builtins.bool
-    """Tells whether this request was made with it."""
+    """Whether this request was made with the session."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the session began."""
+        """The time of the sign-in."""
 
     @_builtins.property
     def last_used_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when its tokens were last refreshed."""
+        """The time at which the tokens were last refreshed."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when it ends unless it is refreshed."""
+        """The end of the session unless its tokens are refreshed."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class User(_message.Message):
-    """User is a person who can sign in."""
+    """A person who can sign in."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,29 +31,29 @@ class User(_message.Message):
     class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[User._Role.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         ROLE_UNSPECIFIED: User._Role.ValueType  # 0
-        """Never stored."""
+        """No role; never stored."""
         ROLE_GUEST: User._Role.ValueType  # 1
-        """Reads its own account and nothing else."""
+        """The user reads their own account and nothing else."""
         ROLE_USER: User._Role.ValueType  # 2
-        """Reads what was shared with it or is public."""
+        """The user reads what is shared with them or public."""
         ROLE_POWER_USER: User._Role.ValueType  # 3
-        """Creates collections."""
+        """The user creates collections."""
         ROLE_ADMIN: User._Role.ValueType  # 4
-        """Administers users, models and queues; has no implicit access to content."""
+        """The user administers users, models and queues; this gives no access to content."""
 
     class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-        """Role gates what a user may create and administer; on a collection only grants count."""
+        """What a user may create and administer; on a collection only grants count. Each role includes the ones before it."""
 
     ROLE_UNSPECIFIED: User.Role.ValueType  # 0
-    """Never stored."""
+    """No role; never stored."""
     ROLE_GUEST: User.Role.ValueType  # 1
-    """Reads its own account and nothing else."""
+    """The user reads their own account and nothing else."""
     ROLE_USER: User.Role.ValueType  # 2
-    """Reads what was shared with it or is public."""
+    """The user reads what is shared with them or public."""
     ROLE_POWER_USER: User.Role.ValueType  # 3
-    """Creates collections."""
+    """The user creates collections."""
     ROLE_ADMIN: User.Role.ValueType  # 4
-    """Administers users, models and queues; has no implicit access to content."""
+    """The user administers users, models and queues; this gives no access to content."""
 
     ID_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
@@ -65,28 +65,28 @@ class User(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_LOGIN_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifies the user, a UUID."""
+    """The user's id, a UUID."""
     username: _builtins.str
-    """Names the user for signing in; unique, case-folded."""
+    """The name to sign in with; unique, case-folded."""
     email: _builtins.str
-    """Holds the address; unique, case-folded."""
+    """The email address; unique, case-folded."""
     full_name: _builtins.str
-    """Names the person as they like to be shown."""
+    """The name to show, at most 200 characters; may be empty."""
     role: Global___User.Role.ValueType
-    """Holds the global role."""
+    """The global role."""
     is_active: _builtins.bool
-    """Tells whether the user may sign in."""
+    """Whether the user may sign in."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the account was made."""
+        """The time at which the account was created."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the account was last changed."""
+        """The time of the account's last change."""
 
     @_builtins.property
     def last_login_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the user last signed in with a password; absent before the first time."""
+        """The time of the last sign-in with a password; absent before the first one."""
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class GetMeResponse(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def user(self) -> _user_pb2.User:
-        """Holds the caller."""
+        """The caller."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class ListSessionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Limits the page, 1-1,000; default 50."""
+    """The length of a page, 1-1,000; default 50."""
     page_token: _builtins.str
-    """Continues an earlier list; empty for the first page."""
+    """The token of the next page from the response before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -90,10 +90,10 @@ class ListSessionsResponse(_message.Message):
     SESSIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Continues the list; empty on the last page."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def sessions(self) -> _containers.RepeatedCompositeFieldContainer[_session_pb2.Session]:
-        """Holds the page."""
+        """The sessions of the page."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class RevokeSessionRequest(_message.Message):
 
     SESSION_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """Identifies the session."""
+    """The session's id."""
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class UserServiceStub:
-    """UserService shows users their own account.
+    """The caller's own account and sessions.
     """
 
     def __init__(self, channel):
@@ -53,7 +53,7 @@ class UserServiceStub:
 
 
 class UserServiceServicer:
-    """UserService shows users their own account.
+    """The caller's own account and sessions.
     """
 
     def GetMe(self, request, context):
@@ -107,7 +107,7 @@ def add_UserServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserService:
-    """UserService shows users their own account.
+    """The caller's own account and sessions.
     """
 
     @staticmethod
