@@ -8,13 +8,16 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from services.embedding.catalog.model_files import ModelFiles
 from services.embedding.graphs import bert, onnx_directory, smoothing
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
 
 def write(files: ModelFiles, precision: str, out: Path, *, padded: bool) -> None:
@@ -24,6 +27,7 @@ def write(files: ModelFiles, precision: str, out: Path, *, padded: bool) -> None
         graph = onnx_directory.wrap(files) if files.is_onnx else bert.build(files, padded=padded)
         if precision == "INT8" and not files.is_onnx:
             graph = bert.build(files, padded=padded, factors=smoothing.factors(files, bert.build(files)))
+        _require_numbers(files, graph)
         onnx.save(graph, plain)
         if precision == "FLOAT32":
             finished = plain
@@ -40,6 +44,13 @@ def write(files: ModelFiles, precision: str, out: Path, *, padded: bool) -> None
                 extra_options={"DefaultTensorType": TensorProto.FLOAT},
             )
         finished.rename(out)
+
+
+def _require_numbers(files: ModelFiles, graph: onnx.ModelProto) -> None:
+    """Refuse weights that hold NaN: eight bits would turn it into numbers like any other."""
+    for weight in graph.graph.initializer:
+        if weight.data_type in _FLOATS and np.isnan(numpy_helper.to_array(weight)).any():
+            raise SystemExit(f"{files.id}: the weights {weight.name} hold NaN")
 
 
 def main() -> None:

@@ -49,7 +49,9 @@ class Tokens:
     def __init__(self, files: ModelFiles) -> None:
         self.files = files
         try:
-            self._tokenizer = Tokenizer.from_file(str(files.tokenizer))
+            # The library keeps Python's lock while it reads a file, and while it parses one (milliseconds for 30,000 words, a
+            # second and more for the 250,000 of multilingual models), so at least the disk is waited for without it.
+            self._tokenizer = Tokenizer.from_buffer(files.tokenizer.read_bytes())
         except Exception as error:  # the library raises nothing narrower
             raise ModelDamagedError(files.id, f"tokenizer.json cannot be read: {error}") from error
         # The file may carry limits of its own training; ours come from the model.

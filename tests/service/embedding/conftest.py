@@ -49,8 +49,8 @@ class Own:
 
     def installed(self) -> list[str]:
         """Return what lies in the directory of models, what is under way included."""
-        found = (*self.model_dir.glob("[!.]*"), *self.model_dir.glob(".downloads/*"))
-        return sorted(str(path.relative_to(self.model_dir)) for path in found)
+        paths = (*self.model_dir.glob("[!.]*"), *self.model_dir.glob(".staging/*"))
+        return sorted(str(path.relative_to(self.model_dir)) for path in paths)
 
 
 Start = Callable[..., Awaitable[Own]]

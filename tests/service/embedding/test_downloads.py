@@ -150,7 +150,7 @@ async def test_what_the_hub_does_not_have_fails(hub: Hub, own: Own, fields: dict
 
 _UNSUPPORTED = [
     (_changed("config.json", lambda content: content.replace(b'"bert"', b'"qwen3"')), "`semantik models export`"),
-    (_changed("config.json", lambda _: b"[]"), "none of a text encoder"),
+    (_changed("config.json", lambda _: b"[]"), "config.json is not that of a text encoder"),
     (_changed("1_Pooling/config.json", lambda _: b'{"pooling_mode_lasttoken": true}'), "pooling by lasttoken is not supported"),
     (_changed("modules.json", lambda content: content.replace(b"Pooling", b"Dense")), "module Dense is not supported"),
     (_changed("config.json", lambda content: content.replace(b'"gelu"', b'"relu"')), "only absolute positions and gelu are supported"),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 import pytest
 from grpc import StatusCode
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file, save_file
 
 from libs.rpc.errors import Failure
@@ -172,6 +172,13 @@ def _no_weights(files: ModelFiles) -> ModelFiles:
     return read(files.directory)
 
 
+def _not_a_number(files: ModelFiles) -> ModelFiles:
+    tensors = load_file(files.weights)
+    tensors["embeddings.word_embeddings.weight"][40, 3] = np.nan
+    save_file(tensors, files.weights)
+    return files
+
+
 def _altered(files: ModelFiles) -> ModelFiles:
     return ModelFiles(files.id, files.directory, pins={"config.json": "0" * 64})
 
@@ -186,6 +193,7 @@ def _altered(files: ModelFiles) -> ModelFiles:
         (_other_activation, "only absolute positions and gelu are supported"),
         (_other_module, "its module Dense is not supported"),
         (_other_pooling, "pooling by max_tokens is not supported"),
+        (_not_a_number, "the weights words hold NaN"),
         (_no_weights, "there is neither model.onnx nor model.safetensors of the BERT family"),
         (_altered, "config.json is truncated or altered"),
     ],
@@ -244,10 +252,11 @@ def test_what_is_no_vector_never_leaves(saved: Callable[[str], ModelFiles], tmp_
     session = Session(tmp_path / "graph.onnx", files.dimension + 1, [CPU])
     with pytest.raises(Failure, match="not an embedding"):
         session.run(_texts(_BY_ID["minilm"]))
-    tensors = load_file(files.weights)
-    tensors["encoder.layer.1.output.dense.bias"][3] = np.nan
-    save_file(tensors, files.weights)
-    session = _session(read(files.directory), "FLOAT32", tmp_path / "graph.onnx")
+    graph = onnx.load(tmp_path / "graph.onnx")
+    [bias] = [weight for weight in graph.graph.initializer if weight.name == "encoder.layer.1.output.dense.bias"]
+    bias.CopyFrom(numpy_helper.from_array(np.full(files.dimension, np.nan, np.float32), bias.name))
+    onnx.save(graph, tmp_path / "nan.onnx")
+    session = Session(tmp_path / "nan.onnx", files.dimension, [CPU])
     with pytest.raises(Failure) as caught:
         session.run(_texts(_BY_ID["minilm"]))
     assert (caught.value.code, caught.value.reason) == (StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL)
