@@ -4,18 +4,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
 import httpx
 import pytest
 
-from deploy.local.child import Child, Spec
+from deploy.local.child import Spec
 from deploy.local.ports import choose
 from deploy.local.ready import envoy_answers
 from gateway import contract
 from gateway.render import Gateway
 from tests.gateway.standin import StandIn
+from tests.servers import child
 
 ORIGIN = "http://app.example"
 
@@ -30,21 +32,22 @@ async def standin() -> AsyncIterator[StandIn]:
 
 @pytest.fixture(scope="session")
 async def gateway_port(standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
-    directory = tmp_path_factory.mktemp("gateway")
+    async with gateway(standin, tmp_path_factory.mktemp("gateway")) as port:
+        yield port
+
+
+@asynccontextmanager
+async def gateway(standin: StandIn, directory: Path) -> AsyncIterator[int]:
+    """Run an Envoy before a server; gives its port."""
     port = choose(["gateway"], directory / "ports.json", str(directory))["gateway"]
     descriptor, configuration = directory / "contract.pb", directory / "envoy.yaml"
     descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: [f"127.0.0.1:{standin.port}"] for name in contract.CLUSTERS}
-    gateway = Gateway(endpoints, descriptor, port, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,))
-    configuration.write_text(gateway.render())
+    settings = Gateway(endpoints, descriptor, port, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,))
+    configuration.write_text(settings.render())
     command = [envoy(), "-c", str(configuration), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
-    child = Child(Spec("envoy", command, envoy_answers(directory / "admin.sock", port, "/readyz")), directory)
-    child.start()
-    try:
-        await child.wait_ready(20)
+    async with child(Spec("envoy", command, envoy_answers(directory / "admin.sock", port, "/readyz")), directory):
         yield port
-    finally:
-        await child.stop()
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +63,9 @@ async def channel(gateway_port: int) -> AsyncIterator[grpc.aio.Channel]:
 
 
 def envoy() -> str:
-    found = shutil.which("envoy", path=str(Path(sys.executable).parent)) or shutil.which("envoy")
-    assert found is not None
-    return found
+    program = shutil.which("envoy", path=str(Path(sys.executable).parent)) or shutil.which("envoy")
+    assert program is not None
+    return program
 
 
 def validate(configuration: Path) -> subprocess.CompletedProcess[str]:

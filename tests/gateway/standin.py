@@ -1,6 +1,6 @@
 """A gRPC server with a few of the public methods and one internal one, which remembers what reached it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -16,11 +16,18 @@ from semantik.error.v1.error_reason_pb2 import ErrorReason
 from semantik.operation.v1 import operation_pb2, operation_service_pb2_grpc
 from semantik.operation.v1 import operation_service_pb2 as operations
 
+_OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 8 * 1024 * 1024))
+
 
 class StandIn:
-    """The server; ``seen`` holds the metadata of the last call of each method, ``calls`` how often it was called."""
+    """The server; ``seen`` holds the metadata of the last call of each method, ``calls`` how often it was called.
 
-    def __init__(self) -> None:
+    ``peers`` are the connections that calls came by; ``options`` are gRPC's.
+    """
+
+    def __init__(self, options: Sequence[tuple[str, int]] = ()) -> None:
+        self.options = options
+        self.peers: set[str] = set()
         self.seen: dict[str, dict[str, str]] = {}
         self.calls: dict[str, int] = {}
         self.failures = 0  # so many reads are refused as UNAVAILABLE before one is answered
@@ -28,7 +35,7 @@ class StandIn:
         self.port = 0
 
     async def start(self) -> None:
-        self.server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 8 * 1024 * 1024)])
+        self.server = grpc.aio.server(options=[*_OPTIONS, *self.options])
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(_Auth(self), self.server)  # type: ignore[abstract]
         auth_internal_service_pb2_grpc.add_AuthInternalServiceServicer_to_server(
             auth_internal_service_pb2_grpc.AuthInternalServiceServicer(),  # type: ignore[abstract]
@@ -51,6 +58,7 @@ class StandIn:
     def note(self, method: str, context: Any) -> None:
         metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         self.seen[method] = metadata
+        self.peers.add(context.peer())
         self.calls[method] = self.calls.get(method, 0) + 1
         context.set_trailing_metadata((("x-correlation-id", metadata.get("x-correlation-id", "")),))
 
