@@ -101,12 +101,14 @@ SELECT d.path, k.ordinal, k.text_sha256 FROM collection.chunks k JOIN collection
 WHERE k.collection_id = %(id)s AND d.state = 'PRESENT' ORDER BY 1, 2
 """
 INDEXED_COUNT = """
-SELECT count(*) AS documents FROM collection.document_indexes i JOIN collection.collections c ON c.id = i.collection_id AND c.generation = i.generation
+SELECT count(*) AS documents FROM collection.document_indexes i
+JOIN collection.collections c ON c.id = i.collection_id AND c.generation = i.generation
 WHERE i.collection_id = %(id)s AND i.state = 'INDEXED'
 """
 ROW_COUNT = "SELECT count(*) AS documents FROM collection.documents WHERE collection_id = %(id)s"
 TOKENS = """
-SELECT COALESCE(sum(i.token_count), 0)::bigint AS tokens FROM collection.document_indexes i JOIN collection.collections c ON c.id = i.collection_id AND c.generation = i.generation
+SELECT COALESCE(sum(i.token_count), 0)::bigint AS tokens FROM collection.document_indexes i
+JOIN collection.collections c ON c.id = i.collection_id AND c.generation = i.generation
 WHERE i.collection_id = %(id)s AND i.state = 'INDEXED'
 """
 SOME_TEXTS = "SELECT text, token_count FROM collection.chunks WHERE collection_id = %(id)s ORDER BY document_id, ordinal LIMIT %(limit)s"
