@@ -58,12 +58,13 @@ smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 SEED ?= 1
 MINUTES ?= 0
 ONLY ?=
+PATIENCE ?= 1
 
-faults: ## hurt a mesh in every way we know, and audit it; SEED=n MINUTES=m at random, ONLY=F1,V3 some cases
-	$(BIN)/python -P -m tests.faults --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
+faults: ## hurt a mesh in every way we know, and audit it; SEED=n MINUTES=m at random, ONLY=F1,V9 some cases, PATIENCE=2 on a slow machine
+	$(BIN)/python -P -m tests.faults --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)" --patience $(PATIENCE)
 
 faults-quick: ## the faults that take less than five minutes together
-	$(BIN)/python -P -m tests.faults --quick
+	$(BIN)/python -P -m tests.faults --quick --patience $(PATIENCE)
 
 bench-index: ## measure indexing through the whole mesh beside the embedder alone
 	$(BIN)/python -P -m tests.bench.index

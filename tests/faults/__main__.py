@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import importlib
+import signal
 import sys
 import time
 
@@ -23,8 +24,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _stop_in_good_order() -> None:
+    """Let SIGTERM and SIGINT take the meshes down before this process ends."""
+    task = asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: task and task.cancel())
+
+
 async def main() -> bool:
     arguments = _arguments()
+    _stop_in_good_order()
     for name in _MODULES:
         importlib.import_module(f"tests.faults.cases.{name}")
     wanted = [part.strip().lower() for part in arguments.only.split(",") if part.strip()]

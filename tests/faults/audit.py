@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 REST_SECONDS = 120.0
 _PUBLISHED = messages.ListPointsResponse.VISIBILITY_PUBLISHED
+_AWAY_SECONDS = 60.0
 _MOST_SHOWN = 4
 # Where onnxruntime keeps the id of its session, one file whatever happens.
 _ONNX = ".ses"
@@ -65,9 +66,19 @@ async def at_rest(mesh: LocalMesh, seconds: float = REST_SECONDS) -> list[Findin
 
 async def audit(mesh: LocalMesh, ledger: Ledger) -> list[Finding]:
     """Return everything that does not agree. The mesh must be ready and at rest."""
-    found = await _operations(mesh, ledger)
+    async with asyncio.timeout(_AWAY_SECONDS):
+        while True:
+            try:
+                found = await _points(mesh)
+            except grpc.aio.AioRpcError as error:
+                # A process that was ready a moment ago may have its peers yet to find.
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                break
+    found += await _operations(mesh, ledger)
     found += await _documents(mesh)
-    found += await _points(mesh)
     found += await _objects(mesh)
     found += await _promises(mesh, ledger)
     found += await _processes(mesh)
@@ -96,9 +107,7 @@ async def _documents(mesh: LocalMesh) -> list[Finding]:
         found.append(
             Finding("chunks", f"{row['subject']} version {row['content_version']} has {row['chunks']} chunks, not {row['expected']}")
         )
-    for row in await mesh.rows(sql.LEFT_BY_DELETED):
-        found.append(Finding("left", f"{row['subject']} is deleted and has {row['artifacts']} artifacts, {row['indexes']} index rows"))
-    found += [Finding("left", f"the removed source {row['subject']} is still there") for row in await mesh.rows(sql.LEFT_BY_SOURCES)]
+    found += [Finding("left", row["subject"]) for row in await mesh.rows(sql.LEFT)]
     return found
 
 
@@ -115,23 +124,16 @@ async def _points(mesh: LocalMesh) -> list[Finding]:
     expected: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     for row in await mesh.rows(sql.EXPECTED):
         expected[row["qdrant_name"]][row["document_id"]] = (row["content_version"], row["chunk_count"])
-    # A document that waits, because its work was cancelled, may have what it had before.
-    waiting = {row["id"] for row in await mesh.rows(sql.WAITING)}
     known = await mesh.rows(sql.INDEXES)
     found: list[Finding] = []
     async with indexes(mesh) as stub:
         for row in known:
-            points = [point for point in await _listed(stub, row["qdrant_name"]) if point.document_id not in waiting]
+            points = await _listed(stub, row["qdrant_name"])
             found += [
                 Finding(each.kind, f"{row['name']}: {each.text}")
                 for each in _compared(row["qdrant_name"], expected[row["qdrant_name"]], points)
             ]
-        try:
-            names = set((await stub.ListIndexes(messages.ListIndexesRequest(), timeout=20)).index_names)
-        except grpc.aio.AioRpcError as error:
-            if error.code() not in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INTERNAL):
-                raise
-            names = set()
+        names = set((await stub.ListIndexes(messages.ListIndexesRequest(), timeout=20)).index_names)
     ours = {row["qdrant_name"] for row in known}
     return found + [Finding("orphan", f"index {name} belongs to no collection") for name in names - ours]
 
@@ -171,10 +173,12 @@ def _compared(name: str, expected: dict[str, tuple[int, int]], points: Iterable[
 
 
 async def _objects(mesh: LocalMesh) -> list[Finding]:
-    keys = {row["object_key"] for row in await mesh.rows(sql.ARTIFACT_KEYS)}
+    owned = {row["object_key"] for row in await mesh.rows(sql.ARTIFACT_KEYS)}
+    leaving = {row["key"]: row["is_late"] for row in await mesh.rows(sql.OBJECT_DELETIONS)}
     files = {str(path.relative_to(mesh.home.objects)) for path in mesh.objects.files()}
-    found = [Finding("object", f"object {key} has no row") for key in files - keys]
-    found += [Finding("object", f"the row of {key} has no object") for key in keys - files]
+    found = [Finding("object", f"object {key} has no row") for key in files - owned - leaving.keys()]
+    found += [Finding("object", f"the row of {key} has no object") for key in owned - files]
+    found += [Finding("object", f"object {key} should be deleted by now") for key, is_late in leaving.items() if is_late]
     left = [path for path in mesh.temporary.files() if path.name != _ONNX]
     return found + [Finding("temporary", f"{path.relative_to(mesh.temporary.path)} was left") for path in left]
 

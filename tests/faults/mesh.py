@@ -52,11 +52,11 @@ class LocalMesh:
         self.library = self.root / "library"
         self.objects = Disk(self.home.objects, _OBJECTS_MIB)
         self.vectors = Disk(self.home.vectors, _VECTORS_MIB)
-        self.temporary = Disk(self.root / "tmp", _TEMPORARY_MIB)
+        self.temporary = Disk(self.home.temporary, _TEMPORARY_MIB)
         self.mark = uuid.uuid4().hex
         self.replicas = replicas
         self.port = next(port for port in random.sample(range(18_000, 20_000), 500) if is_free(port))
-        self._environment = {**os.environ, **(environment or {}), MARK: self.mark, "TMPDIR": str(self.temporary.path)}
+        self._environment = {**os.environ, **(environment or {}), MARK: self.mark}
         self._supervisor: asyncio.subprocess.Process | None = None
         self._log = self.root / "supervisor.log"
         self.library.mkdir()
