@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import psutil
 import psycopg
+from services.search.points import point_id
 
 from libs.rpc import channels
 from libs.rpc.mesh import MeshIdentity
 from semantik.client import SemantikError
 from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
-from services.search.points import point_id
 from tests.faults import sql
 from tests.faults.ledger import Ledger
 from tests.faults.mesh import LocalMesh

@@ -1,5 +1,6 @@
 """What the ingestion worker does with a claim: opens the collection under its fence, works, and settles."""
 
+from collections.abc import Sequence
 from datetime import UTC
 
 from grpc import StatusCode
@@ -72,7 +73,7 @@ class IngestionHandler:
         """Raise the fence on the collection and return the job; None if the collection is gone."""
         operation = claim.operation
 
-        async def raise_fence() -> tuple[Collection, list[Generation], dict[str, int]] | None:
+        async def raise_fence() -> tuple[Collection, Sequence[Generation], dict[str, int]] | None:
             async with self._dependencies.sessions.begin() as session:
                 collection = await fences.raise_fence(session, operation.collection_id, claim.fence)
                 if collection is None:

@@ -16,7 +16,7 @@ from tests.service.worker.conftest import Doomed, Points
 _POINTS = ("claim", "list", "extract", "embed", "upsert", "delete_old", "commit", "report", "settle", "finish")
 _DOCUMENTS = 30
 # Small batches, so that there is a middle to die in.
-_SMALL = {"BATCH_TOKENS": "512", "REPORT_SECONDS": "0.1", "POLL_SECONDS": "0.5"}
+_SMALL = {"BATCH_TOKENS": "512", "REPORT_SECONDS": "0.1", "LONG_SLOTS": "1"}
 
 
 def _write(shelf: Path) -> None:

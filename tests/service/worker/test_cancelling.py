@@ -14,7 +14,7 @@ from semantik.operation.v1.operation_pb2 import Operation
 from tests.conftest import Person
 from tests.service.worker.conftest import Doomed, Points
 
-_SMALL = {"BATCH_TOKENS": "512", "REPORT_SECONDS": "0.1", "POLL_SECONDS": "0.5"}
+_SMALL = {"BATCH_TOKENS": "512", "REPORT_SECONDS": "0.1", "LONG_SLOTS": "1"}
 
 
 def _write(shelf: Path, sentence: str, *, documents: int) -> None:
