@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -31,6 +31,7 @@ class Quiet:
     mesh: Mesh
     rows: psycopg.AsyncConnection
     identity: MeshIdentity
+    channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
 
     @property
     def objects(self) -> Path:
@@ -40,7 +41,9 @@ class Quiet:
         return next(child for child in self.mesh.children if child.spec.name == name)
 
     def peer(self, service: str) -> grpc.aio.Channel:
-        return channels.connect(f"127.0.0.1:{self.child(service).spec.port}", service, self.identity)
+        if service not in self.channels:
+            self.channels[service] = channels.connect(f"127.0.0.1:{self.child(service).spec.port}", service, self.identity)
+        return self.channels[service]
 
     def connect(self) -> Awaitable[psycopg.AsyncConnection]:
         """Return another connection to the database."""
@@ -63,7 +66,10 @@ async def quiet(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Asyn
             await psycopg.AsyncConnection.connect(dsn, autocommit=True) as rows,
         ):
             await first.accounts.register("administrator", "administrator@example.org", PASSWORD)
-            yield Quiet(mesh, rows, MeshIdentity("tests", (mesh.home.keys / "mesh.pem").read_bytes()))
+            quiet = Quiet(mesh, rows, MeshIdentity("tests", (mesh.home.keys / "mesh.pem").read_bytes()))
+            yield quiet
+            for channel in quiet.channels.values():
+                await channel.close()
 
 
 @pytest.fixture
