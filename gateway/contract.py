@@ -54,7 +54,7 @@ def descriptor_set() -> bytes:
 def _files() -> Iterator[FileDescriptor]:
     for name in CLUSTERS:
         package = importlib.import_module(f"semantik.{name}.v1")
-        for module in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
+        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
             if module.endswith("_service_pb2"):
                 yield importlib.import_module(f"{package.__name__}.{module}").DESCRIPTOR
 

@@ -1,4 +1,4 @@
-"""The whole mesh, started once for all the tests that ask for it; every test has users and collections of its own."""
+"""The whole mesh, started once for all tests that use it; each test has its own users and collections."""
 
 import asyncio
 import itertools
@@ -95,13 +95,13 @@ async def peer(port_of: Callable[[str], int], mesh_key: bytes) -> AsyncIterator[
         return opened[service]
 
     yield channel
-    for each in opened.values():
-        await each.close()
+    for connection in opened.values():
+        await connection.close()
 
 
 @pytest.fixture(scope="session")
 async def rows(mesh: Mesh) -> AsyncIterator[psycopg.AsyncConnection]:
-    """The mesh's database, past every service: to let time pass at once, and to see what was kept."""
+    """The mesh's database without the services: to move times and to see what is stored."""
     dsn = Postgres(mesh.home.postgres).dsn(database="semantik")
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         yield connection
@@ -127,7 +127,7 @@ async def ada(person: Callable[[], Awaitable[Person]]) -> Person:
 
 @pytest.fixture
 async def stranger(person: Callable[[], Awaitable[Person]]) -> Person:
-    """Somebody who has no part in anything."""
+    """A user without any rights."""
     return await person()
 
 

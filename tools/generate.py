@@ -29,8 +29,8 @@ def _run(arguments: list[str]) -> None:
 
 
 def _stubs(root: Path) -> set[Path]:
-    found = [*root.glob("semantik/*/v1/*_pb2*.py*"), *root.glob("buf/**/*_pb2*.py*")]
-    return {path.relative_to(root) for path in found if path.suffix in (".py", ".pyi")}
+    files = [*root.glob("semantik/*/v1/*_pb2*.py*"), *root.glob("buf/**/*_pb2*.py*")]
+    return {path.relative_to(root) for path in files if path.suffix in (".py", ".pyi")}
 
 
 def _differences(fresh: Path, current: Path) -> list[Path]:

@@ -14,30 +14,30 @@ _GENERATED = re.compile(r"^libs/sdk/(semantik/[^/]+/v1|buf)/|^proto/third_party/
 
 def faults(paths: list[str]) -> list[str]:
     """Return what is wrong with the tracked files, one line each."""
-    found = []
+    problems = []
     for name in paths:
         path = Path(name)
         if _GENERATED.match(name) or not path.exists():
             continue
         if _JUNK & {part.removesuffix(path.suffix) for part in path.parts}:
-            found.append(f"{name}: the name says nothing about what is inside")
+            problems.append(f"{name}: the name does not say what is inside")
         if path.suffix not in {".py", ".proto", ".ts", ".tsx", ".lua"}:
             continue
         lines = path.read_text().splitlines()
         most = _MOST_PROTO_LINES if path.suffix == ".proto" and "error_reason" not in name else _MOST_LINES
         if len(lines) > most:
-            found.append(f"{name}: {len(lines)} lines, at most {most}")
-        found += [f"{name}:{number}: a mark left in the code" for number, line in enumerate(lines, 1) if _MARKS.search(line)]
+            problems.append(f"{name}: {len(lines)} lines, at most {most}")
+        problems += [f"{name}:{number}: a leftover mark" for number, line in enumerate(lines, 1) if _MARKS.search(line)]
         if path.suffix == ".py" and "/migrations/" not in name and lines and not lines[0].startswith(('"""', "#!")):
-            found.append(f"{name}: it does not open with one sentence")
-    return found
+            problems.append(f"{name}: it does not begin with one sentence")
+    return problems
 
 
 def main() -> None:
     tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S607 - git is what it is
-    found = faults(tracked)
-    if found:
-        sys.exit("\n".join(found))
+    problems = faults(tracked)
+    if problems:
+        sys.exit("\n".join(problems))
 
 
 if __name__ == "__main__":

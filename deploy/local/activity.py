@@ -1,4 +1,4 @@
-"""Whether a process does anything: what tells one that hangs from one that a busy machine keeps slow."""
+"""Measures whether a process is at work, which distinguishes one that hangs from one that a busy machine slows down."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _PROC = Path("/proc")
 
 
 class Activity:
-    """What a process and its descendants did between two samples. On Linux that includes waiting for a processor or a disk."""
+    """The work of a process and its descendants between two samples. On Linux it includes waiting for a processor or a disk."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -19,7 +19,7 @@ class Activity:
         self._time = time.monotonic()
 
     def is_busy(self) -> bool:
-        """Return whether, since the last call, one of them computed or wanted to for a tenth of the time, or waits for a disk."""
+        """Return whether they ran or waited to run for a tenth of the time since the last call, or wait for a disk now."""
         before, self._seconds = self._seconds, _seconds(self._pid)
         elapsed, self._time = time.monotonic() - self._time, time.monotonic()
         used = sum(max(0.0, seconds - before.get(task, 0.0)) for task, seconds in self._seconds.items())

@@ -1,4 +1,4 @@
-"""One process of the mesh: started, watched, replaced when it ends or hangs, stopped."""
+"""Runs one process of the mesh: starts it, watches it, replaces it when it ends or hangs, and stops it."""
 
 import asyncio
 import contextlib
@@ -22,14 +22,14 @@ _READY_POLL = 2.0
 _UNREADY_POLL = 0.1
 _SAMPLE_SECONDS = 1.0
 _BUSY_RATE = 1 / 6  # at which the time of a process that is at work counts as unready
-_LONGEST_BOUND = 8  # times the first, which is doubled with each replacement that did not get ready
+_LONGEST_BOUND = 8  # times the first bound, which doubles with each replacement that did not become ready
 _KILL_SECONDS = 5.0
 
 Ready = Callable[[], Awaitable[bool]]
 
 
 class ShuttingDownError(Exception):
-    """The process answers that it is shutting down: it takes no more work and will not be ready again."""
+    """The process answers that it is shutting down: it refuses new work and does not become ready again."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class Spec:
     needs: Sequence[str] = ()
     """The services that must be ready before this process can be; while they are not, it is not replaced."""
     healthy: Ready | None = None
-    """What decides on its replacement where ``ready`` also asks for other processes."""
+    """Decides on its replacement where ``ready`` depends on other processes too."""
     unready_seconds: float = 18.0
-    """How long it may be idle without being healthy. Time in which it computes, or waits for a processor or disk, counts a sixth."""
+    """How long it may be idle and unhealthy. Time in which it runs, or waits for a processor or disk, counts a sixth."""
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGKILL
-    """What it gets when the supervisor dies."""
+    """The signal it gets when the supervisor dies."""
     stop_seconds: float = 4.0
     account: pwd.struct_passwd | None = None
-    """Whom to run it as; None is the supervisor's own user."""
+    """The user to run it as; None is the supervisor's own."""
     directory: Path | None = None
     port: int = 0
 
@@ -126,7 +126,7 @@ class Child:
 
     async def _run_once(self) -> None:
         self.state = "starting"
-        # A pipe of our own: asyncio's would make the end of the process wait for whoever inherited it.
+        # A pipe of our own: asyncio's would delay the end of the process until its children, which inherit it, have ended too.
         reading, writing = os.pipe()
         with os.fdopen(reading, "rb") as output:
             try:
@@ -146,7 +146,7 @@ class Child:
             try:
                 code = await process.wait()
             finally:
-                _kill_group(process.pid)  # children of its own that it left
+                _kill_group(process.pid)  # its children that are left
                 self.pid = 0
                 self._ready.clear()
                 watching.cancel()
@@ -156,7 +156,7 @@ class Child:
             self._log.note(f"{self.spec.name} ended with code {code}")
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Keep the state, and end the process once it has been unready for too long, so that a new one takes its place."""
+        """Update the state, and end the process once it has been unhealthy for too long, so that a new one replaces it."""
         patience = _Patience(process.pid, self._bound)
         try:
             while True:
@@ -173,9 +173,9 @@ class Child:
         except ShuttingDownError as error:
             if self._stopping:
                 return
-            self._log.note(f"{self.spec.name} is ended and started again: {error}")
+            self._log.note(f"{self.spec.name} is shutting down; restarting it: {error}")
         else:
-            self._log.note(f"{self.spec.name} has not been ready for {self._bound:.0f} s: it is replaced")
+            self._log.note(f"{self.spec.name} has not been ready for {self._bound:.0f} s; replacing it")
             self._bound = min(2 * self._bound, _LONGEST_BOUND * self.spec.unready_seconds)
         await self._end(process, self.spec.stop_seconds)
 
@@ -214,13 +214,13 @@ class _Patience:
         self._sampled: float | None = None
 
     def is_over(self) -> bool:
-        """Return whether too much time has passed since it was renewed; time in which the process is at work counts less."""
+        """Return whether too much time has passed since the last renewal; time in which the process is at work counts less."""
         now = time.monotonic()
         if self._sampled is None:
             self._activity.is_busy()  # what it did before does not matter
             self._sampled = now
         elif now - self._sampled >= _SAMPLE_SECONDS:
-            # A supervisor that was itself stopped or starved must not take that time for its children's.
+            # Time in which the supervisor itself was stopped or starved does not count.
             elapsed = min(now - self._sampled, 2 * _SAMPLE_SECONDS)
             self._spent += elapsed * (_BUSY_RATE if self._activity.is_busy() else 1.0)
             self._sampled = now

@@ -1,4 +1,4 @@
-"""``make run``: a mesh with a demo user and collection, filled with this project's own documentation; up until Ctrl-C."""
+"""``make run``: a mesh with a demo user and a collection of this project's documentation, until Ctrl-C."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from deploy.local.mesh import Mesh, Options, up
 from semantik.client import Client, SemantikError
 from semantik.command.context import DEFAULT_ADDRESS
 from semantik.command.credentials import Credentials
-from semantik.operation.v1.operation_pb2 import Operation
+from semantik.command.watching import summary
 
 _ROOT = Path(__file__).resolve().parents[2]
 _USER = "demo"
@@ -29,6 +29,7 @@ async def show(mesh: Mesh) -> None:
     async with Client(address, token_store=Credentials(address)) as client:
         await _sign_in(client, mesh.home.secret("demo-password"))
         collection = await _collection(client)
+        out.print(f"\nIndexing this project's documentation into the collection [bold]{_COLLECTION}[/] ...")
         for source in _SOURCES:
             if (_ROOT / source).exists():
                 await _index(client, collection, _ROOT / source)
@@ -41,7 +42,7 @@ async def show(mesh: Mesh) -> None:
     out.print(f"\nSemantik answers at [bold]{mesh.gateway}[/]; you are signed in as [bold]{_USER}[/]. Try, in another terminal:")
     out.print(f'  {environment}.venv/bin/semantik search "how is a grant checked?"')
     out.print(f"  {environment}.venv/bin/semantik index ~/Documents -c documents")
-    out.print("Ctrl-C stops it; what is indexed stays.")
+    out.print("Ctrl-C stops it; the index stays.")
 
 
 async def _sign_in(client: Client, password: str) -> None:
@@ -69,10 +70,7 @@ async def _index(client: Client, collection_id: str, path: Path) -> None:
         if error.reason != "SOURCE_EXISTS":
             raise
         operation = await client.sources.sync(error.metadata["source_id"])
-    ended = await client.operations.wait(operation.id)
-    state = Operation.State.Name(ended.state).removeprefix("STATE_").lower()
-    counted = ended.progress
-    out.print(f"{path.relative_to(_ROOT)}: {state}, {counted.documents_indexed} indexed, {counted.documents_unchanged} unchanged")
+    out.print(f"  {path.relative_to(_ROOT)} {summary(await client.operations.wait(operation.id))}")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The data directory of one mesh: what lies where in it."""
+"""The data directory of one mesh and the paths in it."""
 
 import hashlib
 import os
@@ -14,12 +14,12 @@ _ROOTS_STATE = Path("/var/lib/semantik")
 
 
 class MeshError(Exception):
-    """Something a person has to put right; the message says what."""
+    """A problem that a person has to solve; the message says how."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """A data directory; only its owner may look into it."""
+    """A data directory, which only its owner can read."""
 
     path: Path
 
@@ -53,11 +53,11 @@ class Home:
 
     @property
     def temporary(self) -> Path:
-        """Where the processes put what they need for a moment; emptied before they start."""
+        """The processes' temporary files; emptied before they start."""
         return self.path / "tmp"
 
     def clear_temporary(self) -> None:
-        """Remove what killed processes left; only while none of them runs."""
+        """Remove what killed processes have left; call it only while none runs."""
         for path in self.temporary.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -78,19 +78,19 @@ class Home:
 
     @property
     def run(self) -> Path:
-        """Where sockets and rendered files go: in the data directory, unless its path is too long for a socket."""
+        """Sockets and rendered files: in the data directory, unless its path is too long for a socket."""
         if len(str(self.path)) <= _SOCKET_PATH_LIMIT - len("/run"):
             return self.path / "run"
         return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"semantik-{self.fingerprint}"  # noqa: S108 - 0700, named by digest
 
     @property
     def envoy(self) -> Path:
-        """The socket on which Envoy is administered."""
+        """The socket of Envoy's administration."""
         return self.run / "envoy.sock"
 
     @property
     def postgres(self) -> Path:
-        """Where Postgres lives: in the data directory or, for root, where the link there points."""
+        """The database: in the data directory or, for root, where the link there points."""
         return (self.path / "postgres").resolve()
 
     def _link_postgres(self) -> None:
@@ -99,8 +99,8 @@ class Home:
         if os.geteuid() != 0 or link.is_symlink():
             return
         _ROOTS_STATE.mkdir(parents=True, exist_ok=True)
-        _ROOTS_STATE.chmod(0o711)  # to pass through, not to look around
-        _forget_temporary_meshes()
+        _ROOTS_STATE.chmod(0o711)  # can be entered, not listed
+        _delete_temporary_databases()
         directory = Path(tempfile.mkdtemp(prefix=f"{self.fingerprint}-", dir=_ROOTS_STATE))
         (_ROOTS_STATE / f"{directory.name}.home").write_text(str(self.path))
         link.symlink_to(directory)
@@ -110,7 +110,7 @@ class Home:
         return hashlib.sha256(str(self.path).encode()).hexdigest()[:12]
 
     def secret(self, name: str) -> str:
-        """Return the secret of this name, made on first use, in a file only the owner can read."""
+        """Return the secret of this name, created on first use in a file that only the owner can read."""
         return self.secret_file(name, lambda: secrets.token_urlsafe(32).encode()).read_text()
 
     def secret_file(self, name: str, make: Callable[[], bytes]) -> Path:
@@ -123,8 +123,8 @@ class Home:
         return path
 
 
-def _forget_temporary_meshes() -> None:
-    """Remove the databases of meshes whose data directories were temporary and are gone."""
+def _delete_temporary_databases() -> None:
+    """Delete the databases of meshes whose temporary data directories no longer exist."""
     for note in _ROOTS_STATE.glob("*.home"):
         home, cluster = Path(note.read_text()), note.with_suffix("")
         if home.is_relative_to(tempfile.gettempdir()) and (home / "postgres").resolve() != cluster:

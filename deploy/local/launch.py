@@ -1,7 +1,7 @@
-"""Becomes a command that dies with the supervisor: ``launch.py SIGNAL PARENT UID GID COMMAND...``; UID and GID may be -.
+"""Replaces itself by a command that dies with the supervisor: ``launch.py SIGNAL PARENT UID GID COMMAND...``; UID and GID may be -.
 
-A program of its own, started without site-packages, because it runs between fork and exec: in the supervisor, whose threads
-hold locks, nothing may.
+A separate program, started without site-packages: between fork and exec, code must not run in the supervisor, whose threads
+hold locks.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ def main() -> None:
         os.setgroups([])
         os.setgid(int(gid))
         os.setuid(int(uid))
-    if sys.platform == "linux":  # the kernel forgets the signal when the user changes, so only now
+    if sys.platform == "linux":  # the kernel clears the signal when the user changes
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))
     if os.getppid() != int(parent):
         sys.exit("the supervisor is gone")

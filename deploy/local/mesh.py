@@ -1,4 +1,4 @@
-"""The mesh on this machine, as commands see it: ``up``, ``down``, ``status`` and ``logs``. All raise MeshError with a text for people."""
+"""Commands on the mesh of this machine: ``up``, ``down``, ``status`` and ``logs``. They raise MeshError with a message for people."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ _STOP_SECONDS = 25.0
 async def up(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | None = None, *, is_quiet: bool = False) -> None:
     """Run a mesh, with a table of its processes on the terminal unless ``is_quiet``, until SIGINT, SIGTERM or ``down``.
 
-    ``on_ready`` is called once everything answers; when it is over, the mesh goes on.
+    ``on_ready`` is called once everything is ready; the mesh keeps running after it returns.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -40,16 +40,19 @@ async def up(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | Non
 
 
 async def _run(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | None, *, is_quiet: bool) -> None:
-    async with running(options) as mesh, contextlib.nullcontext() if is_quiet else show(mesh):
-        await mesh.start()
-        await mesh.wait_ready()
-        if on_ready is not None:
+    async with running(options) as mesh:
+        async with contextlib.nullcontext() if is_quiet else show(mesh):
+            await mesh.start()
+            await mesh.wait_ready()
+            if on_ready is None:
+                await asyncio.Event().wait()
+        if on_ready is not None:  # without the table, which would be drawn over what it prints
             await on_ready(mesh)
         await asyncio.Event().wait()
 
 
 async def down(data_dir: Path | None = None) -> bool:
-    """Stop the mesh of a data directory and wait for its end; False if none runs there."""
+    """Stop the mesh of a data directory and wait until it has ended; False if none runs there."""
     home = home_of(data_dir)
     pid = state.holder(home)
     if pid is None:
@@ -64,22 +67,22 @@ async def down(data_dir: Path | None = None) -> bool:
 
 
 def status(data_dir: Path | None = None) -> dict[str, Any]:
-    """Return what ``state.json`` says of a running mesh, with ``running``."""
+    """Return the contents of ``state.json``, with ``running``."""
     home = home_of(data_dir)
     pid = state.holder(home)
     known = state.read(home)
-    if pid is None or known.get("pid") != pid:  # none runs, or it has not said anything yet
+    if pid is None or known.get("pid") != pid:  # none runs, or it has not written its state yet
         known = {"data_dir": str(home.path), "pid": pid, "gateway": "", "ready": False, "processes": []}
     return {"running": pid is not None, **known}
 
 
 async def logs(data_dir: Path | None, service: str, lines: int = 100, *, follow: bool = False) -> AsyncIterator[str]:
-    """Yield the last lines of a process's log, oldest first, and with ``follow`` what comes after, until cancelled."""
+    """Yield the last lines of a process's log, oldest first, and with ``follow`` new lines until cancelled."""
     home = home_of(data_dir)
     path = home.logs / f"{service}.log"
     if not path.exists():
-        known = ", ".join(sorted(found.stem for found in home.logs.glob("*.log"))) or "nothing"
-        raise MeshError(f"there is no log of {service!r}; there is {known}")
+        known = ", ".join(sorted(log.stem for log in home.logs.glob("*.log"))) or "nothing"
+        raise MeshError(f"there is no log of {service!r}; choose one of: {known}")
     older = path.with_suffix(".log.1")
     with path.open("rb") as file:
         inode, newest = os.fstat(file.fileno()).st_ino, file.read()

@@ -1,4 +1,4 @@
-"""Loopback ports for the processes of one mesh, the same ones after a restart."""
+"""Chooses loopback ports for the processes of one mesh, the same ones after a restart."""
 
 import json
 import random
@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-# Below the kernel's range for outgoing connections, so that none of those sits on a port while its process restarts.
+# Below the kernel's range for outgoing connections, so that none of them takes a port while its process restarts.
 _RANGE = range(20_000, 32_000)
 
 
 def choose(names: Iterable[str], file: Path, seed: str) -> dict[str, int]:
-    """Return a free port for each name, the one it had before where that is free; remembered in ``file``."""
+    """Return a free port for each name, its earlier one if that is free; ``file`` stores them."""
     before = remembered(file)
     others = set(before.values())
     candidates = [port for port in random.Random(seed).sample(_RANGE, len(_RANGE)) if port not in others]  # noqa: S311 - no secret, only spread
     chosen: dict[str, int] = {}
-    with ExitStack() as held:  # every port is held until all are chosen
+    with ExitStack() as held:  # every port stays bound until all are chosen
         for name in names:
             port = before.get(name, 0)
             while not port or not _hold(port, held):

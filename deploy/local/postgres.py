@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from its wheel: a cluster of its own on a Unix socket."""
+"""PostgreSQL 18 from its wheel, with a cluster of its own on a Unix socket."""
 
 import importlib.util
 import os
@@ -37,7 +37,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Postgres:
-    """A cluster below ``directory``; trust on its socket, whose directory only its user and root can enter."""
+    """A cluster below ``directory``. Its socket trusts all, but only its user and root can enter the socket's directory."""
 
     directory: Path
 
@@ -57,7 +57,7 @@ class Postgres:
         return f"host={self.socket} user={user} dbname={database}"
 
     def prepare(self) -> None:
-        """Make the cluster if there is none; takes about two seconds the first time."""
+        """Create the cluster if it does not exist, which takes about two seconds."""
         owner = _owner()
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         for directory in (self.directory, self.socket):
@@ -80,7 +80,7 @@ class Postgres:
             "UTF8",
             "--locale=C.UTF-8",
         ]
-        done = subprocess.run(  # noqa: S603 - our own binary
+        result = subprocess.run(  # noqa: S603 - our own binary
             [*command, "--no-sync", "--no-instructions"],
             capture_output=True,
             text=True,
@@ -88,12 +88,12 @@ class Postgres:
             cwd=self.directory,
             **_as(owner),
         )
-        if done.returncode:
-            raise MeshError(f"postgres: initdb failed:\n{done.stderr}")
+        if result.returncode:
+            raise MeshError(f"postgres: initdb failed:\n{result.stderr}")
         fresh.rename(self.data)
 
     def _end_leftover(self) -> None:
-        """End a server that outlived its supervisor; forget one whose pid is somebody else's by now."""
+        """End a server that outlived its supervisor; ignore a pid that belongs to another program by now."""
         file = self.data / "postmaster.pid"
         if not file.exists():
             return
@@ -127,27 +127,27 @@ class Postgres:
         )
 
     async def create(self, database: str = DATABASE) -> None:
-        """Make the database and the services' roles, each with a schema of its own, where they are missing."""
+        """Create the database and the services' roles, each with a schema of its own, where they do not exist."""
         async with await psycopg.AsyncConnection.connect(self.dsn(), autocommit=True) as connection:
-            found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
-            if not await found.fetchone():
+            rows = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+            if not await rows.fetchone():
                 await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
             for role in ROLES:
                 name = sql.Identifier(role)
-                found = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
-                if not await found.fetchone():
+                rows = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+                if not await rows.fetchone():
                     await connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
         async with await psycopg.AsyncConnection.connect(self.dsn(database=database), autocommit=True) as connection:
             for role in ROLES:
                 name = sql.Identifier(role)
                 await connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(name, name))
-                # Alembic's CREATE SCHEMA IF NOT EXISTS asks for this right even when there is nothing to do.
+                # Alembic's CREATE SCHEMA IF NOT EXISTS needs this right even if the schema exists.
                 grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(sql.Identifier(database), name)
                 await connection.execute(grant)
 
 
 def _owner() -> pwd.struct_passwd | None:
-    """Return the account to run as: our own, but never root, whom Postgres refuses."""
+    """Return the account to run as, None for our own; Postgres refuses root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -155,7 +155,7 @@ def _owner() -> pwd.struct_passwd | None:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise MeshError("postgres: it does not run as root, and there is neither a user postgres nor a user nobody to run it as")
+    raise MeshError("postgres: it does not run as root; create a user named postgres for it")
 
 
 def _as(owner: pwd.struct_passwd | None) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _binary(directory: Path, name: str) -> Path:
         raise MeshError("postgres: install the extra `local` (pip install semantik[local])")
     install = Path(next(iter(spec.submodule_search_locations))) / "pginstall18"
     if os.geteuid() == 0 and not _all_may_enter(install):
-        # Installed under a directory that is root's alone: give Postgres a copy it can reach.
+        # Installed in a directory that only root can enter: give Postgres a copy it can reach.
         copy = directory.parent / "pginstall18"
         if not copy.exists():
             shutil.copytree(install, copy.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""Every process of one mesh: its command, its environment, how to tell that it is ready."""
+"""The processes of one mesh: their commands, environments and health."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from deploy.local.ready import envoy_answers, grpc_health
 from deploy.local.redis import Redis
 
 SERVICES = ("auth", "collection", "operation", "embedding", "search")
-# A local mesh has one user at a time: it ends streams soon rather than late.
+# A local mesh has few users: stopping soon matters more than letting streams end.
 _DRAIN_SECONDS = "3"
 # What a service needs before it can be ready: its store, and auth for the revocations.
 _NEEDS = {
@@ -29,7 +29,7 @@ _NEEDS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What the processes have to know of each other."""
+    """Everything that the processes need to know about each other."""
 
     home: Home
     ports: Mapping[str, int]
@@ -128,7 +128,7 @@ class Plan:
         return Spec(name, command, ready, environment=environment, needs=needs, directory=self.home.path, port=port)
 
     def _inherited(self) -> dict[str, str]:
-        # Proxies are for the world; the mesh is on loopback.
+        # The mesh is on loopback: proxies do not apply.
         return {**os.environ, "no_grpc_proxy": "127.0.0.1", "MALLOC_ARENA_MAX": "2", "TMPDIR": str(self.home.temporary)}
 
 
@@ -138,6 +138,6 @@ def replica_names(service: str, replicas: int) -> list[str]:
 
 
 def port_names(replicas: int) -> list[str]:
-    """Return what needs a port."""
+    """Return the names of everything that needs a port."""
     names = [name for service in (*SERVICES, "worker") for name in replica_names(service, replicas)]
     return ["qdrant", *names, *(f"{name}-metrics" for name in names)]

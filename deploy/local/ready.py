@@ -1,4 +1,4 @@
-"""Asks each kind of process, in its own protocol, whether it answers."""
+"""Asks each kind of process in its own protocol whether it is ready."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -21,7 +21,7 @@ def grpc_health(port: int, headers: tuple[tuple[str, str], ...] = ()) -> Ready:
     async def ready() -> bool:
         try:
             async with asyncio.timeout(_SECONDS):
-                async with _connected(asyncio.open_connection("127.0.0.1", port)):  # cheaper than a channel while nobody listens
+                async with _connected(asyncio.open_connection("127.0.0.1", port)):  # cheaper than a channel while there is no listener
                     pass
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
                 stub = health_pb2_grpc.HealthStub(channel)
@@ -34,7 +34,7 @@ def grpc_health(port: int, headers: tuple[tuple[str, str], ...] = ()) -> Ready:
 
 
 def envoy_answers(admin: Path, port: int, path: str) -> Ready:
-    """Ready once this Envoy is live, by its own socket, and ``path`` answers 200: on the port alone, another one might."""
+    """Ready once this Envoy is live by its own socket, since another may own the port, and ``path`` answers 200."""
 
     async def ready() -> bool:
         try:
@@ -79,7 +79,7 @@ def redis_pong(socket: Path, password: str) -> Ready:
 
 
 def postgres_accepts(dsn: str) -> Ready:
-    """Ready once Postgres takes a connection. Raises ShuttingDownError while it refuses new ones and waits for the old to go."""
+    """Ready once Postgres accepts a connection. Raises ShuttingDownError in a smart shutdown, which refuses new connections."""
 
     async def ready() -> bool:
         try:

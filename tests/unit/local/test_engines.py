@@ -79,7 +79,7 @@ async def test_a_smart_shutdown_with_clients_connected_is_healed(cluster: Postgr
         with pytest.raises(psycopg.OperationalError):
             await client.execute("SELECT 1")
     log = (cluster.directory / "postgres.log").read_text()
-    assert "-- postgres is ended and started again: " in log
+    assert "-- postgres is shutting down; restarting it: " in log
     assert "the database system is shutting down" in log
 
 

@@ -1,4 +1,4 @@
-"""Signing in and out, and one's own account."""
+"""Signing in and out, and the caller's own account."""
 
 from semantik.auth.v1 import auth_service_pb2, auth_service_pb2_grpc, session_pb2, user_pb2, user_service_pb2, user_service_pb2_grpc
 from semantik.client.session import Session
@@ -25,7 +25,7 @@ class Accounts:
         return answer.user
 
     async def logout(self) -> None:
-        """End the session; without one there is nothing to do."""
+        """End the session, if there is one."""
         if self._session.tokens is not None:
             request = auth_service_pb2.LogoutRequest(refresh_token=self._session.tokens.refresh_token)
             await self._session.call(self._auth.Logout, request, signed=False)

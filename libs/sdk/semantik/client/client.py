@@ -1,4 +1,4 @@
-"""The client: one channel to the gateway, one member for each noun."""
+"""The client: one channel to the gateway and one member for each noun."""
 
 import json
 from types import TracebackType

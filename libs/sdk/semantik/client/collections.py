@@ -1,4 +1,4 @@
-"""Collections: the sets of documents that are searched as one."""
+"""Collections: sets of documents that are searched together."""
 
 from collections.abc import AsyncIterator
 
@@ -23,7 +23,7 @@ class Collections:
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
     ) -> collection_pb2.Collection:
-        """Create an empty collection; chunk sizes are in tokens, defaults 200 and 40."""
+        """Create an empty collection. The chunk size and overlap are in tokens, 200 and 40 by default."""
         request = collection_service_pb2.CreateCollectionRequest(
             name=name,
             description=description,
@@ -39,12 +39,12 @@ class Collections:
         return (await self._session.call(self._stub.GetCollection, request)).collection
 
     async def named(self, name: str) -> collection_pb2.Collection:
-        """Return the collection of this name: the caller's own before others'; raises SemantikError NOT_FOUND."""
-        found = [each async for each in self.list(name=name)]
-        found.sort(key=lambda each: -each.role)
-        if not found:
+        """Return the collection of this name, preferably the caller's own; raises SemantikError NOT_FOUND."""
+        collections = [collection async for collection in self.list(name=name)]
+        collections.sort(key=lambda collection: -collection.role)
+        if not collections:
             raise SemantikError("NOT_FOUND", "COLLECTION_NOT_FOUND", f"there is no collection named {name!r}", {"name": name})
-        return found[0]
+        return collections[0]
 
     async def list(self, name: str = "", *, owned_only: bool = False) -> AsyncIterator[collection_pb2.Collection]:
         """Yield the collections the caller may read, newest first."""
@@ -60,13 +60,13 @@ class Collections:
     async def update(
         self, collection_id: str, *, name: str | None = None, description: str | None = None, is_public: bool | None = None
     ) -> collection_pb2.Collection:
-        """Change what is given."""
+        """Update the values that are not None."""
         request = collection_service_pb2.UpdateCollectionRequest(
             collection_id=collection_id, name=name, description=description, is_public=is_public
         )
         return (await self._session.call(self._stub.UpdateCollection, request)).collection
 
     async def delete(self, collection_id: str) -> operation_pb2.Operation:
-        """Delete a collection with everything in it; returns the operation that does."""
+        """Delete a collection and everything in it; returns the operation that does so."""
         request = collection_service_pb2.DeleteCollectionRequest(collection_id=collection_id)
         return (await self._session.call(self._stub.DeleteCollection, request)).operation

@@ -1,4 +1,4 @@
-"""Documents: uploaded, listed, read and deleted."""
+"""Documents: upload, list, read, retry and delete them."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ class Documents:
         return answer.document, answer.operation
 
     async def list(self, collection_id: str, *, source_id: str = "", path_prefix: str = "") -> AsyncIterator[document_pb2.Document]:
-        """Yield a collection's documents by path, deleted ones left out."""
+        """Yield a collection's documents by path, without deleted ones."""
         request = document_service_pb2.ListDocumentsRequest(
             collection_id=collection_id, source_id=source_id, path_prefix=path_prefix, page_size=500
         )
@@ -53,7 +53,7 @@ class Documents:
         return (await self._session.call(self._stub.GetDocument, document_service_pb2.GetDocumentRequest(document_id=document_id))).document
 
     async def content(self, document_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
-        """Yield the text that was indexed (UTF-8), or the bytes that were uploaded."""
+        """Yield the text that was indexed (UTF-8), or the bytes of the uploaded file."""
         kinds = document_service_pb2.GetDocumentContentRequest
         kind = kinds.CONTENT_KIND_ORIGINAL if original else kinds.CONTENT_KIND_TEXT
         request = document_service_pb2.GetDocumentContentRequest(document_id=document_id, kind=kind)
@@ -75,6 +75,6 @@ class Documents:
         return answer.document_count, answer.operation
 
     async def delete(self, document_id: str) -> operation_pb2.Operation:
-        """Delete a document; it is not found any more when this returns."""
+        """Delete a document; no search that starts after this returns finds it."""
         request = document_service_pb2.DeleteDocumentRequest(document_id=document_id)
         return (await self._session.call(self._stub.DeleteDocument, request)).operation

@@ -32,6 +32,6 @@ class Embedding:
     async def rerank(
         self, query: str, texts: Sequence[str], *, model: str = "", limit: int = 0, truncate: bool = False
     ) -> embedding_service_pb2.RerankResponse:
-        """Score 1-256 texts against a query with a cross-encoder; the best come first, all of them unless ``limit`` says how many."""
+        """Score 1-256 texts against a query with a cross-encoder; return the ``limit`` best, or all, the best first."""
         request = embedding_service_pb2.RerankRequest(query=query, texts=texts, model=model, limit=limit, truncate=truncate)
         return await self._session.call(self._embedding.Rerank, request, timeout=120)

@@ -1,4 +1,4 @@
-"""What goes wrong, as one exception."""
+"""The one exception that the SDK raises."""
 
 import grpc
 from google.rpc import error_details_pb2
@@ -6,7 +6,7 @@ from grpc_status import rpc_status
 
 
 class SemantikError(Exception):
-    """A refusal or fault of the server.
+    """A call that the server refused or could not answer.
 
     ``code`` is the gRPC status name, ``reason`` one of the contract's ErrorReasons (empty where the network failed),
     ``metadata`` names what it is about, ``field`` the request's field at fault, ``correlation_id`` finds it in the logs.

@@ -1,4 +1,4 @@
-"""The installed models: what is there, what is in memory, and what is to be fetched."""
+"""The installed models: list, load, unload and download them."""
 
 import time
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ class Models:
         self._stub = model_service_pb2_grpc.ModelServiceStub(session.channel)
 
     async def list(self) -> model_service_pb2.ListModelsResponse:
-        """Return the installed models, and how much memory the loaded ones take and may take."""
+        """Return the installed models, the memory that the loaded ones use, and its limit."""
         return await self._session.call(self._stub.ListModels, model_service_pb2.ListModelsRequest())
 
     async def get(self, model_id: str) -> model_pb2.Model:
@@ -27,9 +27,9 @@ class Models:
     async def load(
         self, model_id: str, precision: "model_pb2.Model.Precision.ValueType" = model_pb2.Model.PRECISION_UNSPECIFIED
     ) -> model_pb2.Model:
-        """Load a model into memory, in its default precision unless another is named; for administrators.
+        """Load a model into memory, by default in its default precision; for administrators.
 
-        Building the graph of a large model takes longer than the gateway lets one call last: it is asked again, up to 15 minutes.
+        Building the graph of a large model takes longer than one call through the gateway may: the call is repeated for 15 minutes.
         """
         request = model_service_pb2.LoadModelRequest(model_id=model_id, precision=precision)
         end = time.monotonic() + _LOAD_SECONDS
@@ -41,15 +41,15 @@ class Models:
                     raise
 
     async def unload(self, model_id: str) -> model_pb2.Model:
-        """Take a model out of memory, in all its precisions; for administrators."""
+        """Remove all precisions of a model from memory; for administrators."""
         return (await self._session.call(self._stub.UnloadModel, model_service_pb2.UnloadModelRequest(model_id=model_id))).model
 
     async def download(
         self, repository: str, *, revision: str = "", model_id: str = "", digest: str = ""
     ) -> AsyncIterator[model_service_pb2.DownloadModelResponse]:
-        """Download a model from the Hugging Face hub and yield how far it is, to the end; for administrators.
+        """Download a model from the Hugging Face hub and yield its progress until it ends; for administrators.
 
-        A download that failed says so in ``download.error``. It goes on when nobody follows; the same call joins it.
+        A failure is in ``download.error``. The download continues when the iterator is closed; the same call follows it again.
         """
         request = model_service_pb2.DownloadModelRequest(repository=repository, revision=revision, model_id=model_id, digest=digest)
         streams = resumed(

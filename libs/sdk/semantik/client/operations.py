@@ -1,4 +1,4 @@
-"""Operations: background work, watched live."""
+"""Operations: list, watch and cancel background work."""
 
 from collections.abc import AsyncIterator
 
@@ -20,7 +20,7 @@ class Operations:
         return (await self._session.call(self._stub.GetOperation, request)).operation
 
     async def list(self, collection_id: str = "") -> AsyncIterator[operation_pb2.Operation]:
-        """Yield operations of a collection, or those the caller started; newest first."""
+        """Yield the operations of a collection, or those that the caller started, newest first."""
         request = operation_service_pb2.ListOperationsRequest(collection_id=collection_id)
         while True:
             answer = await self._session.call(self._stub.ListOperations, request)
@@ -31,7 +31,7 @@ class Operations:
             request.page_token = answer.next_page_token
 
     async def watch(self, operation_id: str) -> AsyncIterator[operation_pb2.Operation]:
-        """Yield the state now and after each change, to the end; a stream that breaks is opened again."""
+        """Yield the current state and the state after each change until the operation ends. A stream that breaks is reopened."""
         request = operation_service_pb2.WatchOperationRequest(operation_id=operation_id)
         revision = -1
         streams = resumed(
@@ -45,13 +45,13 @@ class Operations:
                 yield operation
 
     async def wait(self, operation_id: str) -> operation_pb2.Operation:
-        """Return the operation once it has ended."""
+        """Wait until the operation has ended and return it."""
         last: operation_pb2.Operation | None = None
         async for operation in self.watch(operation_id):
             last = operation
         return last if last is not None else await self.get(operation_id)
 
     async def cancel(self, operation_id: str) -> operation_pb2.Operation:
-        """Cancel; an operation that has ended stays as it is."""
+        """Cancel an operation; one that has ended does not change."""
         request = operation_service_pb2.CancelOperationRequest(operation_id=operation_id)
         return (await self._session.call(self._stub.CancelOperation, request)).operation

@@ -1,4 +1,4 @@
-"""Keeps following a server stream that breaks: it is opened again, and tells the latest state first."""
+"""Reopens a server stream that breaks; the new one begins with the latest state."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -10,12 +10,12 @@ _PASSING = ("UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL")
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
 _MOST_FAILURES = 30
-_FIRST_FAILURES = 5  # of one that never gave anything
+_FIRST_FAILURES = 5  # before the first message
 _T = TypeVar("_T")
 
 
 async def resumed(opened: Callable[[], AsyncIterator[_T]], is_last: Callable[[_T], bool]) -> AsyncIterator[_T]:
-    """Yield what the streams of ``opened`` give up to the last message; raises SemantikError."""
+    """Yield the messages of the streams that ``opened`` returns, until ``is_last``; raises SemantikError."""
     failures, most = 0, _FIRST_FAILURES
     while True:
         try:

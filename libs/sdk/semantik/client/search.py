@@ -1,4 +1,4 @@
-"""Search, by meaning and by words."""
+"""Search by meaning and by words."""
 
 from collections.abc import Sequence
 

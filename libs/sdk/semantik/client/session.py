@@ -1,4 +1,4 @@
-"""Signs calls with the access token, and renews it before it ends."""
+"""Adds the access token to calls and renews it before it expires."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 class Session:
-    """The tokens of one sign-in over one channel. ``store`` keeps them and may be shared with other processes."""
+    """The tokens of one sign-in on one channel. ``store`` holds them and may be shared with other processes."""
 
     def __init__(self, channel: grpc.aio.Channel, store: TokenStore) -> None:
         self.channel = channel
@@ -29,7 +29,7 @@ class Session:
         self._renewing = asyncio.Lock()
 
     async def keep(self, tokens: session_pb2.Tokens | None) -> None:
-        """Use these tokens from now on; None after signing out."""
+        """Store and use these tokens; None after signing out."""
         async with self._exclusive():
             self._store.write(tokens)
         self.tokens = tokens
@@ -42,7 +42,7 @@ class Session:
         *,
         signed: bool = True,
     ) -> _T:
-        """Call a unary (or client-streaming) method, not ``signed`` without the access token; raises SemantikError."""
+        """Call a unary or client-streaming method, with the access token if ``signed``; raises SemantikError."""
         try:
             return await method(request, timeout=timeout, metadata=await self.metadata() if signed else _correlation())
         except grpc.aio.AioRpcError as error:
@@ -60,7 +60,7 @@ class Session:
             call.cancel()
 
     async def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return the headers of the next call, with a token that still lives a while."""
+        """Return the headers of the next call, with an access token that is valid for another while."""
         if self.tokens is None:
             return _correlation()
         if not _is_fresh(self.tokens):
@@ -72,7 +72,7 @@ class Session:
         return (*_correlation(), ("authorization", f"Bearer {self.tokens.access_token}"))
 
     async def _renew(self, tokens: session_pb2.Tokens) -> None:
-        """Take what another process has renewed, or renew the tokens for it as well; raises SemantikError."""
+        """Use the tokens that another process has renewed, or renew them; raises SemantikError."""
         async with self._exclusive():
             latest = self._latest(tokens)
             self.tokens = latest if _is_fresh(latest) else await self._refreshed(latest)

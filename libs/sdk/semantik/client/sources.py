@@ -1,4 +1,4 @@
-"""Sources: directories a collection is filled from."""
+"""Sources: places from which a collection is filled."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -22,7 +22,7 @@ class Sources:
         hidden: bool = False,
         request_id: str = "",
     ) -> tuple[source_pb2.Source, operation_pb2.Operation]:
-        """Add a directory or file of the server's machine and start to index it."""
+        """Add a directory or file of the server's machine and start indexing it."""
         directory = source_pb2.DirectoryConfig(path=path, include=include, exclude=exclude, hidden=hidden)
         request = source_service_pb2.AddSourceRequest(collection_id=collection_id, directory=directory, request_id=request_id)
         answer = await self._session.call(self._stub.AddSource, request)
@@ -40,10 +40,10 @@ class Sources:
             request.page_token = answer.next_page_token
 
     async def sync(self, source_id: str, request_id: str = "") -> operation_pb2.Operation:
-        """Read a source again; what did not change is left alone."""
+        """Index what has changed in a source."""
         request = source_service_pb2.SyncSourceRequest(source_id=source_id, request_id=request_id)
         return (await self._session.call(self._stub.SyncSource, request)).operation
 
     async def remove(self, source_id: str) -> operation_pb2.Operation:
-        """Remove a source with its documents; they are not found any more when this returns."""
+        """Remove a source and its documents; no search that starts after this returns finds them."""
         return (await self._session.call(self._stub.RemoveSource, source_service_pb2.RemoveSourceRequest(source_id=source_id))).operation

@@ -1,4 +1,4 @@
-"""Where a session's tokens are kept: in memory, or wherever several processes share one sign-in."""
+"""Stores for a session's tokens: in memory, or shared by several processes."""
 
 import base64
 import json
@@ -10,19 +10,19 @@ from semantik.auth.v1 import session_pb2
 
 
 class TokenStore(Protocol):
-    """Keeps the tokens of one sign-in. A refresh token is good for one use, so whoever renews holds the store while it does."""
+    """Holds the tokens of one sign-in. A refresh token may be used once, so a process locks the store while it renews them."""
 
     def exclusive(self) -> AbstractAsyncContextManager[None]:
-        """Keep others from changing the tokens during the block; raises TimeoutError."""
+        """Lock the store against other processes during the block; raises TimeoutError."""
 
     def read(self) -> session_pb2.Tokens | None: ...
 
     def write(self, tokens: session_pb2.Tokens | None) -> None:
-        """Keep the tokens, None after signing out; only within ``exclusive``."""
+        """Store the tokens, None after signing out; call it only within ``exclusive``."""
 
 
 class MemoryTokens:
-    """The tokens of one client, gone with it."""
+    """The tokens of one client."""
 
     def __init__(self, tokens: session_pb2.Tokens | None = None) -> None:
         self._tokens = tokens
@@ -39,7 +39,7 @@ class MemoryTokens:
 
 
 def user_of(tokens: session_pb2.Tokens) -> str:
-    """Return the id of the user whom the access token names; empty where it is no JWT."""
+    """Return the user id in the access token; empty if it is not a JWT."""
     try:
         _, payload, _ = tokens.access_token.split(".")
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -1,4 +1,4 @@
-"""What every command needs: the address, the sign-in, the way to print, and the exit code of an error."""
+"""What every command needs: the address, the sign-in, output, and the exit codes of errors."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ DEFAULT_ADDRESS = "127.0.0.1:8080"
 EXIT_CODES = {"UNAUTHENTICATED": 3, "NOT_FOUND": 4, "PERMISSION_DENIED": 5, "UNAVAILABLE": 6, "DEADLINE_EXCEEDED": 6}
 EXIT_HELP = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not found, 5 not permitted, 6 not reachable."
 
-# What goes to a file or a program is not wrapped.
+# Output to a file or a program is not wrapped.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _UNWRAPPED)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _UNWRAPPED)
 
@@ -70,12 +70,12 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
 
 
 def printable(text: str) -> str:
-    """Return the text with each control character replaced, so that it cannot steer the terminal; its length stays."""
+    """Return the text with each control character replaced by U+FFFD, so that it cannot control the terminal."""
     return text.translate(_CONTROL)
 
 
 def escape(text: str) -> str:
-    """Return text that is not the command's own as markup that prints it and nothing else."""
+    """Return untrusted text as markup that prints it and does nothing else."""
     return rich.markup.escape(printable(text))
 
 
@@ -90,12 +90,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, Message):
         return json_format.MessageToDict(value, always_print_fields_with_no_presence=True)
     if isinstance(value, list):
-        return [plain(each) for each in value]
+        return [plain(item) for item in value]
     return value
 
 
 def table(*names: str) -> Table:
-    """Return an empty table with these columns; ids are never cut, or nobody could copy them."""
+    """Return an empty table with these columns; ids are never cut, so that they can be copied."""
     rows = Table(box=None, header_style="bold")
     for name in names:
         rows.add_column(name, overflow="fold", no_wrap=name == "ID")
@@ -103,7 +103,7 @@ def table(*names: str) -> Table:
 
 
 def password(prompt: str = "Password", *, confirm: bool = False) -> str:
-    """Return the password from SEMANTIK_PASSWORD, from a pipe, or by asking; never from the command line."""
+    """Return the password from SEMANTIK_PASSWORD, a pipe or a prompt; never from the command line."""
     given = os.environ.get("SEMANTIK_PASSWORD")
     if given is None and not sys.stdin.isatty():
         given = sys.stdin.readline().rstrip("\n")

@@ -1,4 +1,4 @@
-"""Keeps sign-ins between commands: one file, readable by its owner alone, shared by the commands that run at once."""
+"""Stores sign-ins between commands in one file, which only its owner can read and concurrent commands share."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from semantik.auth.v1 import session_pb2
 
 try:
     import fcntl
-except ImportError:  # Windows: the server's grace for parallel renewals and the second look at the file remain
+except ImportError:  # Windows: only the server's grace period for parallel renewals and re-reading the file protect the sign-in
     fcntl = None  # type: ignore[assignment]
 
 _LOCK_SECONDS = 40.0  # longer than a renewal may take
@@ -35,7 +35,7 @@ class Credentials:
     async def exclusive(self) -> AsyncIterator[None]:
         """Lock the file against other commands; raises TimeoutError. The kernel unlocks it when the process ends."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A file of its own, because writing replaces the other.
+        # A separate file, because writing replaces the other.
         descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             deadline = time.monotonic() + _LOCK_SECONDS

@@ -1,4 +1,4 @@
-"""semantik models export: turns a model of another architecture into a directory that the embedding service takes."""
+"""semantik models export: converts a model of another architecture to ONNX for the embedding service."""
 
 import json
 import shutil
@@ -19,15 +19,15 @@ _ALONG = ("1_Pooling/config.json", "sentence_bert_config.json", "config_sentence
 _FETCH = """
 import sys, huggingface_hub
 info = huggingface_hub.model_info(sys.argv[1], revision=sys.argv[2])
-weights = "*.safetensors" if any(each.rfilename.endswith(".safetensors") for each in info.siblings) else "*.bin"
+weights = "*.safetensors" if any(file.rfilename.endswith(".safetensors") for file in info.siblings) else "*.bin"
 print(huggingface_hub.snapshot_download(info.id, revision=info.sha, allow_patterns=["*.json", "*.txt", "*.model", weights],
                                         ignore_patterns=["onnx/*", "openvino/*", "original/*"]))
 """
 # What some architectures call the length of a vector and the number of places for tokens.
 _NAMES = {"hidden_size": ("dim", "d_model", "n_embd"), "max_position_embeddings": ("n_positions", "max_seq_len")}
 _MISSING = (
-    "optimum-cli is not found: make it an environment of its own, because it brings torch along (`python3 -m venv ~/.venv-export && "
-    "~/.venv-export/bin/pip install 'optimum-onnx[onnxruntime]==0.1.0'`), and name it: --optimum-cli ~/.venv-export/bin/optimum-cli"
+    "optimum-cli is not installed: install it in an environment of its own, because it needs torch (`python3 -m venv ~/.venv-export && "
+    "~/.venv-export/bin/pip install 'optimum-onnx[onnxruntime]==0.1.0'`), and pass its path: --optimum-cli ~/.venv-export/bin/optimum-cli"
 )
 
 

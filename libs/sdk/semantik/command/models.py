@@ -153,8 +153,9 @@ def _print(model: Model, *, as_json: bool) -> None:
         f"digest {model.digest}",
     ]
     lines += [
-        f"in memory: {_precision(each.precision)} on {each.provider.removesuffix('ExecutionProvider')}, {decimal(each.memory_bytes)}, "
-        f"loaded in {each.load_duration.ToMilliseconds() / 1000:.1f} s, {each.token_count:,} tokens computed"
-        for each in model.sessions
+        f"in memory: {_precision(session.precision)} on {session.provider.removesuffix('ExecutionProvider')}, "
+        f"{decimal(session.memory_bytes)}, loaded in {session.load_duration.ToMilliseconds() / 1000:.1f} s, "
+        f"{session.token_count:,} tokens computed"
+        for session in model.sessions
     ]
     out.print("\n".join(lines))
