@@ -1,6 +1,5 @@
 """Sources change in every way between two readings, and the index follows."""
 
-import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -154,18 +153,23 @@ async def test_a_document_that_kills_its_worker_is_poison(
     rows: psycopg.AsyncConnection,
     expire_leases: Callable[[], Awaitable[None]],
 ) -> None:
-    """Open at two deaths, it is not tried again by itself; the rest is indexed."""
+    """In hand at three deaths, it is given up; the rest is indexed, and the next sync tries it again."""
     for name in ("a", "b"):
         (shelf / f"{name}.txt").write_text(f"words of {name}")
-    _, operation = await ada.client.sources.add(collection.id, str(shelf))
+    source, operation = await ada.client.sources.add(collection.id, str(shelf))
     first = await doomed("after_extract:kill")
     assert await first.ends() == -signal.SIGKILL
-    # As after the second death, of a worker that had nothing else in hand.
-    query = "UPDATE collection.documents SET state = 'PROCESSING', deaths = 1 WHERE collection_id = %s AND path = 'a.txt'"
+    # As after the third death, of a worker that had nothing else in hand.
+    query = (
+        "UPDATE collection.document_indexes SET state = 'PROCESSING', deaths = 2 WHERE document_id ="
+        " (SELECT id FROM collection.documents WHERE collection_id = %s AND path = 'a.txt')"
+    )
     await rows.execute(query, (collection.id,))
     await expire_leases()
     os.kill(mesh_worker.pid, signal.SIGCONT)
-    assert (await asyncio.wait_for(ada.client.operations.wait(operation.id), 60)).state == Operation.STATE_SUCCEEDED
+    assert (await ada.client.operations.wait(operation.id)).state == Operation.STATE_SUCCEEDED
     found = await _states(ada, collection)
     assert (found["a.txt"].state, found["a.txt"].reason) == (Document.STATE_FAILED, Document.REASON_POISON)
     assert found["b.txt"].state == Document.STATE_INDEXED
+    await _synced(ada, source.id)
+    assert (await _states(ada, collection))["a.txt"].state == Document.STATE_INDEXED
