@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.postgres import Postgres, postgres
+from deploy.local.postgres import Postgres
 from libs.db.engine import DatabaseSettings
 from libs.rpc.settings import Environment
+from tests.servers import postgres
 
 
 @pytest.fixture(scope="session")
