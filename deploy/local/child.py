@@ -75,6 +75,9 @@ class Child:
         self._fault = ""
 
     def start(self) -> None:
+        """Start the process, also after ``stop``."""
+        self._stopping = False
+        self._ready.clear()
         self._task = asyncio.create_task(self._keep_alive())
 
     async def wait_ready(self, seconds: float | None) -> None:

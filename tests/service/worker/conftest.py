@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import grpc
@@ -58,14 +56,15 @@ class Doomed:
 
 
 @pytest.fixture
-def mesh_worker(mesh: Mesh) -> Iterator[Child]:
-    """The mesh's own worker, stopped in its tracks so that others get the work; it goes on after the test at the latest."""
+async def mesh_worker(mesh: Mesh) -> AsyncIterator[Child]:
+    """The mesh's own worker, stopped so that others get the work; it starts again after the test at the latest."""
     child = next(child for child in mesh.children if child.spec.name == "worker")
-    os.kill(child.pid, signal.SIGSTOP)
+    await child.stop()
     try:
         yield child
     finally:
-        os.kill(child.pid, signal.SIGCONT)
+        if child.state == "stopped":
+            child.start()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -62,7 +61,7 @@ async def test_every_accident_ends_as_a_clean_run_does(
     assert ends == [-signal.SIGKILL] * len(_POINTS)
 
     await expire_leases()
-    os.kill(mesh_worker.pid, signal.SIGCONT)
+    mesh_worker.start()
     ended = await asyncio.gather(*(ada.client.operations.wait(operation.id) for operation in operations))
     assert [each.state for each in ended] == [Operation.STATE_SUCCEEDED] * len(collections)
     # The frozen one wakes to find that its work is somebody else's.

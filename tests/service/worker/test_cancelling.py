@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -71,7 +70,7 @@ async def test_what_a_dead_worker_had_written_of_cancelled_work_is_taken_back(
     assert {version for _, version, _ in written} == {2}
     await ada.client.operations.cancel(operation.id)
     await expire_leases()
-    os.kill(mesh_worker.pid, signal.SIGCONT)
+    mesh_worker.start()
     ended = await ada.client.operations.wait(operation.id)
     assert ended.state == Operation.STATE_CANCELLED
     assert await points(ada, collection.id) == before

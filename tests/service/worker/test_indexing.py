@@ -1,6 +1,5 @@
 """Sources change in every way between two readings, and the index follows."""
 
-import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -166,7 +165,7 @@ async def test_a_document_that_kills_its_worker_is_poison(
     )
     await rows.execute(query, (collection.id,))
     await expire_leases()
-    os.kill(mesh_worker.pid, signal.SIGCONT)
+    mesh_worker.start()
     assert (await ada.client.operations.wait(operation.id)).state == Operation.STATE_SUCCEEDED
     found = await _states(ada, collection)
     assert (found["a.txt"].state, found["a.txt"].reason) == (Document.STATE_FAILED, Document.REASON_POISON)
