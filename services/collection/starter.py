@@ -164,7 +164,7 @@ class Starter:
 
 
 def _resent(request: messages.StartOperationRequest) -> messages.StartOperationRequest:
-    """Return the request as it is sent again: it never joins, because its id is in somebody's hands by then."""
+    """Return the request as it is sent again: it never joins, because a caller has its id by then."""
     again = messages.StartOperationRequest()
     again.CopyFrom(request)
     again.join_queued = False

@@ -1,4 +1,4 @@
-"""Uploads that meet each other, that come back, that nobody keeps: every one has an answer, and every object an owner."""
+"""Uploads that meet each other, that come back, that are not kept: every one has an answer, and every object an owner."""
 
 import asyncio
 import hashlib
@@ -38,10 +38,10 @@ async def _audit(quiet: Quiet, collection: Collection) -> None:
         " WHERE d.collection_id = %s AND object_key IS NOT NULL",
         collection.id,
     )
-    doomed = await _fetch(quiet.rows, "SELECT key FROM collection.object_deletions WHERE key LIKE %s", f"{collection.id}/%")
+    expiring = await _fetch(quiet.rows, "SELECT key FROM collection.object_deletions WHERE key LIKE %s", f"{collection.id}/%")
     stored = {str(path.relative_to(quiet.objects)) for path in (quiet.objects / collection.id).rglob("*") if path.is_file()}
-    assert not {key for (key,) in owned} & {key for (key,) in doomed}
-    assert {key for (key,) in owned} <= stored <= {key for (key,) in owned + doomed}
+    assert not {key for (key,) in owned} & {key for (key,) in expiring}
+    assert {key for (key,) in owned} <= stored <= {key for (key,) in owned + expiring}
     assert len(owned) == len(set(owned))
 
 
