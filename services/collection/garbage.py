@@ -1,4 +1,4 @@
-"""Objects that nobody owns: how a new one gets its owner, and how those without one are deleted."""
+"""Objects without an owner: how a new one gets its owner, and how the others are deleted."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ async def _expire(sessions: Sessions, key: str) -> None:
 
 
 async def delete_due(sessions: Sessions, objects: Objects, limit: int = 1000) -> int:
-    """Delete objects that nobody owns, at most ``limit``; return how many. Any number of callers may do so at once.
+    """Delete objects without an owner, at most ``limit``; return how many. Any number of callers may do so at once.
 
     Keys are unique and what is due never finds an owner again, so that nothing needs to be locked meanwhile.
     """

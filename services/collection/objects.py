@@ -56,9 +56,11 @@ class Objects:
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete objects, and what is left of attempts to write them; those that are not there are no error."""
+        if self._directory is None:
+            await obstore.delete_async(self._store, list(names))
+            return
         for name in names:
-            if self._directory is not None:
-                await asyncio.to_thread(_delete_unfinished, self._directory / name)
+            await asyncio.to_thread(_delete_unfinished, self._directory / name)
             try:
                 await obstore.delete_async(self._store, name)
             except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Drops indexes that no generation owns: what a worker left that died between two steps."""
+"""Drops indexes that no generation names: a worker that died between two steps left them."""
 
 import logging
 import re
@@ -47,4 +47,4 @@ async def _drop(stub: "IndexInternalServiceAsyncStub", name: str) -> None:
             raise
         return
     metrics.indexes_dropped.inc()
-    log.info("dropped the index %s, which nobody owned", name)
+    log.info("dropped the index %s, which had no owner", name)

@@ -55,6 +55,11 @@ class Work:
         """The id operation gives the work: UUIDv5 of user and request id."""
         return str(uuid.uuid5(uuid.UUID(self.request.principal.user_id), self.request.request_id))
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the same id may be asked for again."""
+        return not self.request.join_queued
+
     def queued(self) -> operation_pb2.Operation:
         """Return the operation as it will be."""
         return operation_pb2.Operation(
@@ -108,6 +113,15 @@ class Starter:
 
         Raises ALREADY_EXISTS if the request id came with another body before.
         """
+        if asked.is_repeatable:
+            first = await self._claim(session, asked, resource_id, body)
+            if first is not None:
+                return first
+        payload = _resent(asked.request).SerializeToString()
+        await outbox.put(session, Outbox, asked.operation_id, TOPIC, payload, delay_seconds=2 * _SECONDS)
+        return None
+
+    async def _claim(self, session: AsyncSession, asked: Work, resource_id: str, body: object) -> str | None:
         request = asked.request
         digest = hashlib.sha256(json.dumps([int(request.kind), request.collection_id, body], sort_keys=True).encode()).hexdigest()
         start = StartRequest(id=asked.operation_id, body_hash=digest, resource_id=resource_id)
@@ -119,10 +133,7 @@ class Starter:
                 "this request_id was used for another request",
                 field="request_id",
             )
-        if claimed is starts.Claimed.REPEAT:
-            return first
-        await outbox.put(session, Outbox, start.id, TOPIC, _resent(request).SerializeToString(), delay_seconds=2 * _SECONDS)
-        return None
+        return first if claimed is starts.Claimed.REPEAT else None
 
     async def withdraw(self, session: AsyncSession, asked: Work) -> None:
         """Take back what ``record`` recorded in this transaction, where it turns out that there is nothing to do."""
@@ -164,7 +175,7 @@ class Starter:
 
 
 def _resent(request: messages.StartOperationRequest) -> messages.StartOperationRequest:
-    """Return the request as it is sent again: it never joins, because its id is in somebody's hands by then."""
+    """Return the request as it is sent again: it never joins, because a caller has its id by then."""
     again = messages.StartOperationRequest()
     again.CopyFrom(request)
     again.join_queued = False

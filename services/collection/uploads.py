@@ -24,7 +24,7 @@ _MIME_TYPE = re.compile(f"{_TOKEN}/{_TOKEN}")
 
 @dataclass(frozen=True)
 class Upload:
-    """One upload, received whole; ``mime_type`` is empty where nobody said."""
+    """One upload, received whole; ``mime_type`` is empty where the caller did not say."""
 
     collection_id: str
     name: str

@@ -111,7 +111,7 @@ async def change(session: AsyncSession, collection_id: str, values: dict[str, ob
 
 
 async def delete(session: AsyncSession, collection_id: str) -> None:
-    """Take a collection out of everybody's reach; the operation that follows removes its rows."""
+    """Put a collection out of reach; the operation that follows removes its rows."""
     await session.execute(update(Collection).where(Collection.id == collection_id).values(state=CollectionState.DELETING))
 
 

@@ -1,4 +1,4 @@
-"""Queries on objects that nobody owns, or nobody yet: the list of what is to be deleted from the store of objects."""
+"""Queries on objects without an owner: the list of what is deleted from object storage, and when."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _clock = func.clock_timestamp()
 
 
 class LostError(Exception):
-    """An object came too late to its owner: it is about to be deleted, or is deleted already."""
+    """The object is about to be deleted, or is deleted already: it cannot get an owner any more."""
 
 
 def _after(seconds: float) -> object:
@@ -21,7 +21,7 @@ def _after(seconds: float) -> object:
 
 
 async def announce(session: AsyncSession, key: str, seconds: float) -> None:
-    """Note, before an object is written, that it is to be deleted after ``seconds`` unless somebody owns it by then."""
+    """Note, before an object is written, that it is to be deleted after ``seconds`` unless it has an owner by then."""
     await session.execute(insert(ObjectDeletion).values(key=key, delete_time=_after(seconds)))
 
 
@@ -42,7 +42,7 @@ async def expire(session: AsyncSession, key: str, seconds: float) -> None:
 
 
 async def abandon(session: AsyncSession, keys: Sequence[str]) -> None:
-    """Let objects be deleted, in the transaction that takes their owner away. Nobody owns them ever again."""
+    """Let objects be deleted, in the transaction that takes their owner away. They never get an owner again."""
     if keys:
         rows = [{"key": key, "delete_time": _clock} for key in keys]
         await session.execute(insert(ObjectDeletion).values(rows).on_conflict_do_nothing())

@@ -27,7 +27,7 @@ _public_rank = case((Collection.is_public, _RANKS[Role.READ]), else_=0)
 _user_rank = case((Collection.owner_id == _USER, _RANKS[Role.OWNER]), else_=func.greatest(_granted(Grant.user_id == _USER), _public_rank))
 _rank = case((_IS_RESTRICTED, func.least(_user_rank, _granted(Grant.api_key_id == _API_KEY))), else_=_user_rank)
 
-# The owner, then the user's grant, then READ for everybody where it is public. A restricted API key has its own grant and
+# The owner, then the user's grant, then READ for every member where the collection is public. A restricted API key has its own grant and
 # never more than its user; the global role ADMIN opens nothing. It is built once: building it costs more than running it.
 ROLE: ColumnElement[str | None] = case(
     (and_(_IS_MEMBER, Collection.state != CollectionState.DELETING), case({rank: role.value for role, rank in _RANKS.items()}, value=_rank))

@@ -30,7 +30,7 @@ _BUILT = (GenerationState.ACTIVE, GenerationState.BUILDING)
 
 @dataclass(frozen=True)
 class Content:
-    """What was uploaded under a name, and where its bytes lie; ``mime_type`` is empty where nobody said."""
+    """What was uploaded under a name, and where its bytes lie; ``mime_type`` is empty where the caller did not say."""
 
     name: str
     mime_type: str

@@ -54,7 +54,7 @@ class Quiet:
 async def quiet(tmp_path_factory: pytest.TempPathFactory, library: Path) -> AsyncIterator[Quiet]:
     options = Options(data_dir=tmp_path_factory.mktemp("quiet"), port=None, allowed_roots=(library,))
     async with running(options) as mesh:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(240):
             await mesh.start()
             for worker in [child for child in mesh.children if child.spec.name.startswith("worker")]:
                 await worker.stop()

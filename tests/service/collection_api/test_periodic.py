@@ -134,11 +134,9 @@ async def test_an_index_without_an_owner_is_dropped(quiet: Quiet, sessions: Sess
     deleted = await ada.client.collections.create("deleted")
     await ada.client.collections.delete(deleted.id)
     await quiet.rows.execute("DELETE FROM collection.collections WHERE id = %s", (deleted.id,))
-    name = await (
-        await quiet.rows.execute("SELECT qdrant_name FROM collection.index_generations WHERE collection_id = %s", (collection.id,))
-    ).fetchone()
-    assert name is not None
-    kept = [name[0], f"{uuid.uuid4()}_model_int8_g1", "something-else"]
+    named = "SELECT qdrant_name FROM collection.index_generations WHERE collection_id = %s"
+    [(name,)] = await (await quiet.rows.execute(named, (collection.id,))).fetchall()
+    kept = [name, f"{uuid.uuid4()}_model_int8_g1", "something-else"]
     orphaned = [f"{deleted.id}_model_int8_g1", f"{collection.id}_model_int8_g7"]
     stub = IndexInternalServiceStub(quiet.peer("search"))
     for each in (*kept, *orphaned):

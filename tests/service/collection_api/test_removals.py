@@ -140,7 +140,7 @@ async def test_no_request_id_of_a_user_stands_in_the_way_of_a_delete(ada: Person
 
 
 async def test_a_delete_waits_for_a_worker_and_never_crosses_it(quiet: Quiet, ada: Person, collection: Collection, tmp_path: Path) -> None:
-    """Both lock the collection before its documents: the one that comes second waits, and nobody is a deadlock's victim."""
+    """Both lock the collection before its documents: the one that comes second waits, and there is no deadlock."""
     document = await _upload(ada, collection, tmp_path, "a.txt", "text")
     async with await quiet.connect() as worker:
         await worker.execute("SELECT 1 FROM collection.collections WHERE id = %s FOR NO KEY UPDATE", (collection.id,))

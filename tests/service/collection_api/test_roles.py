@@ -117,6 +117,6 @@ async def test_the_sql_says_what_the_design_says(engine: AsyncEngine, principal:
 
 
 async def test_there_is_a_case_for_every_role() -> None:
-    """The cases would show a role that nobody can ever get."""
+    """A role that is never given would show."""
     assert {decide(PRINCIPALS["a user"], case) for case in CASES} == set(ASCENDING)
     assert {decide(PRINCIPALS["a restricted API key"], case) for case in CASES} == set(ASCENDING) - {Role.OWNER}

@@ -1,4 +1,4 @@
-"""Uploads that meet each other, that come back, that nobody keeps: every one has an answer, and every object an owner."""
+"""Uploads that meet each other, that come back, that are not kept: every one has an answer, and every object an owner."""
 
 import asyncio
 import hashlib
@@ -16,6 +16,7 @@ from semantik.collection.v1.document_pb2 import Document
 from semantik.collection.v1.document_service_pb2 import UploadDocumentRequest
 from semantik.collection.v1.document_service_pb2_grpc import DocumentServiceStub
 from semantik.operation.v1.operation_pb2 import Operation
+from tests import disks
 from tests.conftest import Person
 from tests.service.collection_api.conftest import Quiet
 
@@ -38,10 +39,10 @@ async def _audit(quiet: Quiet, collection: Collection) -> None:
         " WHERE d.collection_id = %s AND object_key IS NOT NULL",
         collection.id,
     )
-    doomed = await _fetch(quiet.rows, "SELECT key FROM collection.object_deletions WHERE key LIKE %s", f"{collection.id}/%")
+    expiring = await _fetch(quiet.rows, "SELECT key FROM collection.object_deletions WHERE key LIKE %s", f"{collection.id}/%")
     stored = {str(path.relative_to(quiet.objects)) for path in (quiet.objects / collection.id).rglob("*") if path.is_file()}
-    assert not {key for (key,) in owned} & {key for (key,) in doomed}
-    assert {key for (key,) in owned} <= stored <= {key for (key,) in owned + doomed}
+    assert not {key for (key,) in owned} & {key for (key,) in expiring}
+    assert {key for (key,) in owned} <= stored <= {key for (key,) in owned + expiring}
     assert len(owned) == len(set(owned))
 
 
@@ -156,3 +157,23 @@ async def test_a_name_of_a_removed_source_is_free(ada: Person, collection: Colle
     with pytest.raises(SemantikError) as caught:
         await ada.client.documents.get(before.id)
     assert caught.value.reason == "DOCUMENT_NOT_FOUND"
+
+
+@pytest.mark.skipif(not disks.can_mount(), reason=disks.WHY_NOT)
+@pytest.mark.parametrize("place", ["objects", "temporary"])
+async def test_a_full_disk_keeps_nothing_of_an_upload(
+    quiet: Quiet, ada: Person, collection: Collection, tmp_path: Path, place: str
+) -> None:
+    """The caller is told so, nothing is half-kept, and the same call succeeds once there is space."""
+    text = "text " * 500_000
+    with disks.mounted(getattr(quiet.mesh.home, place), 8) as disk:
+        disk.fill(leave_bytes=1024 * 1024)
+        with pytest.raises(SemantikError) as caught:
+            await _upload(ada, collection, tmp_path, "large.txt", text)
+        assert (caught.value.code, caught.value.reason) == ("RESOURCE_EXHAUSTED", "STORAGE_FULL")
+        assert [document async for document in ada.client.documents.list(collection.id)] == []
+        assert [path for path in disk.path.rglob("*") if path.is_file() and path != disk.ballast] == []
+        disk.free()
+        document, operation = await _upload(ada, collection, tmp_path, "large.txt", text)
+        assert (document.state, bool(operation.id)) == (Document.STATE_PENDING, True)
+        await _audit(quiet, collection)

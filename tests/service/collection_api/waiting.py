@@ -1,4 +1,4 @@
-"""Waits for a state of the database, which tells nobody when it comes."""
+"""Waits for a state of the database."""
 
 import asyncio
 

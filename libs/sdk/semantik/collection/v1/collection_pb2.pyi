@@ -97,7 +97,7 @@ class Collection(_message.Message):
     owner_id: _builtins.str
     """The id of the user who owns the collection."""
     is_public: _builtins.bool
-    """Whether every signed-in user may read the collection; nobody gets to write by it."""
+    """Whether every signed-in user may read the collection; it never lets a user write."""
     state: Global___Collection.State.ValueType
     """The collection's state."""
     state_reason: _builtins.str

@@ -104,7 +104,7 @@ class CollectionServiceServicer:
 
     def DeleteCollection(self, request, context):
         """Deletes a collection. It is not found from now on, its other operations are cancelled, and the operation returned
-        removes everything in it; whoever started that operation may watch it to the end.
+        removes everything in it; the caller may watch that operation to its end.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: owner.
         """

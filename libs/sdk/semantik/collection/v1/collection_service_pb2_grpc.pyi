@@ -55,7 +55,7 @@ class CollectionServiceStub:
     """
     DeleteCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]
     """Deletes a collection. It is not found from now on, its other operations are cancelled, and the operation returned
-    removes everything in it; whoever started that operation may watch it to the end.
+    removes everything in it; the caller may watch that operation to its end.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: owner.
     """
@@ -87,7 +87,7 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """
     DeleteCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]  # type: ignore[assignment]
     """Deletes a collection. It is not found from now on, its other operations are cancelled, and the operation returned
-    removes everything in it; whoever started that operation may watch it to the end.
+    removes everything in it; the caller may watch that operation to its end.
     Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: owner.
     """
@@ -146,7 +146,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.DeleteCollectionResponse, _abc.Awaitable[_collection_service_pb2.DeleteCollectionResponse]]:
         """Deletes a collection. It is not found from now on, its other operations are cancelled, and the operation returned
-        removes everything in it; whoever started that operation may watch it to the end.
+        removes everything in it; the caller may watch that operation to its end.
         Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: owner.
         """
