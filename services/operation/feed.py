@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import psycopg
+from services.operation.shapes import operation_message
 from sqlalchemy import make_url
 
 from libs.db.engine import Sessions
 from semantik.operation.v1 import operation_pb2
 from services.operation import store
-from services.operation.shapes import operation_message
 from services.operation.tables import TERMINAL
 
 log = logging.getLogger(__name__)

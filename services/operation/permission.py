@@ -7,11 +7,11 @@ from libs.rpc.errors import not_found, reason_of
 from semantik.collection.v1 import collection_internal_service_pb2 as messages
 from semantik.collection.v1.collection_internal_service_pb2_grpc import CollectionInternalServiceStub
 from semantik.collection.v1.grant_pb2 import Grant
-from services.operation.tables import Operation
+from services.operation.tables import Kind, Operation
 
 
 class Permission:
-    """Decides by the collection's grant; who started an operation may always read it."""
+    """Decides by the collection's grant; the user who started an operation may always read it."""
 
     def __init__(self, collection: grpc.aio.Channel) -> None:
         self._collection = CollectionInternalServiceStub(collection)
@@ -29,11 +29,20 @@ class Permission:
             raise not_found("operation", operation_id)
         return row
 
-    async def require_write(self, principal: Principal, row: Operation | None, operation_id: str) -> Operation:
-        found = await self.require_read(principal, row, operation_id)
-        if found.collection_id is not None and not found.is_terminal:
-            await self.require_collection(principal, found.collection_id, Grant.ROLE_WRITE)
-        return found
+    async def require_cancel(self, principal: Principal, row: Operation) -> None:
+        """Raise unless the principal, who may read the operation, may cancel it; what has ended cannot change any more."""
+        if row.collection_id is not None and not row.is_terminal:
+            await self.require_collection(principal, row.collection_id, Grant.ROLE_WRITE)
+
+    async def require_retry(self, principal: Principal, row: Operation) -> None:
+        """Raise unless the principal, who may read the operation, may start it again.
+
+        A collection whose deletion has failed is there for nobody: only the user who deletes it may go on.
+        """
+        if row.kind == Kind.DELETE and row.user_id == principal.user_id:
+            return
+        if row.collection_id is not None:
+            await self.require_collection(principal, row.collection_id, Grant.ROLE_WRITE)
 
     async def _reads_collection(self, principal: Principal, row: Operation) -> bool:
         if row.collection_id is None:

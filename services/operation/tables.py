@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Sequence, text
+from sqlalchemy import BigInteger, Index, Sequence, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.db.tables import Timestamped, metadata, one_of
+from libs.outbox.table import OutboxRow
 
 
 class Base(Timestamped):
@@ -44,14 +45,25 @@ class State(StrEnum):
 
 
 class Desired(StrEnum):
+    """What the worker that holds the operation is to do."""
+
     RUN = "RUN"
+    YIELD = "YIELD"
     PAUSE = "PAUSE"
     CANCEL = "CANCEL"
 
 
+class Slot(StrEnum):
+    LONG = "LONG"
+    SHORT = "SHORT"
+
+
 TERMINAL = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
-ACTIVE = (State.RUNNING, State.PAUSED, State.CANCELLING)
-_ACTIVE_SQL = "state IN ('RUNNING', 'PAUSED', 'CANCELLING')"
+WAITING = (State.QUEUED, State.CANCELLING)
+"""The states in which an operation without a lease can be claimed."""
+SHORT_KINDS = (Kind.APPEND, Kind.PURGE, Kind.DELETE)
+_WAITING_SQL = "lease_owner IS NULL AND state IN ('QUEUED', 'CANCELLING')"
+HOLDS_COLLECTION_SQL = "lease_owner IS NOT NULL OR state = 'PAUSED'"
 
 
 class Operation(Base):
@@ -60,10 +72,13 @@ class Operation(Base):
         one_of("kind", Kind),
         one_of("state", State),
         one_of("desired", Desired),
-        # The law that lets one worker at a time into a collection.
-        Index("uq_operations_active_collection", "collection_id", unique=True, postgresql_where=text(_ACTIVE_SQL)),
-        Index("ix_operations_queue", "queue", "priority", "create_time", postgresql_where=text("state IN ('QUEUED', 'CANCELLING')")),
-        Index("ix_operations_lease", "lease_until", postgresql_where=text("lease_owner IS NOT NULL")),
+        one_of("slot", Slot),
+        # One operation at a time holds a collection: one that a worker has, or a paused one.
+        Index("uq_operations_active_collection", "collection_id", unique=True, postgresql_where=text(HOLDS_COLLECTION_SQL)),
+        Index("uq_operations_claim_id", "claim_id", unique=True, postgresql_where=text("lease_owner IS NOT NULL")),
+        # What runs, a row a slot: for fairness and the sweep. It leaves out the lease's end, so that renewing touches no index.
+        Index("ix_operations_held", "queue", "slot", "user_id", postgresql_where=text("lease_owner IS NOT NULL")),
+        Index("ix_operations_waiting", "queue", "collection_id", postgresql_where=text(_WAITING_SQL)),
         Index("ix_operations_collection", "collection_id", "create_time", "id"),
         Index("ix_operations_user", "user_id", "create_time", "id"),
     )
@@ -76,17 +91,26 @@ class Operation(Base):
     kind: Mapped[str]
     state: Mapped[str] = mapped_column(default=State.QUEUED)
     desired: Mapped[str] = mapped_column(default=Desired.RUN)
-    settle_state: Mapped[str | None]  # the end that a last claim is to tidy up for
+    settle_state: Mapped[str | None]  # the state to end in, once a claim has settled
+    is_settling: Mapped[bool] = mapped_column(default=False)  # whether the claim is for settling only
+    settles: Mapped[int] = mapped_column(default=0)  # claims that were to settle and failed
     queue: Mapped[str]
     priority: Mapped[int] = mapped_column(default=0)
     config: Mapped[dict[str, Any]] = mapped_column(JSONB)
     request_hash: Mapped[str]
     retry_of: Mapped[str | None]
     attempt: Mapped[int] = mapped_column(default=0)
+    fault: Mapped[dict[str, Any] | None] = mapped_column(JSONB)  # what ended the last attempt
+    queue_time: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())  # when it last began to wait
+    not_before: Mapped[datetime | None]  # a faulted operation waits until then
+    is_short: Mapped[bool] = mapped_column(default=False)  # of a short kind, and its time in a short slot not used up
+    slot: Mapped[str | None]  # the slot of the claim
+    claim_id: Mapped[str | None]
+    claim_time: Mapped[datetime | None]
     fence: Mapped[int] = mapped_column(BigInteger, default=0)
     lease_owner: Mapped[str | None]
     lease_until: Mapped[datetime | None]
-    claim_documents: Mapped[int] = mapped_column(BigInteger, default=0)  # documents done when the claim was made
+    claim_documents: Mapped[int] = mapped_column(BigInteger, default=0)  # documents committed when the claim was made
     wait_reason: Mapped[str] = mapped_column(default="")
     progress: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
@@ -97,3 +121,18 @@ class Operation(Base):
     @property
     def is_terminal(self) -> bool:
         return self.state in TERMINAL
+
+
+class Turn(Base):
+    """When a user last had a slot of a kind: the end of the claim, or its beginning while it lasts."""
+
+    __tablename__ = "turns"
+
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    slot: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(primary_key=True)
+    time: Mapped[datetime]
+
+
+class Outbox(OutboxRow, Base):
+    """What collection must be told."""

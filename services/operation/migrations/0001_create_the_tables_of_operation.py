@@ -25,12 +25,21 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("desired", sa.Text(), nullable=False),
         sa.Column("settle_state", sa.Text(), nullable=True),
+        sa.Column("is_settling", sa.Boolean(), nullable=False),
+        sa.Column("settles", sa.Integer(), nullable=False),
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("config", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("request_hash", sa.Text(), nullable=False),
         sa.Column("retry_of", sa.Text(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("fault", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("queue_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_short", sa.Boolean(), nullable=False),
+        sa.Column("slot", sa.Text(), nullable=True),
+        sa.Column("claim_id", sa.Text(), nullable=True),
+        sa.Column("claim_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("lease_owner", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
@@ -43,11 +52,12 @@ def upgrade() -> None:
         sa.Column("finish_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.CheckConstraint("desired IN ('RUN', 'PAUSE', 'CANCEL')", name=op.f("ck_operations_desired")),
+        sa.CheckConstraint("desired IN ('RUN', 'YIELD', 'PAUSE', 'CANCEL')", name=op.f("ck_operations_desired")),
         sa.CheckConstraint(
             "kind IN ('INDEX', 'APPEND', 'SYNC', 'REINDEX', 'ROLLBACK', 'REMOVE_SOURCE', 'RETRY', 'PURGE', 'RECONCILE', 'EVALUATE', 'DELETE')",
             name=op.f("ck_operations_kind"),
         ),
+        sa.CheckConstraint("slot IN ('LONG', 'SHORT')", name=op.f("ck_operations_slot")),
         sa.CheckConstraint(
             "state IN ('QUEUED', 'RUNNING', 'PAUSED', 'CANCELLING', 'SUCCEEDED', 'FAILED', 'CANCELLED')", name=op.f("ck_operations_state")
         ),
@@ -56,44 +66,89 @@ def upgrade() -> None:
     )
     op.create_index("ix_operations_collection", "operations", ["collection_id", "create_time", "id"], unique=False, schema="operation")
     op.create_index(
-        "ix_operations_lease",
+        "ix_operations_held",
         "operations",
-        ["lease_until"],
+        ["queue", "slot", "user_id"],
         unique=False,
         schema="operation",
         postgresql_where=sa.text("lease_owner IS NOT NULL"),
     )
+    op.create_index("ix_operations_user", "operations", ["user_id", "create_time", "id"], unique=False, schema="operation")
     op.create_index(
-        "ix_operations_queue",
+        "ix_operations_waiting",
         "operations",
-        ["queue", "priority", "create_time"],
+        ["queue", "collection_id"],
         unique=False,
         schema="operation",
-        postgresql_where=sa.text("state IN ('QUEUED', 'CANCELLING')"),
+        postgresql_where=sa.text("lease_owner IS NULL AND state IN ('QUEUED', 'CANCELLING')"),
     )
-    op.create_index("ix_operations_user", "operations", ["user_id", "create_time", "id"], unique=False, schema="operation")
     op.create_index(
         "uq_operations_active_collection",
         "operations",
         ["collection_id"],
         unique=True,
         schema="operation",
-        postgresql_where=sa.text("state IN ('RUNNING', 'PAUSED', 'CANCELLING')"),
+        postgresql_where=sa.text("lease_owner IS NOT NULL OR state = 'PAUSED'"),
+    )
+    op.create_index(
+        "uq_operations_claim_id",
+        "operations",
+        ["claim_id"],
+        unique=True,
+        schema="operation",
+        postgresql_where=sa.text("lease_owner IS NOT NULL"),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("next_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("last_error", sa.Text(), server_default="", nullable=False),
+        sa.Column("dead_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+        schema="operation",
+    )
+    op.create_index(
+        "ix_outbox_next_time", "outbox", ["next_time"], unique=False, schema="operation", postgresql_where=sa.text("dead_time IS NULL")
+    )
+    op.create_table(
+        "turns",
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("slot", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.PrimaryKeyConstraint("queue", "slot", "user_id", name=op.f("pk_turns")),
+        schema="operation",
     )
 
 
 def downgrade() -> None:
+    op.drop_table("turns", schema="operation")
+    op.drop_index("ix_outbox_next_time", table_name="outbox", schema="operation", postgresql_where=sa.text("dead_time IS NULL"))
+    op.drop_table("outbox", schema="operation")
+    op.drop_index(
+        "uq_operations_claim_id", table_name="operations", schema="operation", postgresql_where=sa.text("lease_owner IS NOT NULL")
+    )
     op.drop_index(
         "uq_operations_active_collection",
         table_name="operations",
         schema="operation",
-        postgresql_where=sa.text("state IN ('RUNNING', 'PAUSED', 'CANCELLING')"),
+        postgresql_where=sa.text("lease_owner IS NOT NULL OR state = 'PAUSED'"),
+    )
+    op.drop_index(
+        "ix_operations_waiting",
+        table_name="operations",
+        schema="operation",
+        postgresql_where=sa.text("lease_owner IS NULL AND state IN ('QUEUED', 'CANCELLING')"),
     )
     op.drop_index("ix_operations_user", table_name="operations", schema="operation")
-    op.drop_index(
-        "ix_operations_queue", table_name="operations", schema="operation", postgresql_where=sa.text("state IN ('QUEUED', 'CANCELLING')")
-    )
-    op.drop_index("ix_operations_lease", table_name="operations", schema="operation", postgresql_where=sa.text("lease_owner IS NOT NULL"))
+    op.drop_index("ix_operations_held", table_name="operations", schema="operation", postgresql_where=sa.text("lease_owner IS NOT NULL"))
     op.drop_index("ix_operations_collection", table_name="operations", schema="operation")
     op.drop_table("operations", schema="operation")
     op.execute(sa.schema.DropSequence(sa.Sequence("fences", schema="operation")))

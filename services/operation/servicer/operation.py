@@ -1,30 +1,33 @@
 """OperationService: people see and steer background work."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import datetime
 
 from grpc import StatusCode
 
 from libs.db.engine import Sessions
+from libs.feed.feed import Feed
 from libs.rpc import call
-from libs.rpc.bell import Bell
 from libs.rpc.boundary import Context
-from libs.rpc.errors import Failure
+from libs.rpc.errors import Failure, draining
 from libs.rpc.identity import Verifier
 from libs.rpc.paging import Pager, page_size
 from semantik.collection.v1.grant_pb2 import Grant
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from semantik.operation.v1 import operation_pb2, operation_service_pb2_grpc
 from semantik.operation.v1 import operation_service_pb2 as messages
-from services.operation import store
-from services.operation.feed import Feed
+from services.operation import metrics
+from services.operation.collection import CollectionClient
+from services.operation.convert import operation_message, retry_row, start_row, state_of, watch_message
 from services.operation.permission import Permission
-from services.operation.shapes import operation_message
-from services.operation.tables import Operation
+from services.operation.store import operations
+from services.operation.tables import TERMINAL, Operation, State
+from services.operation.upkeep import count_end
 
 _RECHECK_SECONDS = 60.0
+_TERMINAL = {operation_pb2.Operation.State.Value(f"STATE_{state}") for state in TERMINAL}
 
 
 class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
@@ -32,19 +35,19 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
         self,
         sessions: Sessions,
         permission: Permission,
+        collection: CollectionClient,
         pager: Pager,
-        feed: Feed,
+        feed: Feed[messages.WatchOperationResponse],
         verifier: Verifier,
-        draining: asyncio.Event,
-        bell: Bell,
+        repeat_seconds: float,
     ) -> None:
         self._sessions = sessions
         self._permission = permission
+        self._collection = collection
         self._pager = pager
         self._feed = feed
         self._verifier = verifier
-        self._draining = draining
-        self._bell = bell
+        self._repeat_seconds = repeat_seconds
 
     async def GetOperation(self, request: messages.GetOperationRequest, context: Context) -> messages.GetOperationResponse:
         row = await self._readable(request.operation_id)
@@ -55,59 +58,75 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
         cursor = self._pager.cursor(request, principal)
         if request.collection_id:
             await self._permission.require_collection(principal, request.collection_id, Grant.ROLE_READ)
-        states = [operation_pb2.Operation.State.Name(state).removeprefix("STATE_") for state in request.states]
         async with self._sessions() as session:
-            rows = await store.listed(
+            rows = await operations.listed(
                 session,
                 collection_id=request.collection_id or None,
                 user_id=principal.user_id,
-                states=states,
+                states=[state_of(state) for state in request.states],
                 limit=size + 1,
                 before=(datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None,
             )
-        page = rows[:size]
-        token = self._pager.token([page[-1].create_time.isoformat(), page[-1].id], request, principal) if len(rows) > size else ""
+        page, token = self._pager.page(rows, size, lambda row: [row.create_time.isoformat(), row.id], request, principal)
         return messages.ListOperationsResponse(operations=[operation_message(row) for row in page], next_page_token=token)
 
     async def WatchOperation(
         self, request: messages.WatchOperationRequest, context: Context
     ) -> AsyncIterator[messages.WatchOperationResponse]:
-        await self._readable(request.operation_id)
+        row = await self._readable(request.operation_id)
         checked = time.monotonic()
-        updates = self._feed.watch(request.operation_id)
-        drain = asyncio.create_task(self._draining.wait())
-        following = asyncio.create_task(anext(updates, None))
-        try:
-            while True:
-                await asyncio.wait((following, drain), return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    raise Failure(StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DRAINING, "shutting down; watch again", retry_after=0.1)
-                operation = following.result()
-                if operation is None:
-                    return
-                if time.monotonic() - checked > _RECHECK_SECONDS:
-                    await self._verifier.still_holds(call.principal())
-                    await self._readable(request.operation_id)
-                    checked = time.monotonic()
-                yield messages.WatchOperationResponse(operation=operation)
-                following = asyncio.create_task(anext(updates, None))
-        finally:
-            drain.cancel()
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-            await updates.aclose()  # type: ignore[attr-defined]
+        with self._feed.topic(request.operation_id, watch_message(row)) as topic, metrics.watchers.track_inprogress():
+            async with aclosing(topic.read(self._repeat_seconds)) as states:
+                async for state in states:
+                    if time.monotonic() - checked > _RECHECK_SECONDS:
+                        await self._verifier.still_holds(call.principal())
+                        await self._readable(request.operation_id)
+                        checked = time.monotonic()
+                    yield state
+                    if state.operation.state in _TERMINAL:
+                        return
+        raise draining("shutting down; watch again")
 
     async def CancelOperation(self, request: messages.CancelOperationRequest, context: Context) -> messages.CancelOperationResponse:
-        async with self._sessions() as session:
-            row = await store.get(session, request.operation_id)
-        await self._permission.require_write(call.principal(), row, request.operation_id)
+        row = await self._readable(request.operation_id)
+        await self._permission.require_cancel(call.principal(), row)
         async with self._sessions.begin() as session:
-            locked = await session.get_one(Operation, request.operation_id, with_for_update=True)
-            await store.cancel(session, locked)
-        await self._bell.ring(locked.queue)
-        return messages.CancelOperationResponse(operation=operation_message(locked))
+            row = await operations.locked(session, request.operation_id)
+            was_terminal = row.is_terminal
+            await operations.cancel(session, row)
+        if not was_terminal:
+            count_end(row)
+        return messages.CancelOperationResponse(operation=operation_message(row))
+
+    async def RetryOperation(self, request: messages.RetryOperationRequest, context: Context) -> messages.RetryOperationResponse:
+        row = await self._readable(request.operation_id)
+        await self._permission.require_retry(call.principal(), row)
+        if row.state not in (State.FAILED, State.CANCELLED):
+            raise Failure(
+                StatusCode.FAILED_PRECONDITION,
+                ErrorReason.ERROR_REASON_STATE_CONFLICT,
+                f"only a failed or cancelled operation can be retried; this one is {row.state}",
+                {"state": row.state},
+            )
+        async with self._sessions.begin() as session:
+            retry, _ = await operations.start(session, retry_row(row, call.principal().proto()))
+        return messages.RetryOperationResponse(operation=operation_message(retry))
 
     async def _readable(self, operation_id: str) -> Operation:
         async with self._sessions() as session:
-            row = await store.get(session, operation_id)
+            row = await operations.get(session, operation_id)
+        if row is None:
+            row = await self._adopt(operation_id)
         return await self._permission.require_read(call.principal(), row, operation_id)
+
+    async def _adopt(self, operation_id: str) -> Operation | None:
+        """Insert an operation that collection has accepted and could not deliver yet: its id is in somebody's hands."""
+        start = await self._collection.pending_start(operation_id)
+        if start is None:
+            return None
+        values = start_row(start)
+        if values["id"] != operation_id:
+            return None
+        async with self._sessions.begin() as session:
+            row, _ = await operations.start(session, values)
+        return row

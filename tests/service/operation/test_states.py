@@ -15,16 +15,18 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from libs.db.engine import Sessions
 from libs.db.migrate import upgrade
-from services.operation import store
-from services.operation.tables import ACTIVE, TERMINAL, Kind, Operation, State
+from services.operation.store import claims, operations
+from services.operation.store.claims import Limits
+from services.operation.tables import TERMINAL, Kind, Operation, Slot, State
 from tests.servers import postgres
 
-QUEUE, LEASE, ATTEMPTS = "laws", timedelta(seconds=60), 3
+QUEUE, LEASE = "laws", timedelta(seconds=60)
+LIMITS = Limits(3, 2, lambda _: {"message": "exhausted"}, lambda _: {"message": "unsettled"})
 ALLOWED = {
     State.QUEUED: {State.RUNNING, State.CANCELLING, State.CANCELLED},
     State.RUNNING: {State.QUEUED, State.PAUSED, State.CANCELLING, *TERMINAL},
-    State.PAUSED: {State.QUEUED, State.CANCELLING},
-    State.CANCELLING: {State.SUCCEEDED, State.FAILED, State.CANCELLED, State.PAUSED},
+    State.PAUSED: {State.CANCELLING},
+    State.CANCELLING: {*TERMINAL},
     **{state: set() for state in TERMINAL},
 }
 
@@ -62,11 +64,11 @@ class World:
             "request_hash": "",
         }
         async with self.sessions.begin() as session:
-            await store.start(session, values)
+            await operations.start(session, values)
 
-    async def claim(self) -> Operation | None:
+    async def claim(self, slot: Slot = Slot.LONG) -> Operation | None:
         async with self.sessions.begin() as session:
-            operation = await store.claim(session, QUEUE, "worker", LEASE)
+            operation = await claims.claim(session, QUEUE, slot, "worker", str(uuid.uuid4()), LEASE)
         if operation is not None:
             assert operation.state in (State.RUNNING, State.CANCELLING)
             assert all(operation.fence > fence for _, fence in self.claims)
@@ -80,43 +82,48 @@ class World:
         operation_id, fence = self.claims[which % len(self.claims)]
         newest = max(each for claimed, each in self.claims if claimed == operation_id)
         async with self.sessions.begin() as session:
-            operation = await store.held(session, operation_id, fence)
+            operation = await claims.held(session, operation_id, fence)
             if operation is None:
                 return
             assert fence == newest
             if deed == "report":
-                await store.report(session, operation, {"documents_done": 1}, "", LEASE)
+                assert await claims.report(session, operation, {"documents_indexed": 1}, "")
             elif deed == "release":
-                await store.release(session, operation, None)
+                await claims.release(session, operation, None, None, LIMITS)
+            elif deed == "fault":
+                await claims.release(session, operation, None, {"message": "boom"}, LIMITS)
             else:
-                await store.finish(session, operation, State(deed), None, None)
+                await claims.finish(session, operation, State(deed), None, None)
 
     async def cancel(self, which: int) -> None:
         if not self.seen:
             return
         async with self.sessions.begin() as session:
             operation = await session.get_one(Operation, [*self.seen][which % len(self.seen)], with_for_update=True)
-            await store.cancel(session, operation)
+            await operations.cancel(session, operation)
 
     async def expire(self) -> None:
         async with self.sessions.begin() as session:
             await session.execute(
                 text("UPDATE operation.operations SET lease_until = now() - interval '1 s' WHERE lease_owner IS NOT NULL")
             )
+            await session.execute(text("UPDATE operation.operations SET not_before = NULL"))
         async with self.sessions.begin() as session:
-            await store.sweep(session, ATTEMPTS, {"code": 10})
+            await claims.sweep(session, LIMITS)
 
     async def check(self) -> list[Operation]:
         """Compare with what was seen before, by the laws."""
         async with self.sessions() as session:
             found = list((await session.scalars(select(Operation).where(Operation.collection_id.in_(self.collections)))).all())
-        active = [each.collection_id for each in found if each.state in ACTIVE]
+        active = [each.collection_id for each in found if each.lease_owner is not None or each.state == State.PAUSED]
         assert len(active) == len(set(active))
         for each in found:
             assert (each.lease_owner is None) == (each.lease_until is None)
             assert each.lease_owner is not None or each.state != State.RUNNING
             assert each.lease_owner is None or each.state in (State.RUNNING, State.CANCELLING)
             assert (each.finish_time is not None) == each.is_terminal
+            assert each.settles <= LIMITS.settles + 1
+            assert each.attempt <= LIMITS.attempts
             state, revision = self.seen.get(each.id, (State.QUEUED, 0))
             assert each.state == state or (each.state in ALLOWED[State(state)] and each.revision > revision)
             assert each.revision == revision if state in TERMINAL else each.revision >= revision
@@ -136,13 +143,11 @@ class World:
 
 
 _WHICH = st.integers(0, 3)
-_DEEDS = ["report", "release", State.SUCCEEDED, State.FAILED, State.PAUSED, State.CANCELLED]
+_DEEDS = ["report", "release", "fault", State.SUCCEEDED, State.FAILED, State.PAUSED, State.CANCELLED]
 _COMMANDS = st.one_of(
-    st.tuples(st.just("start"), st.integers(0, 1), st.integers(0, 1), st.sampled_from([Kind.INDEX, Kind.SYNC, Kind.DELETE])),
-    st.tuples(st.just("claim")),
-    st.tuples(
-        st.just("work"), _WHICH, st.sampled_from(["report", "release", State.SUCCEEDED, State.FAILED, State.PAUSED, State.CANCELLED])
-    ),
+    st.tuples(st.just("start"), st.integers(0, 1), st.integers(0, 1), st.sampled_from([Kind.INDEX, Kind.APPEND, Kind.DELETE])),
+    st.tuples(st.just("claim"), st.sampled_from(Slot)),
+    st.tuples(st.just("work"), _WHICH, st.sampled_from(_DEEDS)),
     st.tuples(st.just("cancel"), _WHICH),
     st.tuples(st.just("expire")),
 )

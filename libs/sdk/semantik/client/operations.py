@@ -55,3 +55,8 @@ class Operations:
         """Cancel an operation; one that has ended does not change."""
         request = operation_service_pb2.CancelOperationRequest(operation_id=operation_id)
         return (await self._session.call(self._stub.CancelOperation, request)).operation
+
+    async def retry(self, operation_id: str) -> operation_pb2.Operation:
+        """Start a failed or cancelled operation again and return the new one; a repeat returns the same."""
+        request = operation_service_pb2.RetryOperationRequest(operation_id=operation_id)
+        return (await self._session.call(self._stub.RetryOperation, request)).operation

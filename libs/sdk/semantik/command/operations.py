@@ -78,3 +78,23 @@ def cancel(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: 
         print_json(operation) if as_json else out.print(f"The operation is {state}.")
 
     run(work())
+
+
+@app.command()
+def retry(
+    operation_id: Id,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a failed or cancelled operation again, and watch it to its end."""
+
+    async def work() -> int:
+        async with client(address) as semantik:
+            operation = await semantik.operations.retry(operation_id)
+            if not detach:
+                return await follow(semantik, operation.id, as_json=as_json)
+        print_json(operation) if as_json else out.print(f"Operation {operation.id} repeats {operation_id}.", soft_wrap=True)
+        return 0
+
+    run(work())
