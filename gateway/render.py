@@ -1,4 +1,4 @@
-"""Fills in ``envoy.yaml``: ``python -P -m gateway.render --help`` prints or writes the finished file."""
+"""Renders ``envoy.yaml``; see ``python -P -m gateway.render --help``."""
 
 import argparse
 import json
@@ -28,7 +28,7 @@ class Gateway:
     """The settings of one gateway.
 
     ``endpoints`` maps a cluster to ``host:port`` of its replicas; ``admin`` is the path of a socket or host:port;
-    ``trusted_hops`` is how many proxies in front are believed about the client's address.
+    ``trusted_hops`` is the number of proxies in front whose report of the client's address is trusted.
     """
 
     endpoints: Mapping[str, Sequence[str]]
@@ -56,7 +56,7 @@ class Gateway:
             "no_such_method": trailers(404),
             "services": [service.full_name for service in contract.public_services()],
         }
-        # JSON is YAML: every value is quoted once, by a serialiser.
+        # JSON is YAML, and the serializer quotes each value once.
         filled = {name: json.dumps(value) for name, value in values.items()}
         filled["errors"] = _lines(mappers(), 12)
         filled["routes"] = _lines(_routes(), 14)
@@ -74,7 +74,7 @@ def _routes() -> list[dict[str, Any]]:
         for method in service.methods:
             path = f"/{service.full_name}/{method.name}"
             rpcs.append(
-                _stream(path, cluster) if contract.is_stream(method) else _unary(path, cluster, is_read=policy.is_repeatable(method))
+                _stream(path, cluster) if contract.is_stream(method) else _unary(path, cluster, is_repeatable=policy.is_repeatable(method))
             )
             if method.client_streaming:
                 uploads.append(_upload(contract.http_rule(method).path))
@@ -91,9 +91,9 @@ def _stream(path: str, cluster: str) -> dict[str, Any]:
     return _rpc(path, cluster, timeout="0s", longest=f"{_STREAM_HOURS * 3600}s", retry_on=_UNSENT)
 
 
-def _unary(path: str, cluster: str, *, is_read: bool) -> dict[str, Any]:
+def _unary(path: str, cluster: str, *, is_repeatable: bool) -> dict[str, Any]:
     longest = f"{_UNARY_SECONDS}s"
-    return _rpc(path, cluster, timeout=longest, longest=longest, retry_on=f"{_UNSENT},unavailable" if is_read else _UNSENT)
+    return _rpc(path, cluster, timeout=longest, longest=longest, retry_on=f"{_UNSENT},unavailable" if is_repeatable else _UNSENT)
 
 
 def _rpc(path: str, cluster: str, *, timeout: str, longest: str, retry_on: str) -> dict[str, Any]:
@@ -136,12 +136,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in contract.CLUSTERS:
         parser.add_argument(f"--{name}", action="append", required=True, metavar="HOST:PORT", help="a replica; may be repeated")
-    parser.add_argument("--host", default="0.0.0.0", help="where to listen")  # noqa: S104 - in a pod, everywhere
+    parser.add_argument("--host", default="0.0.0.0", help="the address to listen on")  # noqa: S104 - in a pod, everywhere
     parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--admin", default="127.0.0.1:9901", help="host:port or the path of a socket")
-    parser.add_argument("--cors-origin", action="append", default=[], help="an origin that browsers may call from; may be repeated")
-    parser.add_argument("--trusted-hops", type=int, default=0, help="proxies in front whose x-forwarded-for is believed")
-    parser.add_argument("--descriptor", type=Path, required=True, help="where to write the descriptor set; Envoy reads it from there")
+    parser.add_argument("--admin", default="127.0.0.1:9901", help="host:port, or the path of a socket")
+    parser.add_argument("--cors-origin", action="append", default=[], help="an origin from which browsers may call; may be repeated")
+    parser.add_argument("--trusted-hops", type=int, default=0, help="the number of proxies in front whose x-forwarded-for is trusted")
+    parser.add_argument("--descriptor", type=Path, required=True, help="the file to write the descriptor set to, from which Envoy reads it")
     options = parser.parse_args()
     options.descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: getattr(options, name) for name in contract.CLUSTERS}

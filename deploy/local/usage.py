@@ -33,7 +33,8 @@ def started_at(pid: int) -> float:
 
 
 def end_leftovers(processes: Iterable[dict[str, Any]]) -> None:
-    """End those of ``processes`` (pid, started) that outlived their supervisor."""
+    """End those of ``processes`` (name, pid, started) and of their children that outlived their supervisor."""
+    processes = list(processes)
     leftovers = []
     for entry in processes:
         with contextlib.suppress(*_GONE):
@@ -46,6 +47,11 @@ def end_leftovers(processes: Iterable[dict[str, Any]]) -> None:
         with contextlib.suppress(*_GONE):
             process.kill()
     psutil.wait_procs(alive, timeout=2)
+    for entry in processes:
+        # Each leads a process group, and no other process gets its pid while a child is left in the group.
+        if entry["pid"] and not psutil.pid_exists(entry["pid"]):
+            with contextlib.suppress(*_GONE):
+                os.killpg(entry["pid"], signal.SIGKILL)
 
 
 def _family(pid: int) -> list[int]:

@@ -1,6 +1,7 @@
 """A process under supervision."""
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -13,9 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from deploy.local import output
+from deploy.local import output, usage
 from deploy.local.activity import Activity
 from deploy.local.child import Child, Ready, ShuttingDownError, Spec
+from deploy.local.processes import _NEEDS, SERVICES
 
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 SPIN = "print('up', flush=True)\nwhile True: pass"
@@ -29,7 +31,7 @@ async def _never() -> bool:
     return False
 
 
-def _said(directory: Path, name: str = "it") -> str:
+def _logged(directory: Path, name: str = "it") -> str:
     log = directory / f"{name}.log"
     return log.read_text() if log.exists() else ""
 
@@ -77,7 +79,7 @@ async def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> N
     """SIGTERM first, SIGKILL after the time it has."""
     program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
     async with _running(program, tmp_path) as child:
-        await _until(lambda: "up" in _said(tmp_path))
+        await _until(lambda: "up" in _logged(tmp_path))
         pid = child.pid
     assert not psutil.pid_exists(pid)
 
@@ -86,7 +88,7 @@ async def test_what_a_process_leaves_behind_is_ended_with_it(tmp_path: Path) -> 
     """A grandchild that keeps the output open neither hides the end nor survives it."""
     program = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); sys.stdin.read(); p.wait()"
     async with _running(program, tmp_path) as child:
-        await _until(lambda: _said(tmp_path).strip().isdigit())
+        await _until(lambda: _logged(tmp_path).strip().isdigit())
         grandchild = int((tmp_path / "it.log").read_text())
         os.kill(child.pid, signal.SIGKILL)
         await _until(lambda: child.restarts == 1)
@@ -110,12 +112,12 @@ async def test_an_idle_process_that_never_gets_ready_is_replaced_and_a_busy_one_
     idle = Child(_spec(SLEEP, _never, "idle", unready_seconds=0.6), tmp_path)
     busy = Child(_spec(SPIN, _never, "busy", unready_seconds=0.6), tmp_path)
     async with _started(busy):
-        await _until(lambda: "up" in _said(tmp_path, "busy"))
+        await _until(lambda: "up" in _logged(tmp_path, "busy"))
         async with _started(idle):
             await _until(lambda: idle.restarts == 1)
             assert busy.restarts == 0
         await _until(lambda: busy.restarts == 1)  # its time comes too
-    assert "-- idle has not been ready for 1 s; replacing it" in _said(tmp_path, "idle")
+    assert "-- idle has not been ready for 1 s; replacing it" in _logged(tmp_path, "idle")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the time a process waits for a processor")
@@ -195,14 +197,14 @@ async def test_a_process_that_says_it_is_shutting_down_is_ended_at_once(tmp_path
         await child.wait_ready(10)
         first, leaving = child.pid, True
         await _until(lambda: child.restarts == 1 and child.state == "ready")
-    assert "-- it is shutting down; restarting it: the database system is shutting down" in _said(tmp_path)
+    assert "-- it is shutting down; restarting it: the database system is shutting down" in _logged(tmp_path)
 
 
 async def test_what_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
     """Its directory was missing; once it is there, the process runs."""
     child = Child(_spec(SLEEP, directory=tmp_path / "later"), tmp_path)
     async with _started(child):
-        await _until(lambda: "-- it cannot be started: [Errno 2]" in _said(tmp_path))
+        await _until(lambda: "-- it cannot be started: [Errno 2]" in _logged(tmp_path))
         (tmp_path / "later").mkdir()
         await child.wait_ready(10)
 
@@ -218,10 +220,10 @@ async def test_a_probe_that_fails_is_no_answer(tmp_path: Path) -> None:
 
     child = Child(_spec(SLEEP, ready), tmp_path)
     async with _started(child):
-        await _until(lambda: "cannot be asked" in _said(tmp_path))
+        await _until(lambda: "cannot be asked" in _logged(tmp_path))
         broken = False
         await child.wait_ready(10)
-    assert _said(tmp_path).count("no such socket") == 1
+    assert _logged(tmp_path).count("no such socket") == 1
 
 
 async def test_a_log_that_cannot_be_written_does_not_stop_the_process(tmp_path: Path) -> None:
@@ -238,6 +240,7 @@ async def test_processes_die_with_a_killed_supervisor(tmp_path: Path) -> None:
     program = f"""
 import asyncio, pathlib
 from deploy.local.child import Child, Ready, ShuttingDownError, Spec
+from deploy.local.processes import _NEEDS, SERVICES
 async def always(): return True
 async def main():
     child = Child(Spec("it", ["sleep", "60"], always), pathlib.Path({str(tmp_path)!r}))
@@ -254,3 +257,22 @@ asyncio.run(main())
     supervisor.kill()
     await supervisor.wait()
     await _until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+async def test_the_children_of_a_process_that_outlived_the_supervisor_are_ended() -> None:
+    """The process is gone, and what it had started is not: the next start ends it."""
+    program = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+    orphan = int(await process.stdout.readline())
+    await process.wait()
+    assert psutil.pid_exists(orphan)
+    await asyncio.to_thread(usage.end_leftovers, [{"name": "embedding", "pid": process.pid, "started": 1.0}])
+    await _until(lambda: not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_what_a_process_needs_is_a_process() -> None:
+    """A name that is none would keep it from ever being replaced."""
+    names = {*SERVICES, "worker", "postgres", "qdrant", "redis", "envoy"}
+    assert names.issuperset(_NEEDS)
+    assert names.issuperset(itertools.chain.from_iterable(_NEEDS.values()))

@@ -100,5 +100,6 @@ async def test_logs_follow(home: Home) -> None:
     assert await anext(lines) == "one"
     with log.open("a") as file:
         file.write("two\n")
-    assert await asyncio.wait_for(anext(lines), 5) == "two"
+    async with asyncio.timeout(5):
+        assert await anext(lines) == "two"
     await lines.aclose()  # type: ignore[attr-defined]
