@@ -86,7 +86,7 @@ class Bench:
         session = (await self.engine.load(self.files, "INT8")).session
         loop = asyncio.get_running_loop()
         inputs = [arrays([text]) for text in self.tokenized]
-        await asyncio.gather(*(loop.run_in_executor(self.pool, session._computed, each) for each in inputs))
+        await asyncio.gather(*(loop.run_in_executor(self.pool, session._computed, values) for values in inputs))
 
     async def engine_int8(self) -> None:
         await self.engine.embed(self.files, "INT8", self.texts, lane=Lane.BULK, is_query=False, truncate=True)
@@ -136,18 +136,18 @@ async def measure(bench: Bench) -> dict[str, object]:
     gemm = []
     for _ in range(_ROUNDS):
         gemm.append(await asyncio.to_thread(sgemm_gflops))
-        for name, kept in seconds.items():
+        for name, times in seconds.items():
             if name in runs:
                 started = time.perf_counter()
                 await runs[name]()
-                kept.append(time.perf_counter() - started)
+                times.append(time.perf_counter() - started)
             else:
-                kept.append(await asyncio.to_thread(bench.peers.seconds, name))
+                times.append(await asyncio.to_thread(bench.peers.seconds, name))
     idle, ratios = [], []
     for _ in range(_QUERY_ROUNDS):
         idle.append(await bench.queries())
         ratios.append(np.percentile(await bench.loaded_queries(), 99) / np.percentile(idle[-1], 99))
-    rates = {name: round(bench.tokens / statistics.median(kept)) for name, kept in seconds.items()}
+    rates = {name: round(bench.tokens / statistics.median(times)) for name, times in seconds.items()}
     return {
         "tokens_per_second": rates,
         "service_to_ort": round(rates["service_int8"] / rates["ort_int8"], 3),
