@@ -258,7 +258,7 @@ async def test_a_service_that_stops_ends_its_downloads(hub: Hub, start: Start) -
 
 
 async def test_what_a_killed_service_left_is_cleared(hub: Hub, start: Start) -> None:
-    """The download ends with the service; the next one removes its files and starts it again. Those of processes that live are left alone."""
+    """The download ends with the service; the next one removes its files, not those of a service that lives, and starts it again."""
     gate = threading.Event()
     hub.repositories["acme/long"] = Repository(tiny.files(6), gate=gate)
     killed, other = await start(), await start()
