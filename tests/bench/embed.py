@@ -34,6 +34,7 @@ _CRANFIELD = _ROOT.parent / "shared" / "data" / "cranfield" / "corpus.jsonl"
 _TEXTS, _ROUNDS, _THREADS, _CALL_TEXTS = 1000, 5, 2, 256
 _QUERIES = 1000
 _QUERY_ROUNDS = 5
+_LARGE_CALLS, _LARGE_TEXTS, _SMALL_CALLS = 4, 32, 60
 _LAYERS, _WIDTH, _INNER = 6, 384, 1536  # of the default model
 Run = Callable[[], Awaitable[None]]
 
@@ -86,7 +87,7 @@ class Bench:
         session = (await self.engine.load(self.files, "INT8")).session
         loop = asyncio.get_running_loop()
         inputs = [arrays([text]) for text in self.tokenized]
-        await asyncio.gather(*(loop.run_in_executor(self.pool, session._computed, each) for each in inputs))
+        await asyncio.gather(*(loop.run_in_executor(self.pool, session._computed, values) for values in inputs))
 
     async def engine_int8(self) -> None:
         await self.engine.embed(self.files, "INT8", self.texts, lane=Lane.BULK, is_query=False, truncate=True)
@@ -100,6 +101,35 @@ class Bench:
                 await self.stub.EmbedBatch(messages.EmbedBatchRequest(texts=part, lane=messages.LANE_BULK, truncate=True), timeout=120)
 
         await asyncio.gather(*(call(self.texts[start : start + _CALL_TEXTS]) for start in range(0, len(self.texts), _CALL_TEXTS)))
+
+    async def small_calls(self) -> float:
+        """Return the time of a call of two texts while another caller keeps calls of 8k tokens going, in times of one such text.
+
+        A text's time is what one thread takes for a text of the large calls in the same minute.
+        """
+        long_texts = [" ".join(self.texts[number : number + 4])[:2000] for number in range(_LARGE_TEXTS * _LARGE_CALLS)]
+        computed = 0
+
+        async def large(number: int) -> None:
+            nonlocal computed
+            while True:
+                part = long_texts[number * _LARGE_TEXTS : (number + 1) * _LARGE_TEXTS]
+                await self.stub.EmbedBatch(messages.EmbedBatchRequest(texts=part, lane=messages.LANE_BULK, truncate=True), timeout=120)
+                computed += _LARGE_TEXTS
+
+        load = [asyncio.create_task(large(number)) for number in range(_LARGE_CALLS)]
+        times, start = [], time.perf_counter()
+        for number in range(_SMALL_CALLS):
+            await asyncio.sleep(0.3)
+            started = time.perf_counter()
+            request = messages.EmbedBatchRequest(texts=[f"wing {number}", f"tail {number}"], lane=messages.LANE_BULK)
+            await self.stub.EmbedBatch(request, timeout=120)
+            times.append(time.perf_counter() - started)
+        text_seconds = (time.perf_counter() - start) * _THREADS / max(computed, 1)
+        for task in load:
+            task.cancel()
+        await asyncio.gather(*load, return_exceptions=True)
+        return statistics.median(times) / text_seconds
 
     async def queries(self) -> list[float]:
         """Return the milliseconds of single queries in process."""
@@ -136,18 +166,19 @@ async def measure(bench: Bench) -> dict[str, object]:
     gemm = []
     for _ in range(_ROUNDS):
         gemm.append(await asyncio.to_thread(sgemm_gflops))
-        for name, kept in seconds.items():
+        for name, times in seconds.items():
             if name in runs:
                 started = time.perf_counter()
                 await runs[name]()
-                kept.append(time.perf_counter() - started)
+                times.append(time.perf_counter() - started)
             else:
-                kept.append(await asyncio.to_thread(bench.peers.seconds, name))
+                times.append(await asyncio.to_thread(bench.peers.seconds, name))
     idle, ratios = [], []
     for _ in range(_QUERY_ROUNDS):
         idle.append(await bench.queries())
         ratios.append(np.percentile(await bench.loaded_queries(), 99) / np.percentile(idle[-1], 99))
-    rates = {name: round(bench.tokens / statistics.median(kept)) for name, kept in seconds.items()}
+    small = await bench.small_calls()
+    rates = {name: round(bench.tokens / statistics.median(times)) for name, times in seconds.items()}
     return {
         "tokens_per_second": rates,
         "service_to_ort": round(rates["service_int8"] / rates["ort_int8"], 3),
@@ -156,6 +187,7 @@ async def measure(bench: Bench) -> dict[str, object]:
         "padding_waste": round(_counted("padding_tokens") / _counted("tokens"), 4),
         "query_p50_ms": round(float(np.percentile(idle, 50)), 2),
         "query_p99_ms": round(float(np.percentile(idle, 99)), 2),
+        "small_call_to_text": round(small, 1),
         "query_loaded_p99_ratio": round(float(statistics.median(ratios)), 2),
         "sgemm_gflops": round(statistics.median(gemm)),
         "mean_tokens": round(bench.tokens / len(bench.texts), 1),

@@ -64,15 +64,15 @@ def main() -> None:
             runs |= peer(texts, model_dir, onnx_dir)
         except Exception as error:  # noqa: BLE001 - whatever it was, the others can still be measured
             left_out[peer.__name__] = f"{type(error).__name__}: {error}"
-    _tell({"ready": list(runs), "left_out": left_out})
+    _write({"ready": list(runs), "left_out": left_out})
     for line in sys.stdin:
         started = time.perf_counter()
         runs[line.strip()]()
-        _tell({"seconds": time.perf_counter() - started})
+        _write({"seconds": time.perf_counter() - started})
 
 
-def _tell(said: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(said) + "\n")
+def _write(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 
 

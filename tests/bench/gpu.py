@@ -46,8 +46,8 @@ class Bench:
     async def vectors(self, provider: str, precision: str) -> npt.NDArray[np.float32]:
         engine = self.engines[provider]
         files = engine.catalog.get("")
-        made = await engine.embed(files, precision, self.texts, lane=Lane.BULK, is_query=False, truncate=True)
-        return made.vectors
+        embedded = await engine.embed(files, precision, self.texts, lane=Lane.BULK, is_query=False, truncate=True)
+        return embedded.vectors
 
     async def seconds(self, provider: str, precision: str) -> float:
         started = time.perf_counter()
@@ -67,11 +67,11 @@ async def measure(bench: Bench) -> dict[str, object]:
     for _ in range(_ROUNDS):
         for name, provider, precision in _CASES:
             seconds[name].append(await bench.seconds(provider, precision))
-    rates = {name: round(bench.tokens / statistics.median(kept)) for name, kept in seconds.items()}
+    rates = {name: round(bench.tokens / statistics.median(times)) for name, times in seconds.items()}
     return {
         "tokens_per_second": rates,
         "gpu_float16_to_cpu_int8": round(rates["gpu_float16"] / rates["cpu_int8"], 1),
-        "least_cosine": {name: round(float(found.min()), 6) for name, found in cosines.items()},
+        "least_cosine": {name: round(float(values.min()), 6) for name, values in cosines.items()},
         "is_equal": all(cosines[name].min() >= least for name, least in _LEAST_COSINE.items()),
         "cores": os.cpu_count(),
         "texts": len(bench.texts),
@@ -79,8 +79,8 @@ async def measure(bench: Bench) -> dict[str, object]:
     }
 
 
-def _cosines(found: npt.NDArray[np.float32], exact: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    cosines: npt.NDArray[np.float64] = np.sum(found.astype(np.float64) * exact, axis=1)
+def _cosines(vectors: npt.NDArray[np.float32], exact: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    cosines: npt.NDArray[np.float64] = np.sum(vectors.astype(np.float64) * exact, axis=1)
     return cosines
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from services.embedding.catalog.model_files import ModelFiles
-from services.embedding.graphs import build as graph
+from services.embedding.graphs import build
 
 _SCRIPT = Path(__file__).with_name("embed_peer.py")
 
@@ -25,9 +25,9 @@ class Peers:
         (home / "texts.json").write_text(json.dumps(texts))
         command = [str(python), str(_SCRIPT), str(files.directory), str(_onnx(files, home / "peer")), str(home / "texts.json")]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        told = json.loads(self._answer() or '{"ready": [], "left_out": {"all peers": "they do not start"}}')
-        self.names = told["ready"]
-        for name, why in told["left_out"].items():
+        state = json.loads(self._answer() or '{"ready": [], "left_out": {"all peers": "they do not start"}}')
+        self.names = state["ready"]
+        for name, why in state["left_out"].items():
             sys.stderr.write(f"bench-embed: {name} is left out: {why}\n")
 
     def __enter__(self) -> Self:
@@ -57,5 +57,5 @@ def _onnx(files: ModelFiles, directory: Path) -> Path:
     directory.mkdir()
     for file in files.directory.glob("*.json"):
         shutil.copyfile(file, directory / file.name)
-    graph.write(files, "FLOAT32", directory / "model.onnx", padded=True)
+    build.write(files, "FLOAT32", directory / "model.onnx", padded=True)
     return directory

@@ -1,4 +1,4 @@
-"""What the publishers of models say of them in words, and their repositories do not hold."""
+"""Prefixes and poolings that publishers state in words only, and that their repositories do not hold."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 @dataclass(frozen=True)
 class Family:
-    """Repositories by name, with what belongs before queries and passages and how their token vectors are pooled."""
+    """Repositories by name, with the texts put before queries and passages, and the pooling of token vectors."""
 
     names: tuple[str, ...]
     query_prefix: str
@@ -30,8 +30,5 @@ _FAMILIES = (
 
 def family(repository: str) -> Family | None:
     """Return the family that ``owner/name`` belongs to; case does not matter."""
-    wanted = repository.casefold()
-    for each in _FAMILIES:
-        if any(fnmatchcase(wanted, name.casefold()) for name in each.names):
-            return each
-    return None
+    name = repository.casefold()
+    return next((family for family in _FAMILIES if any(fnmatchcase(name, pattern.casefold()) for pattern in family.names)), None)

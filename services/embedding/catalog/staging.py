@@ -26,7 +26,7 @@ async def staged(model_dir: Path, name: str) -> AsyncIterator[Path]:
 
 
 def clear(model_dir: Path) -> None:
-    """Remove what processes left that are gone, so that nobody holds its lock; blocks."""
+    """Remove the directories of processes that are gone: no process holds their locks. Blocks."""
     folder = model_dir / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):

@@ -51,7 +51,7 @@ class RefusedError(Exception):
 
 
 def download(repository: str, revision: str, directory: Path, progress: Progress) -> None:
-    """Bring the model into ``directory``; raises RefusedError, and whatever the hub's library or the disk does."""
+    """Fetch the model into ``directory``; raises RefusedError, and whatever the hub's library or the disk does."""
     info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=_INFO_SECONDS)
     if not _COMMIT.fullmatch(str(info.sha)):
         raise RefusedError("DOWNLOAD_FAILED", f"the hub does not say which commit {revision} of {repository} is")
@@ -108,7 +108,7 @@ def _read(repository: str, directory: Path, what: Callable[[ModelFiles], _T]) ->
 
 
 def _checked(path: Path, announced: RepoSibling) -> str:
-    """Return the SHA-256 of a file that is what the hub said; it is on the disk by then."""
+    """Return the SHA-256 of a file, which is on the disk by then; raises RefusedError where the hub announced another one."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
     digest = sha256(path)
@@ -186,7 +186,7 @@ def main() -> None:
             download(options.repository, options.revision, options.directory, progress)
     except RefusedError as refused:
         report(**progress.now, reason=refused.reason, message=str(refused))
-    except Exception as error:  # noqa: BLE001 - the parent is told, whatever it was
+    except Exception as error:  # noqa: BLE001 - the parent reports it, whatever it is
         traceback.print_exc()
         report(**progress.now, reason="DOWNLOAD_FAILED", message=_explained(error, options.repository, options.revision))
     else:

@@ -1,7 +1,6 @@
 """One download of a model: what was asked for, how far it is, and the process that brings the files."""
 
 import asyncio
-import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -10,6 +9,7 @@ from typing import Any
 
 from grpc import StatusCode
 
+from libs.feed.topic import Topic
 from libs.rpc.errors import Failure
 from semantik.embedding.v1.model_service_pb2 import Download
 from semantik.error.v1.error_reason_pb2 import ErrorReason
@@ -26,7 +26,7 @@ _CODES = {
 
 
 class Transfer:
-    """One download. Only its latest state is kept, for any number of watchers."""
+    """One download; any number of watchers see its latest state."""
 
     def __init__(self, repository: str, revision: str, model_id: str, digest: str) -> None:
         self.repository = repository
@@ -34,8 +34,8 @@ class Transfer:
         self.digest = digest
         self.latest = Download(model_id=model_id, state=Download.STATE_RUNNING)
         self.task: asyncio.Task[None] | None = None
-        self._is_draining = False
-        self._changed = asyncio.Event()
+        self._states: Topic[Download] = Topic()
+        self._states.publish(self.latest)
 
     @property
     def source(self) -> str:
@@ -52,28 +52,22 @@ class Transfer:
         latest.CopyFrom(self.latest)
         latest.MergeFrom(Download(**changes))
         self.latest = latest
-        self._wake()
+        self._states.publish(latest)
 
     def drain(self) -> None:
         """Let the watchers go: the process stops, and the download with it."""
-        self._is_draining = True
-        self._wake()
+        self._states.close()
 
     async def watch(self) -> AsyncIterator[Download]:
         """Yield the state, then each change until it is terminal; raises DRAINING where the process stops first.
 
         A state that does not change is repeated, because the gateway takes a silent stream for a dead one.
         """
-        while True:
-            changed, latest = self._changed, self.latest
-            yield latest
-            if latest.state != Download.STATE_RUNNING:
+        async for state in self._states.read(_REPEAT_SECONDS):
+            yield state
+            if state.state != Download.STATE_RUNNING:
                 return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_REPEAT_SECONDS):
-                    await changed.wait()
-            if self._is_draining:
-                raise draining()
+        raise draining()
 
     async def fetch(self, directory: Path, environment: dict[str, str]) -> None:
         """Let a process of its own bring the files into ``directory``; it is ended with this task. Raises a Failure that says why not."""
@@ -98,7 +92,3 @@ class Transfer:
         """Return what becomes ``Download.error``."""
         value = ErrorReason.Value(f"ERROR_REASON_{reason}")
         return Failure(_CODES[value], value, message, {"repository": self.repository})
-
-    def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()

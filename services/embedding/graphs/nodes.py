@@ -45,8 +45,8 @@ class Nodes:
             self.normalised(self.first_token(hidden))
         else:
             # Of length 1 in the end, a sum is as good as a mean.
-            kept = self._without_padding(hidden) if padded else hidden
-            self.normalised(self.op("ReduceSum", [kept, self.ints(f"{self._prefix}axis1", 1)], keepdims=0))
+            tokens = self._without_padding(hidden) if padded else hidden
+            self.normalised(self.op("ReduceSum", [tokens, self.ints(f"{self._prefix}axis1", 1)], keepdims=0))
 
     def normalised(self, vectors: str) -> None:
         self.nodes.append(helper.make_node("LpNormalization", [vectors], [OUTPUT], axis=-1, p=2))
@@ -59,8 +59,8 @@ class Nodes:
         return self.op("Gather", [hidden, self.weight(f"{self._prefix}first", np.array(0, np.int64))], axis=1)
 
     def _without_padding(self, hidden: str) -> str:
-        kept = self.op("Cast", ["attention_mask"], to=TensorProto.FLOAT)
-        return self.op("Mul", [hidden, self.op("Unsqueeze", [kept, self.ints(f"{self._prefix}axis2", 2)])])
+        mask = self.op("Cast", ["attention_mask"], to=TensorProto.FLOAT)
+        return self.op("Mul", [hidden, self.op("Unsqueeze", [mask, self.ints(f"{self._prefix}axis2", 2)])])
 
 
 def opsets() -> list[onnx.OperatorSetIdProto]:

@@ -19,13 +19,13 @@ def wrap(files: ModelFiles) -> onnx.ModelProto:
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf, the checker and the file system each raise their own
         raise SystemExit(f"{files.id}: {files.weights.name} cannot be read: {error}".splitlines()[0]) from error
-    [opset] = [each.version for each in model.opset_import if each.domain in ("", "ai.onnx")]
+    [opset] = [imported.version for imported in model.opset_import if imported.domain in ("", "ai.onnx")]
     if opset < _LEAST_OPSET:
         model = version_converter.convert_version(model, 17)
-    names = {each.name for each in model.graph.input} - {each.name for each in model.graph.initializer}
+    names = {node.name for node in model.graph.input} - {weight.name for weight in model.graph.initializer}
     if not {"input_ids", "attention_mask"} <= names <= _INPUTS:
         raise SystemExit(f"{files.id}: {files.weights.name} takes {', '.join(sorted(names))}; it may take {', '.join(sorted(_INPUTS))}")
-    results = [each.name for each in model.graph.output]
+    results = [node.name for node in model.graph.output]
     ends = Nodes("semantik_")
     if files.kind == "RERANKER":
         ends.score(_one_of(files, results, ("logits", *results[:1])))

@@ -1,4 +1,4 @@
-"""What a lane has waiting, in tokens: bounded for all callers together and for each user."""
+"""The tokens that wait in a lane: bounded for all callers together and for each user."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -52,7 +52,7 @@ class Once(Generic[_T]):
     def _forget(self, key: Hashable, ended: "asyncio.Task[_T]") -> None:
         del self._tasks[key]
         if not ended.cancelled():
-            ended.exception()  # nobody may be left to ask for it
+            ended.exception()  # all callers may have gone
 
     async def close(self, seconds: float) -> None:
         """Cancel what runs, and wait for its end, ``seconds`` at most."""

@@ -45,8 +45,8 @@ class Sessions:
     """Loads and keeps sessions. ``keeps`` says of a model and precision that it is never unloaded.
 
     All callers that need the same model share one load, which goes on when they are gone. Graphs are built in processes,
-    files are read on a thread of the sessions' own, so that a load holds up nobody who does not need its model. A load
-    that failed is not tried again for 5 s unless the files change.
+    files are read on a thread of the sessions' own, so that a load delays only the callers that need its model. A load that
+    failed is not tried again for 5 s unless the files change.
     """
 
     def __init__(

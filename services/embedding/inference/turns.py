@@ -86,7 +86,7 @@ class Turns:
             loop.call_soon_threadsafe(self._end_part, call, error)
 
     def _rest(self) -> None:
-        """Note that a thread found nothing to do; what came in meanwhile wakes it again."""
+        """Count a thread as idle; calls that came in meanwhile wake it again."""
         self._idle += 1
         self._wake(len(self._calls))
 

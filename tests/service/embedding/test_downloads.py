@@ -1,4 +1,4 @@
-"""Models come from the hub whole or not at all, whoever watches."""
+"""Models come from the hub whole or not at all, whether or not a client watches."""
 
 import asyncio
 import json
@@ -60,9 +60,9 @@ async def test_a_model_is_downloaded_and_embeds(hub: Hub, own: Own) -> None:
     assert (model.id, model.source, model.license) == ("moon", f"acme/Moon@{repository.commit}", "Apache-2.0")
     assert (model.dimension, model.pooling, model.state) == (tiny.WIDTH, model_pb2.Model.POOLING_CLS, model_pb2.Model.STATE_ON_DISK)
     texts = embedding.EmbedRequest(texts=["the moon", "the tides"], model="moon")
-    found = await own.embedding.Embed(texts, metadata=own.metadata)
-    assert (found.digest, [len(each.values) for each in found.embeddings]) == (model.digest, [tiny.WIDTH] * 2)
-    assert [each.token_count for each in found.embeddings] == [4, 5]
+    answer = await own.embedding.Embed(texts, metadata=own.metadata)
+    assert (answer.digest, [len(vector.values) for vector in answer.embeddings]) == (model.digest, [tiny.WIDTH] * 2)
+    assert [vector.token_count for vector in answer.embeddings] == [4, 5]
     asked = [request for request in hub.requests if "acme/Moon" in request.path]
     assert {request.authorization for request in asked if request.path.startswith("/stored/")} == {""}
     assert {request.authorization for request in asked if not request.path.startswith("/stored/")} == {"Bearer hf_secret"}
@@ -187,8 +187,8 @@ async def test_another_architecture_comes_as_onnx(hub: Hub, own: Own) -> None:
     )
     onnx.checker.check_model(onnx.load(own.model_dir / "graph" / "onnx" / "model.onnx"))
     request = embedding.EmbedRequest(texts=["the moon"], model="graph", precision=model_pb2.Model.PRECISION_FLOAT32)
-    found = await own.embedding.Embed(request, metadata=own.metadata)
-    assert len(found.embeddings[0].values) == tiny.WIDTH
+    embedded = await own.embedding.Embed(request, metadata=own.metadata)
+    assert len(embedded.embeddings[0].values) == tiny.WIDTH
 
 
 async def test_one_id_is_one_model(hub: Hub, own: Own) -> None:
@@ -214,7 +214,7 @@ async def test_one_id_is_one_model(hub: Hub, own: Own) -> None:
         if gate.is_set():
             break
         gate.set()
-        assert [each.download async for each in watching][-1].state == Download.STATE_SUCCEEDED
+        assert [answer.download async for answer in watching][-1].state == Download.STATE_SUCCEEDED
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await own.download("acme/twin", model_id="all-minilm-l6-v2")
     assert reason_of(caught.value) == "MODEL_EXISTS"
@@ -250,7 +250,7 @@ async def test_a_service_that_stops_ends_its_downloads(hub: Hub, start: Start) -
     [child] = _downloading(own)
     own.doomed.process.terminate()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await anext(each async for each in watching if each.download.state != Download.STATE_RUNNING)
+        await anext(answer async for answer in watching if answer.download.state != Download.STATE_RUNNING)
     assert (caught.value.code().name, reason_of(caught.value)) == ("UNAVAILABLE", "DRAINING")
     assert await own.doomed.ends() == 0
     await asyncio.to_thread(psutil.wait_procs, [child], 10)
@@ -258,7 +258,7 @@ async def test_a_service_that_stops_ends_its_downloads(hub: Hub, start: Start) -
 
 
 async def test_what_a_killed_service_left_is_cleared(hub: Hub, start: Start) -> None:
-    """The download ends with the service; the next one removes its files and starts it anew. Its own are left alone."""
+    """The download ends with the service; the next one removes its files, not those of a service that lives, and starts it again."""
     gate = threading.Event()
     hub.repositories["acme/long"] = Repository(tiny.files(6), gate=gate)
     killed, other = await start(), await start()
@@ -318,8 +318,8 @@ _FAMILIES = [
 @pytest.mark.parametrize(("repository", "expected"), _FAMILIES)
 def test_families_are_known_by_their_names(repository: str, expected: tuple[str, str, str] | None) -> None:
     """What their publishers say in words only."""
-    found = family(repository)
-    assert (found and (found.query_prefix, found.passage_prefix, found.pooling)) == expected
+    known = family(repository)
+    assert (known and (known.query_prefix, known.passage_prefix, known.pooling)) == expected
 
 
 async def test_a_family_brings_its_prefixes(hub: Hub, own: Own) -> None:

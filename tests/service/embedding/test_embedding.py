@@ -102,6 +102,6 @@ async def test_another_digest_is_another_model(ada: Person, peer: Callable[[str]
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
         assert (caught.value.code().name, reason_of(caught.value)) == (code, reason)
-    found = await stub.GetTokenizer(internal.GetTokenizerRequest(digest=model.digest))
-    assert (found.max_length, found.special_token_count) == (256, 2)
-    assert found.tokenizer_json.lstrip().startswith(b"{")
+    answer = await stub.GetTokenizer(internal.GetTokenizerRequest(digest=model.digest))
+    assert (answer.max_length, answer.special_token_count) == (256, 2)
+    assert answer.tokenizer_json.lstrip().startswith(b"{")

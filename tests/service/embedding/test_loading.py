@@ -1,4 +1,4 @@
-"""A model that is being loaded holds up nobody but its own callers; what cannot be computed is never sent."""
+"""A load delays only the callers of its model; what cannot be computed is never sent."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ _CALLERS = 40  # more than there are threads for blocking work in a process
 
 
 class _Held:
-    """A model whose tokenizer is a pipe: who reads it, in whichever process, waits until the test lets it go on."""
+    """A model whose tokenizer is a pipe: its reader, in whichever process, waits until the test lets it go on."""
 
     def __init__(self, model_dir: Path, name: str) -> None:
         directory = save(_FAMILIES["bge"], model_dir / name)
@@ -42,11 +42,11 @@ class _Held:
         os.mkfifo(self._path)
 
     async def reached(self) -> None:
-        """Wait until somebody begins to read it."""
+        """Wait until a reader opens it."""
         self._writing = await asyncio.to_thread(os.open, self._path, os.O_WRONLY)
 
     async def let_go(self) -> None:
-        """Let the one who reads now read it to its end."""
+        """Let the reader have the whole content."""
         with os.fdopen(self._writing, "wb") as pipe:
             await asyncio.to_thread(pipe.write, tiny.files()["tokenizer.json"])
 
@@ -87,7 +87,7 @@ async def _in_time(work: Coroutine[Any, Any, None]) -> None:
         await work
 
 
-async def test_the_first_use_of_a_model_holds_up_nobody_else(start: Start) -> None:
+async def test_the_first_use_of_a_model_delays_no_other_caller(start: Start) -> None:
     """While it is hashed and while it is read, everything else answers; its callers share one load, and each may leave."""
     own = await start()
     await own.doomed.says(f"loaded {_MODEL}")

@@ -27,7 +27,7 @@ from tests.service.embedding.conftest import Own, Start
 
 _FAMILIES = {family.id: family for family in FAMILIES}
 _MODEL = "all-minilm-l6-v2"
-# Whoever asks without a pause takes the processor from the work it waits for.
+# Asking without a pause takes the processor from the work that is waited for.
 _PAUSE = 0.1
 _INT8, _FLOAT32 = model_pb2.Model.PRECISION_INT8, model_pb2.Model.PRECISION_FLOAT32
 
@@ -75,9 +75,9 @@ async def test_a_model_is_loaded_used_and_unloaded(own: Own, ada: Person) -> Non
     await _embed(own, texts=["moon", "moon"], model="comes-and-goes")
     await _embed(own, texts=["the tide"], model="comes-and-goes", precision=_FLOAT32)
     used = (await own.models.LoadModel(load, metadata=own.metadata)).model
-    assert {each.precision: each.token_count for each in used.sessions} == {_INT8: 3, _FLOAT32: 4}
+    assert {session.precision: session.token_count for session in used.sessions} == {_INT8: 3, _FLOAT32: 4}
     listed = await own.models.ListModels(models.ListModelsRequest(), metadata=own.metadata)
-    assert listed.memory_bytes == sum(each.memory_bytes for model in listed.models for each in model.sessions) > 0
+    assert listed.memory_bytes == sum(session.memory_bytes for model in listed.models for session in model.sessions) > 0
     assert listed.memory_budget_bytes == 2048 << 20
     unloaded = await own.models.UnloadModel(models.UnloadModelRequest(model_id="comes-and-goes"), metadata=own.metadata)
     assert (unloaded.model.state, len(unloaded.model.sessions)) == (model_pb2.Model.STATE_ON_DISK, 0)
@@ -112,7 +112,7 @@ async def test_a_model_that_was_altered_is_not_loaded_until_it_is_whole(own: Own
 
 
 async def test_health_names_the_provider_in_use(start: Start) -> None:
-    """Whoever counts on a card asks health for it, and hears where the processor computes instead."""
+    """A caller that needs a card asks health for it, and is told where the processor computes instead."""
     own = await start(PROVIDERS="CUDAExecutionProvider, CPUExecutionProvider")
     health = HealthStub(own.channel)
     await _serving(health)
@@ -142,7 +142,7 @@ async def test_while_the_default_model_is_damaged_the_service_is_not_serving(sta
     assert tokenizer.exists()
     (directory / "semantik.json").unlink()
     await _serving(health)
-    # Other files are another model: noticed when somebody looks, and loaded without anybody asking for it.
+    # Other files are another model: noticed when models are listed, and loaded without a request for it.
     digest = (await _model(own, "own-default")).digest
     (directory / "semantik.json").write_text('{"query_prefix": "find: "}')
     await own.models.ListModels(models.ListModelsRequest(), metadata=own.metadata)
@@ -167,9 +167,9 @@ async def test_a_cross_encoder_scores_texts(own: Own) -> None:
     request = messages.RerankRequest(query="tide", texts=texts, model="scorer")
     answer = await own.embedding.Rerank(request, metadata=own.metadata)
     assert (answer.model, answer.precision) == ("scorer", _INT8)
-    scores = {each.index: each.score for each in answer.results}
+    scores = {result.index: result.score for result in answer.results}
     assert sorted(scores) == [0, 1, 2, 3]
-    assert [each.score for each in answer.results] == sorted(scores.values(), reverse=True)
+    assert [result.score for result in answer.results] == sorted(scores.values(), reverse=True)
     assert all(0 < score < 1 for score in scores.values())
     best = await own.embedding.Rerank(messages.RerankRequest(query="tide", texts=texts, limit=2), metadata=own.metadata)
     assert list(best.results) == list(answer.results)[:2]
@@ -180,7 +180,7 @@ async def test_a_cross_encoder_scores_texts(own: Own) -> None:
         await own.embedding.Rerank(long, metadata=own.metadata)
     long.truncate = True
     cut = await own.embedding.Rerank(long, metadata=own.metadata)
-    assert {each.index: each.is_truncated for each in cut.results} == {0: False, 1: True}
+    assert {result.index: result.is_truncated for result in cut.results} == {0: False, 1: True}
     async with _refused("INVALID_ARGUMENT", "TEXT_TOO_LONG"):
         await own.embedding.Rerank(messages.RerankRequest(query="tide " * 60, texts=["sea"], truncate=True), metadata=own.metadata)
     async with _refused("FAILED_PRECONDITION", "MODEL_KIND_WRONG"):

@@ -34,7 +34,7 @@ def files(seed: int = 7) -> dict[str, bytes]:
         "modules.json": json.dumps(modules).encode(),
         "1_Pooling/config.json": b'{"pooling_mode_cls_token": true}',
         "model.safetensors": save(_weights(seed)),
-        # What nobody needs here, or nobody should open.
+        # Not needed here, or not safe to open.
         "README.md": b"# tiny",
         "pytorch_model.bin": b"\x80\x04.",
         "onnx/model_quantized.onnx": b"other arithmetic",

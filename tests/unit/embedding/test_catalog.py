@@ -77,7 +77,7 @@ async def test_looking_for_a_cross_encoder_reads_no_other_model(catalog: Catalog
 
 
 async def test_reading_a_model_stops_neither_the_loop_nor_other_models(model_dir: Path, catalog: Catalog) -> None:
-    """A file that does not come to its end holds up who needs that model, and nobody else."""
+    """A file that does not come to its end delays only the callers that need that model."""
     known = await catalog.digest(catalog.get("e5"))
     tokenizer = model_dir / "reranker" / "tokenizer.json"
     content = tokenizer.read_bytes()
@@ -97,7 +97,7 @@ async def test_reading_a_model_stops_neither_the_loop_nor_other_models(model_dir
     assert {(await task).id for task in waiting[1:]} == {"reranker"}
 
 
-async def test_who_asks_during_a_walk_shares_the_next(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_callers_during_a_walk_share_the_next(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred requests are two walks, and what came after the first began is seen by the second."""
     walks: list[int] = []
     begun, may_end, installed = threading.Event(), threading.Event(), module._installed

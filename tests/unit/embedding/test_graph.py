@@ -37,8 +37,8 @@ def _texts(family: Family) -> list[Tokenized]:
     return [Tokenized(ids, types=[0] * 2 + [1] * (len(ids) - 2) if typed else None) for ids in IDS]
 
 
-def _cosines(found: Vectors, family: Family) -> Vectors:
-    result: Vectors = np.sum(found * np.array(_GOLDEN[family.id], np.float32), axis=1)
+def _cosines(rows: Vectors, family: Family) -> Vectors:
+    result: Vectors = np.sum(rows * np.array(_GOLDEN[family.id], np.float32), axis=1)
     return result
 
 
@@ -76,25 +76,25 @@ def test_a_family_is_computed_as_its_authors_do(saved: Callable[[str], ModelFile
     """Text after text, and in one batch in which a short text stands beside a long one."""
     files, family = saved(name), _BY_ID[name]
     assert (files.pooling, files.max_length, files.kind) == (family.pooling, family.length, "EMBEDDING" if family.pooling else "RERANKER")
-    found = _session(files, "FLOAT32", tmp_path / "graph.onnx", padded=padded).run(_texts(family))
-    assert np.abs(found - np.array(_GOLDEN[name], np.float32)).max() < 2e-5
+    rows = _session(files, "FLOAT32", tmp_path / "graph.onnx", padded=padded).run(_texts(family))
+    assert np.abs(rows - np.array(_GOLDEN[name], np.float32)).max() < 2e-5
 
 
 @pytest.mark.parametrize(("precision", "least"), [("INT8", 0.985), ("FLOAT16", 0.9995)])
 @pytest.mark.parametrize("name", ["minilm", "bge", "e5", "gte", "multilingual-e5"])
 def test_other_precisions_are_near(saved: Callable[[str], ModelFiles], tmp_path: Path, name: str, precision: str, least: float) -> None:
     """Half precision is for graphics cards, but its graph runs anywhere."""
-    found = _session(saved(name), precision, tmp_path / "graph.onnx", padded=precision == "FLOAT16").run(_texts(_BY_ID[name]))
-    assert _cosines(found, _BY_ID[name]).min() >= least
+    rows = _session(saved(name), precision, tmp_path / "graph.onnx", padded=precision == "FLOAT16").run(_texts(_BY_ID[name]))
+    assert _cosines(rows, _BY_ID[name]).min() >= least
 
 
 @pytest.mark.parametrize("name", ["reranker", "bge-reranker"])
 def test_eight_bits_rank_alike(saved: Callable[[str], ModelFiles], tmp_path: Path, name: str) -> None:
     """The logits of a cross-encoder move by little, and keep their order."""
-    found = _session(saved(name), "INT8", tmp_path / "graph.onnx").run(_texts(_BY_ID[name]))
+    rows = _session(saved(name), "INT8", tmp_path / "graph.onnx").run(_texts(_BY_ID[name]))
     expected = np.array(_GOLDEN[name], np.float32)
-    assert np.abs(found - expected).max() < 0.25
-    assert np.argsort(found, axis=0).tolist() == np.argsort(expected, axis=0).tolist()
+    assert np.abs(rows - expected).max() < 0.25
+    assert np.argsort(rows, axis=0).tolist() == np.argsort(expected, axis=0).tolist()
 
 
 def test_prefixes_are_read_from_the_repository_and_ours_go_before(saved: Callable[[str], ModelFiles]) -> None:
@@ -129,8 +129,8 @@ def test_a_model_that_comes_as_onnx_is_pooled_here(
     """In either precision, whether or not its graph asks for types."""
     files = _as_onnx(saved(name), ("last_hidden_state",), extra)
     assert files.is_onnx
-    found = _session(files, precision, tmp_path / "graph.onnx").run(_texts(_BY_ID[name]))
-    assert _cosines(found, _BY_ID[name]).min() >= least
+    rows = _session(files, precision, tmp_path / "graph.onnx").run(_texts(_BY_ID[name]))
+    assert _cosines(rows, _BY_ID[name]).min() >= least
 
 
 def _unknown_result(files: ModelFiles) -> ModelFiles:
@@ -236,7 +236,7 @@ async def test_weights_that_were_cut_short_are_no_model(engine: Engine, tmp_path
 
 
 async def test_half_precision_is_refused_on_a_processor(saved: Callable[[str], ModelFiles], tmp_path: Path) -> None:
-    """It is told apart from a wrong request: another machine may have it."""
+    """It differs from a wrong request: another machine may have it."""
     with pytest.raises(Failure) as caught:
         await _load(tmp_path, saved("minilm"), "FLOAT16")
     assert (caught.value.code, caught.value.reason) == (

@@ -60,7 +60,7 @@ async def test_no_more_wait_than_are_allowed() -> None:
 
 
 async def test_all_get_the_error() -> None:
-    """And the next caller begins again, even where nobody was left to hear of it."""
+    """And the next caller begins again, even where all callers had gone."""
     once, may_fail = Once[None](2), asyncio.Event()
 
     async def work() -> None:

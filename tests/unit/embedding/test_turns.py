@@ -1,4 +1,4 @@
-"""Whose turn it is on the bulk threads, and what becomes of work that nobody waits for."""
+"""Whose turn it is on the bulk threads, and what becomes of work whose caller has gone."""
 
 import asyncio
 import os
