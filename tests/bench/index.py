@@ -1,8 +1,14 @@
-"""``make bench-index``: indexing through the whole mesh, as a share of what the embedder alone does in the same run."""
+"""``make bench-index``: indexing through the whole mesh, as a share of what the embedder alone does in the same run.
+
+``efficiency`` is tokens a second of the whole to those of the embedder alone. On a machine that does other things too it says
+little; then ``embedding_share``, the embedder's part of all processor time that the mesh spends, says what efficiency could be
+at most on as few cores as there are bulk threads.
+"""
 
 import argparse
 import asyncio
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -45,6 +51,7 @@ class Bench:
         self._embedder = embedder
         self._scale = scale
         self.result: dict[str, float] = {}
+        self._embedding_share = 0.0
 
     def _count(self, full: int) -> int:
         return max(20, int(full * self._scale))
@@ -121,16 +128,19 @@ class Bench:
     async def _ended(self, name: str, operation_id: str) -> Operation:
         async with measured(self._mesh) as cpu:
             operation = await self._person.ended(operation_id, _LONGEST_SECONDS)
+        self._embedding_share = cpu.seconds.get("embedding", 0.0) / max(0.1, sum(cpu.seconds.values()))
         if operation.state != Operation.STATE_SUCCEEDED or operation.progress.documents_failed:
             raise SystemExit(f"bench-index: {name} did not end well: {operation}")
         note(f"{name}: {seconds(operation):.1f} s; processor seconds {cpu.seconds}")
         return operation
 
     async def _efficiency(self, name: str, collection_id: str, operation: Operation, before: list[float]) -> None:
+        share = self._embedding_share
         [row] = await self._mesh.rows(sql.TOKENS, {"id": collection_id})
         rate = int(row["tokens"]) / seconds(operation)
         own = statistics.median(before + await self._own_rates(collection_id))
         self.result[name] = round(rate / own, 3)
+        self.result[f"{name}_embedding_share"] = round(share, 3)
         note(f"{name}: {rate:.0f} tokens/s of the embedder's own {own:.0f}")
 
     async def _own_rates(self, collection_id: str) -> list[float]:
@@ -182,11 +192,19 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def _stop_in_good_order() -> None:
+    """Let SIGTERM and SIGINT take the mesh down before this process ends."""
+    task = asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: task and task.cancel())
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", action="append", choices=("files", "passages", "small", "listing"), help="one part; all by default")
     parser.add_argument("--scale", type=float, default=1.0, help="how large a share of the corpus")
     arguments = parser.parse_args()
+    _stop_in_good_order()
     mesh = LocalMesh(is_limited=False)
     started = time.monotonic()
     try:
