@@ -212,7 +212,7 @@ async def main() -> None:
         async with AsyncExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
             person = await stack.enter_async_context(registered(mesh.address, "bench", Ledger(), scratch))
-            identity = MeshIdentity.from_file("bench", mesh.home.keys / "mesh.pem")
+            identity = MeshIdentity("bench", (mesh.home.keys / "mesh.pem").read_bytes())
             channel = await stack.enter_async_context(
                 channels.connect(f"127.0.0.1:{mesh.process('embedding').port}", "embedding", identity)
             )

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import psutil
 import psycopg
-from services.search.points import point_id
 
 from libs.rpc import channels
 from libs.rpc.mesh import MeshIdentity
 from semantik.client import SemantikError
 from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
+from semantik.search.v1.index_pb2 import Point
+from services.search.passage import point_id
 from tests.faults import sql
 from tests.faults.ledger import Ledger
 from tests.faults.mesh import LocalMesh
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceAsyncStub
 
 REST_SECONDS = 120.0
-_PUBLISHED = messages.ListPointsResponse.VISIBILITY_PUBLISHED
+_PUBLISHED = Point.VISIBILITY_PUBLISHED
 _AWAY_SECONDS = 60.0
 _MOST_SHOWN = 4
 # Where onnxruntime keeps the id of its session, one file whatever happens.
@@ -114,7 +115,7 @@ async def _documents(mesh: LocalMesh) -> list[Finding]:
 @asynccontextmanager
 async def indexes(mesh: LocalMesh) -> "AsyncIterator[IndexInternalServiceAsyncStub]":
     """Yield the stub of the service that owns the vector store, as a worker would call it."""
-    identity = MeshIdentity.from_file("faults", mesh.home.keys / "mesh.pem")
+    identity = MeshIdentity("faults", (mesh.home.keys / "mesh.pem").read_bytes())
     async with channels.connect(f"127.0.0.1:{mesh.process('search').port}", "search", identity) as channel:
         yield IndexInternalServiceStub(channel)
 
@@ -138,8 +139,8 @@ async def _points(mesh: LocalMesh) -> list[Finding]:
     return found + [Finding("orphan", f"index {name} belongs to no collection") for name in names - ours]
 
 
-async def _listed(stub: "IndexInternalServiceAsyncStub", name: str) -> list[messages.ListPointsResponse.Point]:
-    points: list[messages.ListPointsResponse.Point] = []
+async def _listed(stub: "IndexInternalServiceAsyncStub", name: str) -> list[Point]:
+    points: list[Point] = []
     try:
         async for answer in stub.ListPoints(messages.ListPointsRequest(index_name=name), timeout=60):
             points += answer.points
@@ -149,7 +150,7 @@ async def _listed(stub: "IndexInternalServiceAsyncStub", name: str) -> list[mess
     return points
 
 
-def _compared(name: str, expected: dict[str, tuple[int, int]], points: Iterable[messages.ListPointsResponse.Point]) -> Iterable[Finding]:
+def _compared(name: str, expected: dict[str, tuple[int, int]], points: Iterable[Point]) -> Iterable[Finding]:
     seen: Counter[tuple[str, int, int]] = Counter()
     for point in points:
         version, chunks = expected.get(point.document_id, (0, 0))
@@ -161,7 +162,7 @@ def _compared(name: str, expected: dict[str, tuple[int, int]], points: Iterable[
         elif point.content_version != version:
             yield Finding("stale", f"a point of {where}, where version {version} is indexed")
         elif point.visibility != _PUBLISHED:
-            yield Finding("missing", f"the point of {where} is {messages.ListPointsResponse.Visibility.Name(point.visibility)}")
+            yield Finding("missing", f"the point of {where} is {Point.Visibility.Name(point.visibility)}")
         if point.id != point_id(name, *key):
             yield Finding("duplicate", f"the point of {where} has the id {point.id}")
         if seen[key] > 1:

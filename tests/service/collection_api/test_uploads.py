@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from semantik.collection.v1.document_pb2 import Document
 from semantik.collection.v1.document_service_pb2 import UploadDocumentRequest
 from semantik.collection.v1.document_service_pb2_grpc import DocumentServiceStub
 from semantik.operation.v1.operation_pb2 import Operation
-from tests import disks
 from tests.conftest import Person
+from tests.faults.disk import Disk
 from tests.service.collection_api.conftest import Quiet
 
 
@@ -159,21 +160,25 @@ async def test_a_name_of_a_removed_source_is_free(ada: Person, collection: Colle
     assert caught.value.reason == "DOCUMENT_NOT_FOUND"
 
 
-@pytest.mark.skipif(not disks.can_mount(), reason=disks.WHY_NOT)
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 @pytest.mark.parametrize("place", ["objects", "temporary"])
 async def test_a_full_disk_keeps_nothing_of_an_upload(
     quiet: Quiet, ada: Person, collection: Collection, tmp_path: Path, place: str
 ) -> None:
     """The caller is told so, nothing is half-kept, and the same call succeeds once there is space."""
     text = "text " * 500_000
-    with disks.mounted(getattr(quiet.mesh.home, place), 8) as disk:
-        disk.fill(leave_bytes=1024 * 1024)
+    disk = Disk(getattr(quiet.mesh.home, place), 8)
+    disk.mount()
+    try:
+        disk.fill()
         with pytest.raises(SemantikError) as caught:
             await _upload(ada, collection, tmp_path, "large.txt", text)
         assert (caught.value.code, caught.value.reason) == ("RESOURCE_EXHAUSTED", "STORAGE_FULL")
         assert [document async for document in ada.client.documents.list(collection.id)] == []
-        assert [path for path in disk.path.rglob("*") if path.is_file() and path != disk.ballast] == []
+        assert disk.files() == []
         disk.free()
         document, operation = await _upload(ada, collection, tmp_path, "large.txt", text)
         assert (document.state, bool(operation.id)) == (Document.STATE_PENDING, True)
         await _audit(quiet, collection)
+    finally:
+        disk.unmount()
