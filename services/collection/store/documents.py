@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from libs.db.tables import AnyRow
-from services.collection.store import counts, duplicates
+from services.collection.store.indexing import counts, duplicates
 from services.collection.store.roles import ROLE, Subject
 from services.collection.tables import Artifact, ArtifactKind, Collection, Document, DocumentIndex, DocumentState, IndexState, Source
 

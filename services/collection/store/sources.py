@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.tables import AnyRow, new_id
-from services.collection.store import counts
+from services.collection.store.indexing import counts
 from services.collection.store.roles import ROLE, Subject
 from services.collection.tables import Collection, Source, SourceKind
 

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.tables import AnyRow
 from services.collection.locators import object_locator
-from services.collection.store import counts, duplicates, objects, sources
-from services.collection.store.counts import Delta
+from services.collection.store import objects, sources
+from services.collection.store.indexing import counts, duplicates
+from services.collection.store.indexing.counts import Delta
 from services.collection.tables import (
     Artifact,
     ArtifactKind,

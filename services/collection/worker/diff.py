@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from services.collection.store.scan import Known
+from services.collection.store.indexing.scan import Known
 from services.collection.tables import DocumentState, IndexState, Reason
 from services.collection.worker.connectors.entries import Entry
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from services.collection.store import vectors as stored
+from services.collection.store.indexing import vectors as stored
 from services.collection.worker import metrics
 from services.collection.worker.job import Job
 from services.collection.worker.reading import ChunkedDocument

@@ -14,7 +14,8 @@ from libs.work.retry import patiently
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from semantik.operation.v1.operation_internal_service_pb2 import Claim
 from semantik.operation.v1.operation_pb2 import Operation
-from services.collection.store import collections, commits, fences, states, worklist
+from services.collection.store import collections
+from services.collection.store.indexing import commits, fences, states, worklist
 from services.collection.tables import Collection, Generation
 from services.collection.worker import metrics
 from services.collection.worker.index import Index

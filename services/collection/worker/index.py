@@ -13,7 +13,7 @@ from libs.work.retry import patiently
 from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
 from semantik.search.v1.index_pb2 import Chunk, DocumentVersion
-from services.collection.store.writes import Version
+from services.collection.store.indexing.writes import Version
 
 _UPSERT_CHUNKS = 64
 _DOCUMENTS = 1000

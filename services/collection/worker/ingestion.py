@@ -1,6 +1,6 @@
 """Indexes what waits in a collection, whatever its sources."""
 
-from services.collection.store import worklist
+from services.collection.store.indexing import worklist
 from services.collection.tables import Source, SourceKind
 from services.collection.worker.connectors import CONNECTORS, Connector, SourceSettings
 from services.collection.worker.job import Job

@@ -13,7 +13,7 @@ from libs.work.failpoints import Failpoint
 from libs.work.report import Report
 from libs.work.retry import patiently
 from services.collection.objects import Objects
-from services.collection.store.fences import fenced
+from services.collection.store.indexing.fences import fenced
 from services.collection.tables import Generation
 from services.collection.worker.embedder import Embedder
 from services.collection.worker.extraction.pool import ExtractionPool

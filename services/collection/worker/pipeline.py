@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import grpc
 
-from services.collection.store import worklist
-from services.collection.store.worklist import Item
+from services.collection.store.indexing import worklist
+from services.collection.store.indexing.worklist import Item
 from services.collection.tables import Reason
 from services.collection.worker.embedding import embed
 from services.collection.worker.extraction.extracted import UnreadableError

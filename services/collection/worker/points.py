@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from libs.rpc.timestamps import timestamp
 from semantik.search.v1.index_pb2 import Chunk
-from services.collection.store.commits import Indexed
+from services.collection.store.indexing.commits import Indexed
 from services.collection.tables import Generation
 from services.collection.worker.reading import ChunkedDocument
 

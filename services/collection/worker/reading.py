@@ -12,8 +12,8 @@ from services.collection.chunking import chunk
 from services.collection.chunking.chunk import Chunk
 from services.collection.chunking.settings import ChunkSettings
 from services.collection.chunking.tokens import TokenReader
-from services.collection.store.commits import Refused
-from services.collection.store.worklist import Item
+from services.collection.store.indexing.commits import Refused
+from services.collection.store.indexing.worklist import Item
 from services.collection.tables import Generation, IndexState, Reason
 from services.collection.worker import metrics
 from services.collection.worker.connectors import Connector

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.collection.store import commits, removal
+from services.collection.store.indexing import commits, removal
 from services.collection.worker import metrics
 from services.collection.worker.job import Job
 

@@ -12,8 +12,8 @@ from libs.rpc.errors import Failure
 from libs.work.errors import WorkFailedError
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from semantik.operation.v1.operation_pb2 import Progress
-from services.collection.store import commits, scan, worklist
-from services.collection.store.scan import Known, Row
+from services.collection.store.indexing import commits, scan, worklist
+from services.collection.store.indexing.scan import Known, Row
 from services.collection.tables import IndexState, Reason, Source
 from services.collection.worker import metrics
 from services.collection.worker.connectors import Connector

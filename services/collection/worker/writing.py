@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.tables import new_id
-from services.collection.store import commits, vectors, worklist, writes
-from services.collection.store.commits import Refused
-from services.collection.store.worklist import Item
+from services.collection.store.indexing import commits, vectors, worklist, writes
+from services.collection.store.indexing.commits import Refused
+from services.collection.store.indexing.worklist import Item
 from services.collection.tables import IndexState
 from services.collection.worker import metrics
 from services.collection.worker.job import Job, Target

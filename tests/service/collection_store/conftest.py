@@ -13,9 +13,9 @@ from libs.db import engine as db
 from libs.db.engine import Sessions
 from libs.db.migrate import upgrade
 from libs.db.tables import new_id
-from services.collection.store import fences, scan
-from services.collection.store.commits import Indexed
-from services.collection.store.worklist import Item
+from services.collection.store.indexing import fences, scan
+from services.collection.store.indexing.commits import Indexed
+from services.collection.store.indexing.worklist import Item
 from services.collection.tables import Collection, Generation, Source
 from tests.servers import postgres
 

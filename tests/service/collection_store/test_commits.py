@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select, text, update
 
 from libs.work.errors import FencedError
-from services.collection.store import commits, counts, fences, removal, scan, vectors, worklist, writes
-from services.collection.store.commits import Refused
+from services.collection.store.indexing import commits, counts, fences, removal, scan, vectors, worklist, writes
+from services.collection.store.indexing.commits import Refused
 from services.collection.tables import Artifact, Chunk, Collection, Document, DocumentIndex, IndexState, ObjectDeletion, Reason, Source
 from tests.service.collection_store.conftest import NOON, Stored, chunked
 

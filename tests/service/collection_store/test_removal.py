@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import func, select, text
 
-from services.collection.store import fences, removal
+from services.collection.store.indexing import fences, removal
 from services.collection.tables import Chunk, Collection
 from tests.service.collection_store.conftest import Stored
 

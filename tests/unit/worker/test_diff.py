@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.collection.store.scan import Known
+from services.collection.store.indexing.scan import Known
 from services.collection.tables import DocumentState, IndexState, Reason
 from services.collection.worker.connectors.entries import Entry
 from services.collection.worker.diff import Change, Difference, compare, find_duplicates, is_gone, needs_digest

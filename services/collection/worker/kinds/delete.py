@@ -2,7 +2,7 @@
 
 from libs.work.retry import patiently
 from semantik.operation.v1.operation_pb2 import Progress
-from services.collection.store import removal
+from services.collection.store.indexing import removal
 from services.collection.worker.job import Job
 from services.collection.worker.removing import PAGE, delete_chunks, removed
 

@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from semantik.operation.v1.operation_pb2 import Progress
-from services.collection.store import commits, removal
+from services.collection.store.indexing import commits, removal
 from services.collection.worker import ingestion
 from services.collection.worker.job import Job
 from services.collection.worker.removing import PAGE, delete_chunks, removed

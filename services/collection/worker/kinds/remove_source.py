@@ -1,7 +1,7 @@
 """REMOVE_SOURCE: the documents of a removed source go from everywhere, then the source."""
 
 from semantik.operation.v1.operation_pb2 import Progress
-from services.collection.store import removal
+from services.collection.store.indexing import removal
 from services.collection.worker import ingestion
 from services.collection.worker.job import Job
 from services.collection.worker.removing import PAGE, remove_documents

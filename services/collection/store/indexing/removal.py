@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.arrays import texts, unnested
-from services.collection.store import counts, duplicates
+from services.collection.store.indexing import counts, duplicates
 from services.collection.tables import (
     Artifact,
     Chunk,

@@ -9,9 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.arrays import texts, unnested
-from services.collection.store import counts, duplicates, removal
-from services.collection.store.counts import Delta
-from services.collection.store.worklist import OPEN, Item
+from services.collection.store.indexing import counts, duplicates, removal
+from services.collection.store.indexing.counts import Delta
+from services.collection.store.indexing.worklist import OPEN, Item
 from services.collection.tables import (
     Artifact,
     ArtifactKind,

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.arrays import texts, unnested
-from services.collection.store import duplicates
+from services.collection.store.indexing import duplicates
 from services.collection.tables import Document, DocumentIndex, DocumentState, Generation, IndexState, Reason
 
 _PAGE = 2000
