@@ -1,26 +1,20 @@
-"""A mesh without a worker: what callers ask for stays as it was asked for, until a test does the worker's part in SQL."""
+"""The mesh without its worker: what callers ask for stays as it was asked for, until a test does the worker's part in SQL."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+import httpx
 import psycopg
 import pytest
 
 from deploy.local.child import Child
 from deploy.local.postgres import Postgres
-from deploy.local.supervisor import Mesh, Options, running
-from libs.rpc import channels
-from libs.rpc.mesh import MeshIdentity
-from semantik.client import Client
-from semantik.collection.v1.collection_pb2 import Collection
-from tests.conftest import PASSWORD, Person
+from deploy.local.supervisor import Mesh
 
-_numbers = itertools.count(1)
 Away = Callable[[str], AbstractAsyncContextManager[None]]
 
 
@@ -30,95 +24,52 @@ class Quiet:
 
     mesh: Mesh
     rows: psycopg.AsyncConnection
-    identity: MeshIdentity
-    channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
+    peer: Callable[[str], grpc.aio.Channel]
 
     @property
     def objects(self) -> Path:
         return self.mesh.home.objects
-
-    def child(self, name: str) -> Child:
-        return next(child for child in self.mesh.children if child.spec.name == name)
-
-    def peer(self, service: str) -> grpc.aio.Channel:
-        if service not in self.channels:
-            self.channels[service] = channels.connect(f"127.0.0.1:{self.child(service).spec.port}", service, self.identity)
-        return self.channels[service]
 
     def connect(self) -> Awaitable[psycopg.AsyncConnection]:
         """Return another connection to the database."""
         return psycopg.AsyncConnection.connect(Postgres(self.mesh.home.postgres).dsn(database="semantik"))
 
 
-@pytest.fixture(scope="session")
-async def quiet(tmp_path_factory: pytest.TempPathFactory, library: Path) -> AsyncIterator[Quiet]:
-    options = Options(data_dir=tmp_path_factory.mktemp("quiet"), port=None, allowed_roots=(library,))
-    async with running(options) as mesh:
-        async with asyncio.timeout(240):
-            await mesh.start()
-            for worker in [child for child in mesh.children if child.spec.name.startswith("worker")]:
-                await worker.stop()
-                mesh.children.remove(worker)
-            await mesh.wait_ready()
-        dsn = Postgres(mesh.home.postgres).dsn(database="semantik")
-        async with (
-            Client(mesh.gateway.removeprefix("http://")) as first,
-            await psycopg.AsyncConnection.connect(dsn, autocommit=True) as rows,
-        ):
-            await first.accounts.register("administrator", "administrator@example.org", PASSWORD)
-            quiet = Quiet(mesh, rows, MeshIdentity("tests", (mesh.home.keys / "mesh.pem").read_bytes()))
-            yield quiet
-            for channel in quiet.channels.values():
-                await channel.close()
+def _child(mesh: Mesh, name: str) -> Child:
+    return next(child for child in mesh.children if child.spec.name == name)
+
+
+@pytest.fixture(scope="module")
+async def quiet(mesh: Mesh, rows: psycopg.AsyncConnection, peer: Callable[[str], grpc.aio.Channel]) -> AsyncIterator[Quiet]:
+    worker = _child(mesh, "worker")
+    await worker.stop()
+    yield Quiet(mesh, rows, peer)
+    await rows.execute("DELETE FROM operation.operations WHERE state = 'QUEUED' AND queue = 'index'")
+    worker.start()
+    await worker.wait_ready(60)
+
+
+@pytest.fixture(autouse=True)
+def _without_worker(quiet: Quiet) -> None:
+    """Every test here needs the work to stay where it is."""
 
 
 @pytest.fixture
-def rows(quiet: Quiet) -> psycopg.AsyncConnection:
-    return quiet.rows
-
-
-@pytest.fixture
-async def register(quiet: Quiet) -> AsyncIterator[Callable[[], Awaitable[Person]]]:
-    """Register a fresh user of the quiet mesh."""
-    async with AsyncExitStack() as stack:
-
-        async def register() -> Person:
-            client = await stack.enter_async_context(Client(quiet.mesh.gateway.removeprefix("http://")))
-            name = f"quiet{next(_numbers)}"
-            return Person(await client.accounts.register(name, f"{name}@example.org", PASSWORD), client)
-
-        yield register
-
-
-@pytest.fixture
-async def ada(register: Callable[[], Awaitable[Person]]) -> Person:
-    return await register()
-
-
-@pytest.fixture
-async def stranger(register: Callable[[], Awaitable[Person]]) -> Person:
-    return await register()
-
-
-@pytest.fixture
-async def collection(ada: Person) -> Collection:
-    return await ada.client.collections.create(f"papers {next(_numbers)}")
-
-
-@pytest.fixture
-def away(quiet: Quiet) -> Away:
+def away(mesh: Mesh, http: httpx.AsyncClient) -> Away:
     """Stop a service for the length of a block."""
 
     @asynccontextmanager
     async def away(name: str) -> AsyncIterator[None]:
-        child = quiet.child(name)
+        child = _child(mesh, name)
         await child.stop()
         try:
             yield
         finally:
-            successor = Child(child.spec, quiet.mesh.home.logs)
-            quiet.mesh.children[quiet.mesh.children.index(child)] = successor
-            successor.start()
-            await successor.wait_ready(30)
+            child.start()
+            await child.wait_ready(60)
+            # The gateway notices a moment later.
+            async with asyncio.timeout(30):
+                while (await http.get("/readyz")).status_code != httpx.codes.OK:  # noqa: ASYNC110 - it changes in another process
+                    await asyncio.sleep(0.05)
 
     return away
