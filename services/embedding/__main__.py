@@ -77,7 +77,7 @@ async def main(settings: Settings) -> None:
             ).run()
         finally:
             engine.close()
-            catalog.close()
+            await catalog.close()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from services.embedding import blocking
+
 log = logging.getLogger(__name__)
 _COMPLAINT_CHARACTERS = 500
 _REAP_SECONDS = 5.0
@@ -39,7 +41,7 @@ async def run(
             async for line in lines:
                 on_line(line)
             # Its output has ended, so it is about to.
-            await asyncio.to_thread(process.wait, _REAP_SECONDS)
+            await blocking.run(lambda: process.wait(_REAP_SECONDS))
         finally:
             transport.close()
             process.kill()
@@ -51,7 +53,7 @@ async def run(
 async def _reap(process: "subprocess.Popen[bytes]", module: str) -> None:
     """Wait for a killed child, which takes milliseconds unless the kernel holds it."""
     try:
-        await asyncio.to_thread(process.wait, _REAP_SECONDS)
+        await blocking.run(lambda: process.wait(_REAP_SECONDS))
     except subprocess.TimeoutExpired:
         log.warning("process %d of %s does not end after SIGKILL", process.pid, module)
 

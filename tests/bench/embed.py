@@ -215,7 +215,6 @@ async def main() -> None:
             with await asyncio.to_thread(Peers, options.peer, files, texts, home) as peers:
                 result = await measure(Bench(engine, stub, texts, peers))
             engine.close()
-            catalog.close()
     sys.stdout.write(json.dumps({"name": "bench-embed", **result}) + "\n")
 
 

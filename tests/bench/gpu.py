@@ -57,7 +57,6 @@ class Bench:
     def close(self) -> None:
         for engine in self.engines.values():
             engine.close()
-        self.catalog.close()
 
 
 async def measure(bench: Bench) -> dict[str, object]:

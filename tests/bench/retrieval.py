@@ -56,7 +56,6 @@ async def precisions(data: Path, model_dir: Path) -> dict[str, float]:
         scores = [ndcg([corpus[place]["_id"] for place in places], judged) for places, judged in zip(order, grades.values(), strict=True)]
         found[precision] = np.array(scores)
     engine.close()
-    catalog.close()
     whole, eight = found["FLOAT32"], found["INT8"]
     error = (eight - whole).std() / math.sqrt(len(whole)) / whole.mean()
     numbers = {"float32": whole.mean(), "int8": eight.mean(), "int8_to_float32": eight.mean() / whole.mean(), "standard_error": error}

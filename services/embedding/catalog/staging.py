@@ -1,6 +1,5 @@
 """Where a model or a graph lies until it is whole: ``<MODEL_DIR>/.staging/``, which the replicas share."""
 
-import asyncio
 import contextlib
 import fcntl
 import logging
@@ -10,6 +9,8 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from services.embedding import blocking
+
 log = logging.getLogger(__name__)
 _FOLDER = ".staging"
 
@@ -17,12 +18,12 @@ _FOLDER = ".staging"
 @contextlib.asynccontextmanager
 async def staged(model_dir: Path, name: str) -> AsyncIterator[Path]:
     """Hold a fresh directory; whatever is still there at the end is removed. Clears what dead processes left."""
-    directory, lock = await asyncio.to_thread(_create, model_dir, name)
+    directory, lock = await blocking.run(lambda: _create(model_dir, name))
     try:
         yield directory
     finally:
         os.close(lock)
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        await blocking.run(lambda: shutil.rmtree(directory, ignore_errors=True))
 
 
 def clear(model_dir: Path) -> None:

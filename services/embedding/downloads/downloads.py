@@ -10,7 +10,7 @@ from grpc import StatusCode
 from libs.rpc.errors import Failure, invalid
 from semantik.embedding.v1.model_service_pb2 import Download
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.embedding import metrics
+from services.embedding import blocking, metrics
 from services.embedding.catalog import staging
 from services.embedding.catalog.catalog import Catalog
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles, read
@@ -37,7 +37,7 @@ class Downloads:
     async def run(self) -> None:
         """Clear what dead processes left, and end the downloads under way when this one stops."""
         try:
-            await asyncio.to_thread(staging.clear, self._settings.model_dir)
+            await blocking.run(lambda: staging.clear(self._settings.model_dir))
         except OSError as error:
             log.warning("%s cannot be cleared of what dead processes left", self._settings.model_dir, exc_info=error)
         try:

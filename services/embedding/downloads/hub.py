@@ -80,8 +80,9 @@ def download(repository: str, revision: str, directory: Path, progress: Progress
     for name in weights:
         fetch(name)
     shutil.rmtree(directory / ".cache")  # the library's notes on what it fetched
+    description = _description(repository, revision, info, directory, files)
     with (directory / DESCRIPTION).open("w") as file:
-        json.dump(_description(repository, revision, info, directory, files), file, indent=2, sort_keys=True)
+        json.dump(description, file, indent=2, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
 

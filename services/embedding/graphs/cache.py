@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.embedding import child, metrics
+from services.embedding import blocking, child, metrics
 from services.embedding.catalog.digests import sha256
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles
 from services.embedding.catalog.staging import staged
@@ -64,7 +64,7 @@ class Graphs:
                 raise ModelDamagedError(files.id, f"its graph cannot be built: it takes longer than {_BUILD_SECONDS} s") from None
             if ended.status:
                 raise ModelDamagedError(files.id, f"its graph cannot be built: {' '.join(ended.complaint.splitlines()[-1:])}")
-            await asyncio.to_thread(_move, built, graph)
+            await blocking.run(lambda: _move(built, graph))
         metrics.graph_built(files.id, precision, time.monotonic() - started)
 
 

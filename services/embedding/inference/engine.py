@@ -98,10 +98,6 @@ class Engine:
         tokens = await self.sessions.tokens(files)
         return await self._bulk.count(texts, lambda some, _: tokens.count(some), user)
 
-    async def added_tokens(self, files: ModelFiles) -> int:
-        """Return how many tokens every passage has besides its own: special ones and those of the prefix."""
-        return (await self.sessions.tokens(files)).added_tokens
-
     async def embed(
         self, files: ModelFiles, precision: str, texts: Sequence[str], *, lane: Lane, is_query: bool, truncate: bool, user: str = ""
     ) -> Embedded:
@@ -157,8 +153,7 @@ class Engine:
         return files.id == self._settings.default_model and precision == self.default_precision
 
     def close(self) -> None:
-        """Stop the threads: what waits is dropped, what runs is a batch or a file and ends by itself."""
-        self.sessions.close()
+        """Stop the threads: what waits is dropped, what runs is a batch and ends by itself."""
         for lane in self._lanes.values():
             lane.close()
 

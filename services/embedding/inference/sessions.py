@@ -4,30 +4,27 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 from grpc import StatusCode
 
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.embedding import metrics
+from services.embedding import blocking, metrics
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles
 from services.embedding.graphs.cache import Graph, Graphs
 from services.embedding.inference.loaded import Loaded
-from services.embedding.inference.once import Once
 from services.embedding.inference.session import CUDA, Session, usable
 from services.embedding.inference.tokens import Tokenized, Tokens
+from services.embedding.once import Once
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
 _MOST_WAITING = 32
 _CLOSE_SECONDS = 5.0
 _Key = tuple[str, str]
-_T = TypeVar("_T")
 # Three tokens that every vocabulary has: what cannot embed them embeds nothing.
 _PROBE = [Tokenized([0, 1, 2])]
 
@@ -45,7 +42,7 @@ class Sessions:
     """Loads and keeps sessions. ``keeps`` says of a model and precision that it is never unloaded.
 
     All callers that need the same model share one load, which goes on when they are gone. Graphs are built in processes,
-    files are read on a thread of the sessions' own, so that a load delays only the callers that need its model. A load that
+    files are read on other threads, so that a load delays only the callers that need its model. A load that
     failed is not tried again for 5 s unless the files change.
     """
 
@@ -60,10 +57,10 @@ class Sessions:
         self._digest = digest
         self._keeps = keeps
         self._graphs = Graphs(model_dir)
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._opening = asyncio.Lock()
-        self._loads: Once[Loaded] = Once(_MOST_WAITING)
-        self._tokenizers: Once[Tokens] = Once(_MOST_WAITING)
+        refusal = "too many calls wait for this model to be loaded already"
+        self._loads: Once[Loaded] = Once(_MOST_WAITING, refusal)
+        self._tokenizers: Once[Tokens] = Once(_MOST_WAITING, refusal)
         self._tokens: dict[str, Tokens] = {}
         self._open: dict[_Key, Loaded] = {}
         self._failed: dict[_Key, _FailedLoad] = {}
@@ -133,10 +130,6 @@ class Sessions:
         await self._loads.close(_CLOSE_SECONDS)
         await self._tokenizers.close(_CLOSE_SECONDS)
 
-    def close(self) -> None:
-        """Stop the thread that reads; a file that is being read is read to its end."""
-        self._reading.shutdown(wait=False, cancel_futures=True)
-
     async def _load(self, files: ModelFiles, precision: str) -> Loaded:
         key, started = (files.id, precision), time.monotonic()
         try:
@@ -147,7 +140,7 @@ class Sessions:
                 if stale := self._open.get(key):
                     self._close(stale)
                 self._make_room(files, self._needed(graph))
-                session, memory = await self._read(lambda: self._open_graph(graph, files))
+                session, memory = await blocking.run(lambda: self._open_graph(graph, files))
         except Exception as error:
             log.warning("%s cannot be loaded in %s", files.id, precision, exc_info=error)
             metrics.load_failed(files.id, precision)
@@ -163,11 +156,8 @@ class Sessions:
         return loaded
 
     async def _read_tokens(self, files: ModelFiles) -> Tokens:
-        tokens = self._tokens[files.id] = await self._read(lambda: Tokens(files))
+        tokens = self._tokens[files.id] = await blocking.run(lambda: Tokens(files))
         return tokens
-
-    async def _read(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
 
     def _open_graph(self, graph: Graph, files: ModelFiles) -> tuple[Session, int]:
         """Return the session of a graph whose bytes are those that were built, with its memory in bytes; blocks."""

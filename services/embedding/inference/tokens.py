@@ -44,14 +44,15 @@ def require_whole(texts: Sequence[Tokenized], positions: Sequence[int], limit: i
 
 
 class Tokens:
-    """A model's tokenizer, loaded from its file; raises ModelDamagedError. Any thread may use it."""
+    """A model's tokenizer, loaded from its file, and that file's content; raises ModelDamagedError. Any thread may use it."""
 
     def __init__(self, files: ModelFiles) -> None:
         self.files = files
         try:
             # The library keeps Python's lock while it reads a file, and while it parses one (milliseconds for 30,000 words, a
             # second and more for the 250,000 of multilingual models), so at least the disk is waited for without it.
-            self._tokenizer = Tokenizer.from_buffer(files.tokenizer.read_bytes())
+            self.json = files.tokenizer.read_bytes()
+            self._tokenizer = Tokenizer.from_buffer(self.json)
         except Exception as error:  # the library raises nothing narrower
             raise ModelDamagedError(files.id, f"tokenizer.json cannot be read: {error}") from error
         # The file may carry limits of its own training; ours come from the model.

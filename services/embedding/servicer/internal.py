@@ -1,7 +1,5 @@
 """EmbeddingInternalService: vectors for search and the workers."""
 
-import asyncio
-
 from grpc import StatusCode
 
 from libs.rpc.boundary import Context
@@ -54,8 +52,7 @@ class EmbeddingInternalServicer(embedding_internal_service_pb2_grpc.EmbeddingInt
 
     async def GetTokenizer(self, request: messages.GetTokenizerRequest, context: Context) -> messages.GetTokenizerResponse:
         files = await self._engine.catalog.by_digest(request.digest)
+        tokens = await self._engine.sessions.tokens(files)
         return messages.GetTokenizerResponse(
-            tokenizer_json=await asyncio.to_thread(files.tokenizer.read_bytes),
-            max_length=files.max_length,
-            special_token_count=await self._engine.added_tokens(files),
+            tokenizer_json=tokens.json, max_length=files.max_length, special_token_count=tokens.added_tokens
         )

@@ -128,8 +128,8 @@ async def test_a_bounded_number_of_callers_waits_for_a_load(start: Start) -> Non
     assert {len((await caller).embeddings[0].values) for caller in waiting} == {32}
 
 
-async def test_a_stop_ends_the_build_of_a_graph(start: Start) -> None:
-    """Another model can be built meanwhile; a stop kills the building process, leaves nothing half done and tells who waits."""
+async def test_a_stop_waits_for_no_load(start: Start) -> None:
+    """It kills the process that builds, passes over a disk that does not answer, leaves nothing half done and tells the callers."""
     own = await start()
     await own.doomed.says(f"loaded {_MODEL}")
     held = _Held(own.model_dir, "slow")
@@ -142,15 +142,19 @@ async def test_a_stop_ends_the_build_of_a_graph(start: Start) -> None:
     (directory / "tokenizer.json").write_bytes(tiny.files()["tokenizer.json"])
     assert len((await _embed(own, "other", _FLOAT32)).embeddings) == 1
     await _others_work(own)
+    stuck = _Held(own.model_dir, "stuck")
+    other_caller = _embed(own, "stuck", _FLOAT32)
+    await _in_time(stuck.reached())
     [child] = psutil.Process(own.doomed.process.pid).children()
     assert "services.embedding.graphs.build" in child.cmdline()
     own.doomed.process.terminate()
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await caller
-    assert (caught.value.code().name, reason_of(caught.value)) == ("UNAVAILABLE", "DRAINING")
+    for waiting in (caller, other_caller):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await waiting
+        assert (caught.value.code().name, reason_of(caught.value)) == ("UNAVAILABLE", "DRAINING")
     async with asyncio.timeout(10):
         assert await own.doomed.process.wait() == 0
-    assert (child.is_running(), own.installed()) == (False, ["other", "slow"])
+    assert (child.is_running(), own.installed()) == (False, ["other", "slow", "stuck"])
 
 
 async def test_weights_that_are_not_numbers_never_serve(start: Start, tmp_path: Path) -> None:

@@ -22,4 +22,4 @@ async def engine(model_dir: Path) -> AsyncIterator[Engine]:
     yield engine
     await engine.sessions.end_loads()
     engine.close()
-    catalog.close()
+    await catalog.close()

@@ -30,10 +30,8 @@ def model_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def catalog(model_dir: Path) -> Iterator[Catalog]:
-    catalog = Catalog(model_dir, "bge")
-    yield catalog
-    catalog.close()
+def catalog(model_dir: Path) -> Catalog:
+    return Catalog(model_dir, "bge")
 
 
 async def test_models_are_found_when_they_come(model_dir: Path, catalog: Catalog) -> None:

@@ -58,9 +58,7 @@ async def _load(model_dir: Path, files: ModelFiles, precision: str) -> None:
     async def digest(files: ModelFiles) -> str:
         return files.digest
 
-    sessions = Sessions(model_dir, digest, [CPU], 1 << 30, lambda _, __: False)
-    await sessions.get(files, precision)
-    sessions.close()
+    await Sessions(model_dir, digest, [CPU], 1 << 30, lambda _, __: False).get(files, precision)
 
 
 def _session(files: ModelFiles, precision: str, out: Path, *, padded: bool = False) -> Session:

@@ -7,7 +7,7 @@ from grpc import StatusCode
 
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.embedding.inference.once import Once
+from services.embedding.once import Once
 
 
 async def _settled() -> None:
@@ -18,7 +18,7 @@ async def _settled() -> None:
 
 async def test_all_share_one_task_and_each_may_leave() -> None:
     """The task goes on for those who stay, and for those who come later."""
-    once, may_end, runs = Once[int](3), asyncio.Event(), []
+    once, may_end, runs = Once[int](3, "too many wait"), asyncio.Event(), []
 
     async def work() -> int:
         runs.append(1)
@@ -42,7 +42,7 @@ async def test_all_share_one_task_and_each_may_leave() -> None:
 
 async def test_no_more_wait_than_are_allowed() -> None:
     """The others are told when to come back; another key has its own places."""
-    once, may_end = Once[None](2), asyncio.Event()
+    once, may_end = Once[None](2, "too many wait"), asyncio.Event()
 
     async def work() -> None:
         await may_end.wait()
@@ -61,7 +61,7 @@ async def test_no_more_wait_than_are_allowed() -> None:
 
 async def test_all_get_the_error() -> None:
     """And the next caller begins again, even where all callers had gone."""
-    once, may_fail = Once[None](2), asyncio.Event()
+    once, may_fail = Once[None](2, "too many wait"), asyncio.Event()
 
     async def work() -> None:
         await may_fail.wait()
@@ -79,7 +79,7 @@ async def test_all_get_the_error() -> None:
 
 async def test_a_stop_ends_the_tasks_and_says_so() -> None:
     """Callers are told to try another replica; a task that does not end is not waited for without bound."""
-    once, never = Once[None](2), asyncio.Event()
+    once, never = Once[None](2, "too many wait"), asyncio.Event()
 
     async def work() -> None:
         await never.wait()

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,20 +32,17 @@ def model_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def catalog(model_dir: Path) -> Iterator[Catalog]:
-    catalog = Catalog(model_dir, "bge")
-    yield catalog
-    catalog.close()
+def catalog(model_dir: Path) -> Catalog:
+    return Catalog(model_dir, "bge")
 
 
 @pytest.fixture
-def sessions(model_dir: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sessions]:
+def sessions(model_dir: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Sessions:
     """Room for two models and a half; bge always stays."""
     sessions = Sessions(model_dir, catalog.digest, [CPU], _MEMORY * 5 // 2, lambda files, _: files.id == "bge")
     monkeypatch.setattr(sessions, "_open_graph", lambda graph, files: (Session(graph.path, files.dimension, [CPU]), _MEMORY))
     monkeypatch.setattr(sessions, "_needed", lambda _: _MEMORY)
-    yield sessions
-    sessions.close()
+    return sessions
 
 
 def _open(sessions: Sessions) -> set[str]:
@@ -86,7 +83,6 @@ async def test_a_model_too_large_for_the_budget_says_so(model_dir: Path, catalog
         await sessions.get(catalog.get("bge"), "FLOAT32")
     assert (caught.value.code, caught.value.reason) == (StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_MODEL_TOO_LARGE)
     assert caught.value.metadata == {"model": "bge", "budget_bytes": "1000"}
-    sessions.close()
 
 
 async def test_a_load_that_failed_is_not_repeated_at_once(model_dir: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +116,6 @@ async def test_a_load_that_failed_is_not_repeated_at_once(model_dir: Path, catal
     await catalog.refresh()
     assert (await sessions.get(catalog.get("gte"), "FLOAT32")).files is catalog.get("gte")
     assert sessions.damage(catalog.get("gte")) == ""
-    sessions.close()
 
 
 def test_only_providers_that_work_are_used() -> None:

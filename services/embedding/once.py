@@ -14,10 +14,14 @@ _RETRY_SECONDS = 5.0
 
 
 class Once(Generic[_T]):
-    """Runs one task for each key; callers wait for it together, ``most_waiting`` of them at most."""
+    """Runs one task for each key; callers wait for it together, ``most_waiting`` of them at most.
 
-    def __init__(self, most_waiting: int) -> None:
+    ``refusal`` is what the others are told.
+    """
+
+    def __init__(self, most_waiting: int, refusal: str) -> None:
         self._most_waiting = most_waiting
+        self._refusal = refusal
         self._tasks: dict[Hashable, asyncio.Task[_T]] = {}
         self._waiting: Counter[Hashable] = Counter()
 
@@ -31,7 +35,7 @@ class Once(Generic[_T]):
         OVERLOADED, and DRAINING where ``close`` ends the task.
         """
         if self._waiting[key] >= self._most_waiting:
-            raise overloaded("too many calls wait for this model to be loaded already", _RETRY_SECONDS)
+            raise overloaded(self._refusal, _RETRY_SECONDS)
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(work())
@@ -62,4 +66,4 @@ class Once(Generic[_T]):
         if tasks:
             _, left = await asyncio.wait(tasks, timeout=seconds)
             if left:
-                log.warning("%d loads have not ended within %g s", len(left), seconds)
+                log.warning("%d tasks have not ended within %g s", len(left), seconds)
