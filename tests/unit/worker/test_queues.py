@@ -1,6 +1,7 @@
 """The queues between the stages of the pipeline: bounded in bytes, in order, with an end."""
 
 import asyncio
+import contextlib
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +35,9 @@ def test_everything_put_comes_out_once_and_within_the_bound(weights: list[int], 
                 group.create_task(consume())
         return taken, held
 
-    taken, held = asyncio.run(run())
+    # A loop of its own, beside the session's, which stays the current one.
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        taken, held = loop.run_until_complete(run())
     assert sorted(taken) == list(range(len(weights)))
     assert all(size_bytes <= 40 for size_bytes in held)
 
