@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal,
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from libs.db.arrays import texts
 from services.operation.fairness import Held, Waiting
 from services.operation.store.notify import CHANGED
 from services.operation.tables import SHORT_KINDS, WAITING, Operation, Slot, State, Turn
@@ -116,5 +117,4 @@ async def explain(session: AsyncSession, queue: str, at_least: timedelta) -> Non
     )
     values = {"wait_reason": stale.c.reason, "revision": Operation.revision + 1}
     changed = await session.scalars(update(Operation).where(Operation.id == stale.c.id).values(values).returning(Operation.id))
-    for operation_id in changed.all():
-        await session.execute(select(func.pg_notify(CHANGED, operation_id)))
+    await session.execute(select(func.pg_notify(CHANGED, func.unnest(texts(changed.all())))))
