@@ -261,7 +261,7 @@ asyncio.run(main())
 
 async def test_the_children_of_a_process_that_outlived_the_supervisor_are_ended() -> None:
     """The process is gone, and what it had started is not: the next start ends it."""
-    program = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
+    program = "import subprocess; print(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid, flush=True)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     orphan = int(await process.stdout.readline())
