@@ -16,7 +16,7 @@ class Settings(DatabaseSettings):
     slot_check_seconds: float = Field(default=1.0, gt=0)
     short_slot_seconds: float = Field(default=2.0, ge=0)
     """After which short work gives up its short slot to another user's."""
-    long_slot_seconds: float = Field(default=10.0, ge=0)
+    long_slot_seconds: float = Field(default=60.0, ge=0)
     """After which one of a user's several long slots is given up to a user who has none."""
     max_attempts: int = Field(default=5, ge=1)
     max_settles: int = Field(default=5, ge=1)
