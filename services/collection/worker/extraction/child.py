@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Literal, Self
 
 from services.collection.landmarks import Landmarks
+from services.collection.tables import Reason
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.wire import receive_answer, receive_ready, send_request
 
@@ -108,9 +109,12 @@ class Child:
             for _ in files:
                 deadline = monotonic() + self._limits.seconds
                 answers.append(_answer(*receive_answer(self._channel, deadline, self._limits.max_characters)))
-        except (EOFError, OSError, ValueError, LookupError, TypeError):  # it died, takes too long, or answers nonsense
+        except (EOFError, OSError):  # it died, or the time is over
             self.kill()
-            answers.append(UnreadableError("TOO_COSTLY", "extracting the text takes too much time or memory"))
+            answers.append(UnreadableError(Reason.TOO_COSTLY, "extracting the text takes too much time or memory"))
+        except (ValueError, LookupError, TypeError):
+            self.kill()
+            answers.append(UnreadableError(Reason.CORRUPT, "the file made its parser answer nonsense"))
         return answers
 
     def kill(self) -> None:
@@ -126,13 +130,22 @@ class Child:
 
 
 def _answer(head: dict[str, Any], text: str) -> Extracted | UnreadableError:
+    """Take an answer as what it is: the word of a process that has read a hostile file. Raises ValueError and the like."""
     if "reason" in head:
-        return UnreadableError(str(head["reason"]), str(head["message"]), skip=bool(head["skip"]))
+        return UnreadableError(Reason(head["reason"]), _text(head["message"]), skip=head["skip"] is True)
     marks = head["landmarks"]
     landmarks = Landmarks(
-        marks["pages"],
-        [(offset, title) for offset, title in marks["headings"]],
-        marks["breaks"],
-        [(start, end) for start, end in marks["blocks"]],
+        [int(offset) for offset in marks["pages"]],
+        [(int(offset), _text(title)) for offset, title in marks["headings"]],
+        [int(offset) for offset in marks["breaks"]],
+        [(int(start), int(end)) for start, end in marks["blocks"]],
     )
-    return Extracted(text, str(head["mime_type"]), landmarks, bool(head["is_truncated"]))
+    return Extracted(_text(text), _text(head["mime_type"]), landmarks, head["is_truncated"] is True)
+
+
+def _text(value: object) -> str:
+    """Return a text that the database can keep."""
+    if not isinstance(value, str) or "\x00" in value:
+        raise ValueError("not a text")
+    value.encode()
+    return value

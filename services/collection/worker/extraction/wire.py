@@ -12,7 +12,7 @@ MAX_FILES = 64
 _HEAD = struct.Struct("!I")
 _ANSWER = struct.Struct("!IQ")
 _READ_BYTES = 1024 * 1024
-_LANDMARKS_BYTES = 256 * 1024 * 1024
+_LANDMARKS_BYTES = 32 * 1024 * 1024
 
 
 def send_ready(channel: socket.socket, report: dict[str, Any]) -> None:
@@ -48,7 +48,10 @@ def receive_request(channel: socket.socket) -> tuple[list[int], list[dict[str, A
 
 
 def send_answer(channel: socket.socket, head: dict[str, Any], text: str) -> None:
+    """Send an answer; one with more landmarks than can be sent goes without any."""
     body, content = json.dumps(head).encode(), text.encode()
+    if len(body) > _LANDMARKS_BYTES:
+        body = json.dumps({**head, "landmarks": {name: [] for name in head["landmarks"]}}).encode()
     channel.sendall(_ANSWER.pack(len(body), len(content)) + body)
     channel.sendall(content)
 
