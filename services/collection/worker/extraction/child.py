@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from services.collection.landmarks import Landmarks
 from services.collection.tables import Reason
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
-from services.collection.worker.extraction.wire import receive_answer, receive_ready, send_request
+from services.collection.worker.extraction.wire import receive_answer, receive_ready, receive_taken, send_request
 
 _PASSED_ON = ("LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
 _START_SECONDS = 60.0
@@ -101,7 +101,8 @@ class Child:
             send_request(
                 self._channel, [file.descriptor for file in files], [{"name": file.name, "mime_type": file.mime_type} for file in files]
             )
-        except OSError:
+            receive_taken(self._channel, monotonic() + self._limits.seconds)
+        except (EOFError, OSError):
             self.kill()
             return []
         answers: list[Extracted | UnreadableError] = []

@@ -11,6 +11,7 @@ from typing import Any
 MAX_FILES = 64
 _HEAD = struct.Struct("!I")
 _ANSWER = struct.Struct("!IQ")
+_TAKEN = b"+"
 _READ_BYTES = 1024 * 1024
 _LANDMARKS_BYTES = 32 * 1024 * 1024
 
@@ -45,6 +46,16 @@ def receive_request(channel: socket.socket) -> tuple[list[int], list[dict[str, A
     body = _received(channel, _HEAD.unpack(start)[0], None)
     files: list[dict[str, Any]] = json.loads(body)
     return descriptors, files
+
+
+def send_taken(channel: socket.socket) -> None:
+    """Say that a batch has arrived: from here on, what ends the child is a file of it."""
+    channel.sendall(_TAKEN)
+
+
+def receive_taken(channel: socket.socket, deadline: float) -> None:
+    """Wait until a batch has arrived; raises TimeoutError, or EOFError if the child had died before."""
+    _received(channel, len(_TAKEN), deadline)
 
 
 def send_answer(channel: socket.socket, head: dict[str, Any], text: str) -> None:
