@@ -28,6 +28,7 @@ class DirectoryConnector:
         self._location = location
         self._config = config
         self._roots = roots
+        self._resolved: Path | None = None
 
     async def entries(self) -> AsyncIterator[list[Entry]]:
         """Yield entries in batches; raises UnreadableSourceError."""
@@ -71,7 +72,15 @@ class DirectoryConnector:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def _root(self) -> Path:
-        """Return the location with symbolic links resolved: it was allowed when it was added, a link may lead elsewhere by now."""
+        """Return the location with symbolic links resolved: it was allowed when it was added, a link may lead elsewhere by now.
+
+        Asked once: every later way through it is opened without following links.
+        """
+        if self._resolved is None:
+            self._resolved = self._resolve()
+        return self._resolved
+
+    def _resolve(self) -> Path:
         try:
             root = Path(self._location).resolve(strict=True)
         except (OSError, RuntimeError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.formats import extract, preload
 from services.collection.worker.extraction.sandbox import enter
-from services.collection.worker.extraction.wire import receive_request, send_answer, send_ready
+from services.collection.worker.extraction.wire import receive_request, send_answer, send_ready, send_taken
 
 
 def main() -> None:
@@ -24,6 +24,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     send_ready(channel, {"layers": layers})
     while request := receive_request(channel):
+        send_taken(channel)
         for descriptor, file in zip(*request, strict=True):
             _limit_processor_time(seconds)
             send_answer(channel, *_answer(descriptor, file, max_characters))

@@ -11,8 +11,9 @@ from time import monotonic
 from typing import Any, Literal, Self
 
 from services.collection.landmarks import Landmarks
+from services.collection.tables import Reason
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
-from services.collection.worker.extraction.wire import receive_answer, receive_ready, send_request
+from services.collection.worker.extraction.wire import receive_answer, receive_ready, receive_taken, send_request
 
 _PASSED_ON = ("LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
 _START_SECONDS = 60.0
@@ -100,7 +101,8 @@ class Child:
             send_request(
                 self._channel, [file.descriptor for file in files], [{"name": file.name, "mime_type": file.mime_type} for file in files]
             )
-        except OSError:
+            receive_taken(self._channel, monotonic() + self._limits.seconds)
+        except (EOFError, OSError):
             self.kill()
             return []
         answers: list[Extracted | UnreadableError] = []
@@ -108,9 +110,12 @@ class Child:
             for _ in files:
                 deadline = monotonic() + self._limits.seconds
                 answers.append(_answer(*receive_answer(self._channel, deadline, self._limits.max_characters)))
-        except (EOFError, OSError, ValueError, LookupError, TypeError):  # it died, takes too long, or answers nonsense
+        except (EOFError, OSError):  # it died, or the time is over
             self.kill()
-            answers.append(UnreadableError("TOO_COSTLY", "extracting the text takes too much time or memory"))
+            answers.append(UnreadableError(Reason.TOO_COSTLY, "extracting the text takes too much time or memory"))
+        except (ValueError, LookupError, TypeError):
+            self.kill()
+            answers.append(UnreadableError(Reason.CORRUPT, "the file made its parser answer nonsense"))
         return answers
 
     def kill(self) -> None:
@@ -126,13 +131,22 @@ class Child:
 
 
 def _answer(head: dict[str, Any], text: str) -> Extracted | UnreadableError:
+    """Take an answer as what it is: the word of a process that has read a hostile file. Raises ValueError and the like."""
     if "reason" in head:
-        return UnreadableError(str(head["reason"]), str(head["message"]), skip=bool(head["skip"]))
+        return UnreadableError(Reason(head["reason"]), _text(head["message"]), skip=head["skip"] is True)
     marks = head["landmarks"]
     landmarks = Landmarks(
-        marks["pages"],
-        [(offset, title) for offset, title in marks["headings"]],
-        marks["breaks"],
-        [(start, end) for start, end in marks["blocks"]],
+        [int(offset) for offset in marks["pages"]],
+        [(int(offset), _text(title)) for offset, title in marks["headings"]],
+        [int(offset) for offset in marks["breaks"]],
+        [(int(start), int(end)) for start, end in marks["blocks"]],
     )
-    return Extracted(text, str(head["mime_type"]), landmarks, bool(head["is_truncated"]))
+    return Extracted(_text(text), _text(head["mime_type"]), landmarks, head["is_truncated"] is True)
+
+
+def _text(value: object) -> str:
+    """Return a text that the database can keep."""
+    if not isinstance(value, str) or "\x00" in value:
+        raise ValueError("not a text")
+    value.encode()
+    return value

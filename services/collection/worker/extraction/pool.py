@@ -7,13 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from services.collection.worker.extraction.child import Child, File, Limits
+from services.collection.worker import metrics
+from services.collection.worker.extraction.child import Child, ExtractionUnavailableError, File, Limits
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.wire import MAX_FILES
 
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 30.0
+_TRIES = 3
 
 
 class ExtractionPool:
@@ -25,6 +27,7 @@ class ExtractionPool:
         self._threads = ThreadPoolExecutor(2 * processes, "extraction")
         self._resting: dict[Child, asyncio.TimerHandle] = {}
         self._busy: set[Child] = set()
+        self._is_closed = False
 
     async def extract(self, file: File) -> Extracted:
         """Return the text of a file; raises UnreadableError, also when the file killed the child."""
@@ -34,11 +37,19 @@ class ExtractionPool:
         return answer
 
     async def extract_all(self, files: Sequence[File]) -> list[Extracted | UnreadableError]:
-        """Return the text of each file, or why there is none; many small files cost one round trip to one child."""
+        """Return the text of each file, or why there is none; many small files cost one round trip to one child.
+
+        Raises ExtractionUnavailableError if no child lives long enough to be asked.
+        """
         answers: list[Extracted | UnreadableError] = []
+        tries_left = _TRIES
         async with self._places:
             while len(answers) < len(files):
-                answers += await self._ask(files[len(answers) : len(answers) + MAX_FILES])
+                more = await self._ask(files[len(answers) : len(answers) + MAX_FILES])
+                answers += more
+                tries_left = _TRIES if more else tries_left - 1
+                if not tries_left:
+                    raise ExtractionUnavailableError("extraction children end before they are asked")
         return answers
 
     async def _ask(self, files: Sequence[File]) -> list[Extracted | UnreadableError]:
@@ -52,11 +63,15 @@ class ExtractionPool:
             raise
         finally:
             self._busy.discard(child)
+        if self._is_closed:
+            raise ExtractionUnavailableError("the extraction pool is closed")
         if child.is_alive:
             self._rest(child)
         else:
             self._end(child)
-            log.warning("the extraction child %d ended at the file %s", child.pid, files[max(0, len(answers) - 1)].name)
+            if answers:
+                log.warning("the extraction child %d was ended by the file %s: %s", child.pid, files[len(answers) - 1].name, answers[-1])
+                metrics.failures.labels("extraction_child").inc()
         return answers
 
     async def _take(self) -> Child:
@@ -82,7 +97,8 @@ class ExtractionPool:
 
     def _end(self, child: Child) -> None:
         child.kill()
-        self._threads.submit(child.stop)
+        if not self._is_closed:
+            self._threads.submit(child.stop)
 
     async def __aenter__(self) -> Self:
         """Start a child to see what this system can do; raises ExtractionUnavailableError."""
@@ -100,6 +116,7 @@ class ExtractionPool:
         for child in (*self._resting, *self._busy):
             self._end(child)
         self._resting.clear()
+        self._is_closed = True
         # Not waited for: the children are dead, and a thread waits for nothing else.
         self._threads.shutdown(wait=False)
 

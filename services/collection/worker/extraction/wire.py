@@ -11,8 +11,9 @@ from typing import Any
 MAX_FILES = 64
 _HEAD = struct.Struct("!I")
 _ANSWER = struct.Struct("!IQ")
+_TAKEN = b"+"
 _READ_BYTES = 1024 * 1024
-_LANDMARKS_BYTES = 256 * 1024 * 1024
+_LANDMARKS_BYTES = 32 * 1024 * 1024
 
 
 def send_ready(channel: socket.socket, report: dict[str, Any]) -> None:
@@ -47,8 +48,21 @@ def receive_request(channel: socket.socket) -> tuple[list[int], list[dict[str, A
     return descriptors, files
 
 
+def send_taken(channel: socket.socket) -> None:
+    """Say that a batch has arrived: from here on, what ends the child is a file of it."""
+    channel.sendall(_TAKEN)
+
+
+def receive_taken(channel: socket.socket, deadline: float) -> None:
+    """Wait until a batch has arrived; raises TimeoutError, or EOFError if the child had died before."""
+    _received(channel, len(_TAKEN), deadline)
+
+
 def send_answer(channel: socket.socket, head: dict[str, Any], text: str) -> None:
+    """Send an answer; one with more landmarks than can be sent goes without any."""
     body, content = json.dumps(head).encode(), text.encode()
+    if len(body) > _LANDMARKS_BYTES:
+        body = json.dumps({**head, "landmarks": {name: [] for name in head["landmarks"]}}).encode()
     channel.sendall(_ANSWER.pack(len(body), len(content)) + body)
     channel.sendall(content)
 
