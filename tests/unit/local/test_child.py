@@ -261,12 +261,13 @@ asyncio.run(main())
 
 async def test_the_children_of_a_process_that_outlived_the_supervisor_are_ended() -> None:
     """The process is gone, and what it had started is not: the next start ends it."""
-    program = "import subprocess; print(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid, flush=True)"
+    # The orphan must not hold the pipe: the end of its parent would be seen only with its own.
+    program = "from subprocess import DEVNULL, Popen; print(Popen(['sleep', '60'], stdout=DEVNULL).pid, flush=True)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     orphan = int(await process.stdout.readline())
     await process.wait()
-    assert psutil.pid_exists(orphan)
+    assert psutil.Process(orphan).status() != psutil.STATUS_ZOMBIE
     await asyncio.to_thread(usage.end_leftovers, [{"name": "embedding", "pid": process.pid, "started": 1.0}])
     await _until(lambda: not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE)
 
