@@ -46,7 +46,10 @@ class _Held:
         self._writing = await asyncio.to_thread(os.open, self._path, os.O_WRONLY)
 
     async def let_go(self) -> None:
-        """Let the reader have the whole content."""
+        """Let the reader have the whole content; the next one opens another pipe, and so is another one."""
+        following = self._path.with_name("following")
+        os.mkfifo(following)
+        following.replace(self._path)
         with os.fdopen(self._writing, "wb") as pipe:
             await asyncio.to_thread(pipe.write, tiny.files()["tokenizer.json"])
 
