@@ -80,8 +80,8 @@ LEFT JOIN collection.documents d ON d.id = document_id
 WHERE COALESCE(k.chunks, 0) <> COALESCE(i.chunk_count, 0)
 """
 ARTIFACT_KEYS = "SELECT object_key FROM collection.document_artifacts WHERE object_key IS NOT NULL"
-# Objects on their way out, and those that should be gone already.
-OBJECT_DELETIONS = "SELECT key, delete_time < clock_timestamp() - interval '120 seconds' AS is_late FROM collection.object_deletions"
+# Objects on their way out, and those that should be gone already: they go every five minutes.
+OBJECT_DELETIONS = "SELECT key, delete_time < clock_timestamp() - interval '15 minutes' AS is_late FROM collection.object_deletions"
 # What deleted documents, sources that were removed, and writes that were cut off have left.
 LEFT = """
 SELECT d.path || ' is deleted and was not purged' AS subject FROM collection.documents d WHERE d.state = 'DELETED' AND d.purge_time IS NULL
