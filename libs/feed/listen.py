@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -13,7 +14,7 @@ log = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 0.5
 _CONNECT_SECONDS = 3
 # A peer that vanishes without a word is noticed within half a minute.
-_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_KEEPALIVES: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
 async def listen(dsn: str, application: str, channels: Mapping[str, Callable[[str], None]], on_connect: Callable[[], None]) -> None:

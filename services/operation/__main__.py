@@ -1,7 +1,7 @@
 """Constructs the operation service and serves it."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 from functools import partial
 
@@ -81,7 +81,7 @@ async def main(settings: Settings) -> None:
             ),
         ]
         bells = {notify.CHANGED: feed.mark, notify.QUEUED: dispatcher.ring}
-        background = [
+        background: list[Callable[[], Awaitable[None]]] = [
             feed.run,
             dispatcher.run,
             partial(listen, db.dsn(settings.database_url), "operation", bells, rung),

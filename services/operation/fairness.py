@@ -15,7 +15,7 @@ class Held:
 
     id: str
     queue: str
-    slot: str
+    slot: str | None
     user_id: str
     priority: int
     seconds: float

@@ -61,6 +61,7 @@ class Slot(StrEnum):
 TERMINAL = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 WAITING = (State.QUEUED, State.CANCELLING)
 """The states in which an operation without a lease can be claimed."""
+NOT_CANCELLABLE = (Kind.DELETE, Kind.PURGE, Kind.REMOVE_SOURCE)
 SHORT_KINDS = (Kind.APPEND, Kind.PURGE, Kind.DELETE)
 _WAITING_SQL = "lease_owner IS NULL AND state IN ('QUEUED', 'CANCELLING')"
 HOLDS_COLLECTION_SQL = "lease_owner IS NOT NULL OR state = 'PAUSED'"

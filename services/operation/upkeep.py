@@ -98,7 +98,7 @@ class SlotKeeper:
                 for claim in slots:
                     if claim.id in ids:
                         log.info("operation %s: its slot is wanted", claim.id)
-                        metrics.yields.labels(claim.slot.lower()).inc()
+                        metrics.yields.labels(str(claim.slot).lower()).inc()
 
 
 def count_end(operation: Operation) -> None:

@@ -23,7 +23,7 @@ from services.operation.collection import CollectionClient
 from services.operation.convert import operation_message, retry_row, start_row, state_of, watch_message
 from services.operation.permission import Permission
 from services.operation.store import operations
-from services.operation.tables import TERMINAL, Operation, State
+from services.operation.tables import NOT_CANCELLABLE, TERMINAL, Operation, State
 from services.operation.upkeep import count_end
 
 _RECHECK_SECONDS = 60.0
@@ -90,6 +90,13 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
     async def CancelOperation(self, request: messages.CancelOperationRequest, context: Context) -> messages.CancelOperationResponse:
         row = await self._readable(request.operation_id)
         await self._permission.require_cancel(call.principal(), row)
+        if row.kind in NOT_CANCELLABLE and not row.is_terminal:
+            raise Failure(
+                StatusCode.FAILED_PRECONDITION,
+                ErrorReason.ERROR_REASON_NOT_CANCELLABLE,
+                f"an operation of kind {row.kind} cannot be cancelled",
+                {"kind": row.kind},
+            )
         async with self._sessions.begin() as session:
             row = await operations.locked(session, request.operation_id)
             was_terminal = row.is_terminal

@@ -201,7 +201,7 @@ async def _count_attempt(session: AsyncSession, operation: Operation, limits: Li
 async def _unlease(session: AsyncSession, operation: Operation) -> None:
     operation.lease_owner = operation.lease_until = None
     operation.wait_reason = ""
-    operation.queue_time = await session.scalar(select(_clock))
+    operation.queue_time = (await session.execute(select(_clock))).scalar_one()
     if operation.state == State.RUNNING:
         operation.state = State.QUEUED
     await _note_turn(session, operation)

@@ -2,7 +2,7 @@
 
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from semantik.operation.v1.operation_service_pb2_grpc import OperationServiceAsyncStub
 
 Start = Callable[..., Awaitable[messages.StartOperationResponse]]
-Claim = Callable[..., Awaitable[messages.Claim | None]]
+Claim = Callable[..., Coroutine[Any, Any, messages.Claim | None]]
 _numbers = itertools.count(1)
 
 

@@ -68,8 +68,9 @@ class Simulation:
     held: list[Operation | None] = field(default_factory=lambda: [None] * len(SLOTS))
 
     async def arrive(self, arrival: Arrival, tick: int) -> str:
+        operation_id = str(uuid.uuid4())
         row = {
-            "id": str(uuid.uuid4()),
+            "id": operation_id,
             "collection_id": str(uuid.uuid4()),
             "user_id": self.users[arrival.user],
             "principal": {},
@@ -80,10 +81,10 @@ class Simulation:
         }
         async with self.sessions.begin() as session:
             await operations.start(session, row)
-        self.left[row["id"]] = arrival.ticks
-        self.owner[row["id"]] = arrival.user
-        self.arrived[row["id"]] = tick
-        return row["id"]
+        self.left[operation_id] = arrival.ticks
+        self.owner[operation_id] = arrival.user
+        self.arrived[operation_id] = tick
+        return operation_id
 
     async def tick(self, number: int) -> None:
         await self._give_up_slots()
@@ -181,7 +182,7 @@ class Sleeper:
 
     async def run(self, claim: messages.Claim, report: Report) -> None:
         operation_id = claim.operation.id
-        self.left.setdefault(operation_id, claim.config["seconds"])
+        self.left.setdefault(operation_id, float(str(claim.config["seconds"])))
         while self.left[operation_id] > 0:
             await asyncio.sleep(0.02)
             self.left[operation_id] -= 0.02

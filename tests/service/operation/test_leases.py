@@ -44,7 +44,7 @@ async def _expire(rows: psycopg.AsyncConnection, claim: messages.Claim) -> None:
 
 
 async def _column(rows: psycopg.AsyncConnection, claim: messages.Claim, name: str) -> object:
-    cursor = await rows.execute(f"SELECT {name} FROM operation.operations WHERE id = %s", (claim.operation.id,))  # type: ignore[arg-type]  # noqa: S608 - the names are ours
+    cursor = await rows.execute(f"SELECT {name} FROM operation.operations WHERE id = %s", (claim.operation.id,))  # noqa: S608 - the names are ours
     [(value,)] = await cursor.fetchall()
     return value
 

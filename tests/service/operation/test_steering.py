@@ -273,3 +273,16 @@ async def test_a_cancellation_while_work_pauses_is_not_lost(
     last = await claim()
     assert last is not None
     assert (last.operation.id, last.settle_state) == (held.operation.id, Operation.STATE_CANCELLED)
+
+
+@pytest.mark.parametrize("kind", [Operation.KIND_DELETE, Operation.KIND_PURGE, Operation.KIND_REMOVE_SOURCE])
+async def test_what_removes_is_not_cancelled(
+    public: "OperationServiceAsyncStub", start: Start, ada: User, collection: str, kind: "Operation.Kind.ValueType"
+) -> None:
+    """But a deletion of the collection cancels it all the same."""
+    operation = (await start(ada.id, collection_id=collection, kind=kind)).operation
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _cancel(public, ada, operation.id)
+    assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_CANCELLABLE")
+    await start(ada.id, collection_id=collection, kind=Operation.KIND_DELETE)
+    assert (await _cancel(public, ada, operation.id)).state == Operation.STATE_CANCELLED

@@ -27,7 +27,7 @@ async def test_a_reader_gets_the_value_now_and_each_change() -> None:
     late = asyncio.create_task(_collect(topic, 2))
     await asyncio.sleep(0.01)
     topic.publish(2)
-    assert await asyncio.gather(early, late) == [[1, 2], [1, 2]]
+    assert [await early, await late] == [[1, 2], [1, 2]]
 
 
 async def test_a_slow_reader_skips_what_was_replaced() -> None:

@@ -232,6 +232,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No worker could settle the operation: its collection is in state ERROR until a retry or its deletion (in Operation.error).
     {"reason":"SETTLE_FAILED","domain":"semantik","metadata":{"attempts":"6"}}
     """
+    ERROR_REASON_NOT_CANCELLABLE: _ErrorReason.ValueType  # 61
+    """Work of this kind cannot be cancelled: what it removes is half gone already (FAILED_PRECONDITION).
+    {"reason":"NOT_CANCELLABLE","domain":"semantik","metadata":{"kind":"DELETE"}}
+    """
     ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 80
     """A store has no space left; reads go on, and writes do once there is space (RESOURCE_EXHAUSTED, with RetryInfo).
     {"reason":"STORAGE_FULL","domain":"semantik","metadata":{"store":"postgres"}}
@@ -461,6 +465,10 @@ ERROR_REASON_MODEL_UNSUPPORTED: ErrorReason.ValueType  # 58
 ERROR_REASON_SETTLE_FAILED: ErrorReason.ValueType  # 60
 """No worker could settle the operation: its collection is in state ERROR until a retry or its deletion (in Operation.error).
 {"reason":"SETTLE_FAILED","domain":"semantik","metadata":{"attempts":"6"}}
+"""
+ERROR_REASON_NOT_CANCELLABLE: ErrorReason.ValueType  # 61
+"""Work of this kind cannot be cancelled: what it removes is half gone already (FAILED_PRECONDITION).
+{"reason":"NOT_CANCELLABLE","domain":"semantik","metadata":{"kind":"DELETE"}}
 """
 ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 80
 """A store has no space left; reads go on, and writes do once there is space (RESOURCE_EXHAUSTED, with RetryInfo).

@@ -96,7 +96,8 @@ class OperationServiceServicer:
 
     def CancelOperation(self, request, context):
         """Cancels an operation. Work that is done stays; a finished operation is returned unchanged. Idempotent.
-        Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
+        What removes cannot be cancelled: DELETE, PURGE and REMOVE_SOURCE.
+        Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, NOT_CANCELLABLE, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
         ROLE_REQUIRED. Role: WRITE on its collection.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -51,7 +51,8 @@ class OperationServiceStub:
     """
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operation_service_pb2.CancelOperationRequest, _operation_service_pb2.CancelOperationResponse]
     """Cancels an operation. Work that is done stays; a finished operation is returned unchanged. Idempotent.
-    Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
+    What removes cannot be cancelled: DELETE, PURGE and REMOVE_SOURCE.
+    Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, NOT_CANCELLABLE, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
     ROLE_REQUIRED. Role: WRITE on its collection.
     """
     RetryOperation: _grpc.UnaryUnaryMultiCallable[_operation_service_pb2.RetryOperationRequest, _operation_service_pb2.RetryOperationResponse]
@@ -85,7 +86,8 @@ class OperationServiceAsyncStub(OperationServiceStub):
     """
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operation_service_pb2.CancelOperationRequest, _operation_service_pb2.CancelOperationResponse]  # type: ignore[assignment]
     """Cancels an operation. Work that is done stays; a finished operation is returned unchanged. Idempotent.
-    Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
+    What removes cannot be cancelled: DELETE, PURGE and REMOVE_SOURCE.
+    Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, NOT_CANCELLABLE, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
     ROLE_REQUIRED. Role: WRITE on its collection.
     """
     RetryOperation: _aio.UnaryUnaryMultiCallable[_operation_service_pb2.RetryOperationRequest, _operation_service_pb2.RetryOperationResponse]  # type: ignore[assignment]
@@ -140,7 +142,8 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operation_service_pb2.CancelOperationResponse, _abc.Awaitable[_operation_service_pb2.CancelOperationResponse]]:
         """Cancels an operation. Work that is done stays; a finished operation is returned unchanged. Idempotent.
-        Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
+        What removes cannot be cancelled: DELETE, PURGE and REMOVE_SOURCE.
+        Reasons: INVALID_REQUEST, OPERATION_NOT_FOUND, NOT_CANCELLABLE, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID,
         ROLE_REQUIRED. Role: WRITE on its collection.
         """
 
