@@ -58,6 +58,7 @@ class Plan:
             "LISTEN_ADDRESS": f"127.0.0.1:{self.ports['qdrant']}",
             "QDRANT_API_KEY": key,
             "DATA_DIR": str(self.home.vectors),
+            "METRICS_ADDRESS": f"127.0.0.1:{self.ports['qdrant-metrics']}",
         }
         ready = grpc_health(self.ports["qdrant"], (("api-key", key),))
         return self._python("qdrant", "deploy.local.qdrant", environment, ready, self.ports["qdrant"])
@@ -140,4 +141,4 @@ def replica_names(service: str, replicas: int) -> list[str]:
 def port_names(replicas: int) -> list[str]:
     """Return the names of everything that needs a port."""
     names = [name for service in (*SERVICES, "worker") for name in replica_names(service, replicas)]
-    return ["qdrant", *names, *(f"{name}-metrics" for name in names)]
+    return ["qdrant", "qdrant-metrics", *names, *(f"{name}-metrics" for name in names)]

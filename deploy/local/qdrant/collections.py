@@ -12,6 +12,8 @@ from deploy.local.qdrant.values import only, payload, payload_message, unsupport
 _DISTANCES = {q.Distance.Cosine: edge.Distance.Cosine, q.Distance.Dot: edge.Distance.Dot, q.Distance.Euclid: edge.Distance.Euclid}
 _DATATYPES = {q.Datatype.Float32: edge.VectorStorageDatatype.Float32, q.Datatype.Float16: edge.VectorStorageDatatype.Float16}
 _HNSW = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
+# The process that builds has one thread, behind all others.
+_BUILD_THREADS = 1
 _HNSW_MORE = ("on_disk", "payload_m")
 _OPTIMIZERS = ("deleted_threshold", "vacuum_min_vector_number", "default_segment_number", "max_segment_size", "indexing_threshold")
 # What a server does by itself and an answer never shows.
@@ -35,13 +37,13 @@ class Collections(q.CollectionsServicer):  # type: ignore[misc]
         hnsw = _hnsw(request.hnsw_config)
         engine = edge.EdgeConfig(
             vectors={name: _vector(vector) for name, vector in vectors.items()},
-            hnsw_config=edge.HnswIndexConfig(**hnsw),
+            hnsw_config=edge.HnswIndexConfig(**hnsw, max_indexing_threads=_BUILD_THREADS),
             optimizers=edge.EdgeOptimizersConfig(**_given(request.optimizers_config, _OPTIMIZERS)),
             on_disk_payload=request.on_disk_payload if request.HasField("on_disk_payload") else None,
             max_search_threads=_SEARCH_THREADS,
         )
         config = {
-            "vectors": {name: {"size": vector.size, "distance": vector.distance} for name, vector in vectors.items()},
+            "vectors": {name: _described(vector) for name, vector in vectors.items()},
             "hnsw": {name: hnsw[name] for name in _HNSW},
             "metadata": payload(request.metadata),
         }
@@ -62,7 +64,7 @@ class Collections(q.CollectionsServicer):  # type: ignore[misc]
     async def Get(self, request: Any, context: Any) -> Any:
         config = self._shards.folders.config(request.collection_name)
         info = await self._shards.read(request.collection_name, lambda shard: shard.info())
-        vectors = {name: q.VectorParams(size=each["size"], distance=each["distance"]) for name, each in config["vectors"].items()}
+        vectors = {name: q.VectorParams(**each) for name, each in config["vectors"].items()}
         layout = q.VectorsConfig(params=vectors[""]) if "" in vectors else q.VectorsConfig(params_map=q.VectorParamsMap(map=vectors))
         return q.GetCollectionInfoResponse(
             result=q.CollectionInfo(
@@ -102,6 +104,11 @@ def _vector(message: Any) -> Any:
         datatype=_DATATYPES[message.datatype] if message.HasField("datatype") else None,
         hnsw_config=edge.HnswIndexConfig(**_hnsw(message.hnsw_config)) if message.HasField("hnsw_config") else None,
     )
+
+
+def _described(message: Any) -> dict[str, int]:
+    datatype = {"datatype": message.datatype} if message.HasField("datatype") else {}
+    return {"size": message.size, "distance": message.distance, **datatype}
 
 
 def _hnsw(message: Any) -> dict[str, Any]:

@@ -17,15 +17,18 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _CONFIG = "collection.json"
 _BLOCK = 1 << 20
 _SECTOR = 512  # what st_blocks counts, everywhere
-# The engine maps files into memory and dies where a page finds no room, so writes stop well before.
-_LEAST_FREE_BYTES = 64 << 20
 
 
 class Folders:
-    """Knows every collection below ``directory``; this process is the only one that changes it."""
+    """Knows every collection below ``directory``; this process is the only one that changes it.
 
-    def __init__(self, directory: Path) -> None:
+    The engine maps files into memory and dies where a page finds no room, so that writes stop while less than
+    ``least_free_bytes`` of the disk are free.
+    """
+
+    def __init__(self, directory: Path, least_free_bytes: int) -> None:
         self._directory = directory
+        self._least_free_bytes = least_free_bytes
         directory.mkdir(parents=True, exist_ok=True)
         for leftover in directory.glob(".*"):
             shutil.rmtree(leftover)
@@ -65,7 +68,7 @@ class Folders:
         shard.flush()
         shard.close()
         config = {**config, "shard": 0}
-        (fresh / _CONFIG).write_text(json.dumps(config))
+        _write_durably(fresh / _CONFIG, config)
         fresh.rename(self._directory / name)
         self._configs[name] = config
 
@@ -77,7 +80,7 @@ class Folders:
         return gone
 
     def copy_shard(self, name: str) -> Path:
-        """Copy the shard's files to the folder of the next one, holes as holes; nobody may write meanwhile.
+        """Copy the shard's files to the folder of the next one, holes as holes; the caller keeps writes away.
 
         Raises RESOURCE_EXHAUSTED where the copy and an index of it would not fit.
         """
@@ -92,15 +95,22 @@ class Folders:
         config, before = self.config(name), self.shard(name)
         following = {**config, "shard": config["shard"] + 1}
         draft = self._directory / name / f"{_CONFIG}.new"
-        draft.write_text(json.dumps(following))
+        _write_durably(draft, following)
         draft.replace(self._directory / name / _CONFIG)
         self._configs[name] = following
         return before
 
     def check_space(self, needed: int = 0) -> None:
         """Raise RESOURCE_EXHAUSTED while the disk is nearly full, or would be with ``needed`` bytes more."""
-        if shutil.disk_usage(self._directory).free < _LEAST_FREE_BYTES + needed:
+        if shutil.disk_usage(self._directory).free < self._least_free_bytes + needed:
             raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "No space left on device: free some and try again")
+
+
+def _write_durably(path: Path, config: dict[str, Any]) -> None:
+    with path.open("w") as file:
+        json.dump(config, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _copy_sparse(source: str, target: str) -> None:

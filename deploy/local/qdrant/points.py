@@ -42,9 +42,10 @@ class Points(q.PointsServicer):  # type: ignore[misc]
                 if len(values) != sizes.get(name):
                     message = f"Wrong input: Vector dimension error: expected dim: {sizes.get(name)}, got {len(values)}"
                     raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, message)
-            points.append(edge.Point(id=point_id(point.id), vector=dict[str, Any](named), payload=payload(point.payload)))
+            points.append(edge.Point(id=point_id(point.id), vector=named, payload=payload(point.payload)))
         condition = engine_filter(request.update_filter) if request.HasField("update_filter") else None
-        return await self._update(request.collection_name, edge.UpdateOperation.upsert_points(points, condition), grows=True)
+        operation = edge.UpdateOperation.upsert_points(points, condition)
+        return await self._update(request.collection_name, operation, grows=True, points=len(points))
 
     async def Delete(self, request: Any, context: Any) -> Any:
         only(request, *_WRITE, "points")
@@ -115,15 +116,17 @@ class Points(q.PointsServicer):  # type: ignore[misc]
         found = await self._shards.read(request.collection_name, lambda shard: shard.count(count))
         return q.CountResponse(result=q.CountResult(count=found), time=time.monotonic() - started)
 
-    async def _update(self, name: str, operation: Any, *, grows: bool = False) -> Any:
+    async def _update(self, name: str, operation: Any, *, grows: bool = False, points: int = 0) -> Any:
         started = time.monotonic()
-        await self._shards.write(name, operation, grows=grows)
+        await self._shards.write(name, operation, grows=grows, points=points)
         self._sequence += 1
         result = q.UpdateResult(operation_id=self._sequence, status=q.UpdateStatus.Completed)
         return q.PointsOperationResponse(result=result, time=time.monotonic() - started)
 
 
 def _scored(point: Any) -> Any:
+    if point.payload is None and point.vector is None:  # of most points of a search
+        return q.ScoredPoint(id=id_message(point.id), score=point.score, version=point.version)
     message = q.ScoredPoint(id=id_message(point.id), payload=payload_message(point.payload), score=point.score, version=point.version)
     if point.vector is not None:
         message.vectors.CopyFrom(vectors_message(point.vector))

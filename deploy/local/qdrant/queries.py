@@ -6,7 +6,7 @@ import qdrant_edge as edge
 
 from deploy.local.qdrant.filters import optional_filter
 from deploy.local.qdrant.protocol import messages as q
-from deploy.local.qdrant.values import only, unsupported
+from deploy.local.qdrant.values import floats, only, unsupported
 
 _DEFAULT_LIMIT = 10
 _DEFAULT_RRF_K = 2
@@ -51,7 +51,7 @@ def _scoring(message: Any) -> Any:
     if kind == "nearest":
         if query.nearest.WhichOneof("variant") != "dense":
             raise unsupported("queries by anything but a dense vector")
-        return edge.Query.Nearest(list(query.nearest.dense.data), using=message.using or None)
+        return edge.Query.Nearest(floats(query.nearest.dense), using=message.using or None)
     if kind == "text":
         scoring = (
             edge.Bm25Params(**{field.name: value for field, value in query.text.bm25.ListFields()}) if query.text.HasField("bm25") else None

@@ -5,7 +5,6 @@ import hmac
 import logging
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,7 +12,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from deploy.local.qdrant.building import Builder
 from deploy.local.qdrant.collections import Collections
-from deploy.local.qdrant.folders import Folders
 from deploy.local.qdrant.points import Points
 from deploy.local.qdrant.protocol import messages as q
 from deploy.local.qdrant.shards import Shards
@@ -31,7 +29,7 @@ class Health(q.QdrantServicer):  # type: ignore[misc]
         return q.HealthCheckReply(title="qdrant - vector search engine (embedded)", version=_VERSION)
 
 
-class Door(grpc.aio.ServerInterceptor):
+class ApiKeyInterceptor(grpc.aio.ServerInterceptor):
     """Checks the API key, and turns refusals and the engine's errors into statuses."""
 
     def __init__(self, api_key: str) -> None:
@@ -41,8 +39,8 @@ class Door(grpc.aio.ServerInterceptor):
         handler = await continuation(details)
         if handler is None or not details.method.startswith("/qdrant."):
             return handler
-        given = dict(details.invocation_metadata).get("api-key", "")
-        allowed = not self._api_key or hmac.compare_digest(str(given).encode(), self._api_key.encode())
+        presented = dict(details.invocation_metadata).get("api-key", "")
+        allowed = not self._api_key or hmac.compare_digest(str(presented).encode(), self._api_key.encode())
 
         async def call(request: Any, context: Any) -> Any:
             if not allowed:
@@ -62,10 +60,9 @@ class Door(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(call, handler.request_deserializer, handler.response_serializer)
 
 
-async def serve(address: str, api_key: str, directory: Path, index_from_points: int) -> None:
+async def serve(address: str, api_key: str, shards: Shards, builder: Builder) -> None:
     """Serve until SIGTERM or SIGINT; everything is flushed then."""
-    shards = Shards(Folders(directory))
-    server = grpc.aio.server(interceptors=[Door(api_key)], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[ApiKeyInterceptor(api_key)], options=_OPTIONS)
     q.add_CollectionsServicer_to_server(Collections(shards), server)
     q.add_PointsServicer_to_server(Points(shards), server)
     q.add_QdrantServicer_to_server(Health(), server)
@@ -78,15 +75,17 @@ async def serve(address: str, api_key: str, directory: Path, index_from_points: 
     await server.start()
     await state.set("", health_pb2.HealthCheckResponse.SERVING)
     log.info("listening on port %d", port)
-    beside = [asyncio.create_task(shards.tend()), asyncio.create_task(Builder(shards, index_from_points).run())]
+    beside = [asyncio.create_task(shards.tend()), asyncio.create_task(builder.run())]
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([stopped, *beside], return_when=asyncio.FIRST_COMPLETED)
     await state.enter_graceful_shutdown()
     await server.stop(_DRAIN_SECONDS)
     for task in beside:
         task.cancel()
-    ends = await asyncio.gather(*beside, return_exceptions=True)
+    ended, running = await asyncio.wait(beside, timeout=_DRAIN_SECONDS)
     await shards.close()
-    for end in ends:
-        if isinstance(end, Exception):
-            raise end
+    for task in running:
+        log.warning("%s did not end in time", task.get_coro())
+    for task in ended:
+        if not task.cancelled():
+            task.result()

@@ -1,6 +1,7 @@
 """The engine's shards: one for each collection, opened on use, flushed while written to, closed when idle."""
 
 import asyncio
+import logging
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -13,26 +14,47 @@ import qdrant_edge as edge
 
 from deploy.local.qdrant.folders import Folders
 from deploy.local.qdrant.values import RefusedError
+from libs.telemetry import failures
 
+log = logging.getLogger(__name__)
 _IDLE_SECONDS = 300.0
 _FLUSH_SECONDS = 5.0
+_CLOSE_SECONDS = 10.0
+# Some 2.5 kB each.
+_JOURNAL_POINTS = 50_000
 _WRONG = ("Vector dimension error", "Not existing vector name", "Validation failed", "Wrong input")
 _T = TypeVar("_T")
+
+
+@dataclass
+class Journal:
+    """The writes since a copy of a shard's files was taken; ``full`` is set where they would take too much memory."""
+
+    writes: list[Any] = field(default_factory=list)
+    points: int = 0
+    full: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def append(self, operation: Any, points: int) -> None:
+        self.points += points
+        if self.points > _JOURNAL_POINTS:
+            self.full.set()
+        else:
+            self.writes.append(operation)
 
 
 @dataclass
 class Open:
     """An open shard.
 
-    ``journal`` holds the writes since a copy of its files was taken, None while there is no copy; ``indexing_tried`` is how
-    many points lacked an HNSW index after the last attempt to make one.
+    ``journal`` is None while there is no copy; ``indexing_tried`` is how many points lacked an HNSW index after the last
+    attempt to make one.
     """
 
     shard: Any
     users: int = 0
     last_used: float = field(default_factory=time.monotonic)
     is_dirty: bool = False
-    journal: list[Any] | None = None
+    journal: Journal | None = None
     indexing_tried: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,15 +85,17 @@ class Open:
 
 
 class Shards:
-    """Reads run beside everything; writes of one collection run one by one, and end even if their caller is gone.
+    """Writes of one collection run one by one, and end even if their caller is gone.
 
-    The engine holds the interpreter's lock throughout a call, so calls never overlap inside it; the locks here keep the
-    order of writes, and keep opening, copying and closing apart from them.
+    The engine holds the interpreter's lock throughout a call, so nothing runs beside a read or write, and a thread for it
+    would only cost the switch. The locks keep writes apart from opening, copying and closing.
+
+    ``points_written`` counts the points of all upserts so far.
     """
 
     def __init__(self, folders: Folders) -> None:
         self.folders = folders
-        self.grown = asyncio.Event()
+        self.points_written = 0
         self._open: dict[str, Open] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -115,10 +139,10 @@ class Shards:
         while (held := self._open.get(name)) is None:
             await self._finish(self._load_locked(name))
         with held.used() as shard:
-            return await asyncio.to_thread(work, shard)
+            return work(shard)
 
-    async def write(self, name: str, operation: Any, *, grows: bool = False) -> None:
-        """Apply an update; it is in the write-ahead log when this returns.
+    async def write(self, name: str, operation: Any, *, grows: bool = False, points: int = 0) -> None:
+        """Apply an update that writes ``points``; it is in the write-ahead log when this returns.
 
         Raises NOT_FOUND, INVALID_ARGUMENT, and RESOURCE_EXHAUSTED where it would grow a full disk.
         """
@@ -127,15 +151,15 @@ class Shards:
             async with self.locked(name):
                 held = await self._load(name)
                 with held.used() as shard:
-                    await asyncio.to_thread(shard.update, operation)
+                    shard.update(operation)
                 held.is_dirty = True
                 if held.journal is not None:
-                    held.journal.append(operation)
+                    held.journal.append(operation, points)
 
         if grows:
             self.folders.check_space()
         await self._finish(work())
-        self.grown.set()
+        self.points_written += points
 
     async def _load_locked(self, name: str) -> None:
         async with self.locked(name):
@@ -145,17 +169,15 @@ class Shards:
         path = self.folders.shard(name)
         if name not in self._open:
             self._open[name] = Open(await asyncio.to_thread(edge.EdgeShard.load, str(path)))
-            self.grown.set()
         return self._open[name]
 
     def replace(self, name: str, shard: Any) -> Open:
         """Serve a collection from another shard from now on; the caller holds the lock."""
         self._open[name] = Open(shard, is_dirty=True)
-        self.grown.set()
         return self._open[name]
 
     async def tend(self) -> None:
-        """Flush what was written and close what nobody used for a while, for ever.
+        """Flush what was written and close what nobody used for a while, until cancelled.
 
         Without flushes the log of writes grows, and all of it is replayed when the shard is opened after a crash.
         """
@@ -164,7 +186,11 @@ class Shards:
             for name, seen in self.opened().items():
                 async with self.locked(name):
                     if self._open.get(name) is seen:
-                        await self._tend(name, seen)
+                        try:
+                            await self._tend(name, seen)
+                        except Exception as error:  # noqa: BLE001 - the engine raises bare ones, of a full disk too
+                            seen.is_dirty = True
+                            failures.record(log, "engine_flush", f"cannot flush {name}", error)
 
     async def _tend(self, name: str, held: Open) -> None:
         if held.is_dirty:
@@ -175,8 +201,9 @@ class Shards:
             await held.close()
 
     async def close(self) -> None:
-        """Flush and close everything."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Flush and close everything, after the writes under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
         for name in list(self._open):
             async with self.locked(name):
                 held = self._open.pop(name)

@@ -1,6 +1,8 @@
 """Ids, payloads and vectors between Qdrant's messages and the engine."""
 
+import sys
 import uuid
+from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,6 +10,7 @@ import grpc
 
 from deploy.local.qdrant.protocol import messages as q
 
+_PLAIN = {"string_value", "integer_value", "double_value", "bool_value"}
 _SCALARS = ((bool, "bool_value"), (int, "integer_value"), (float, "double_value"), (str, "string_value"))
 
 
@@ -30,11 +33,12 @@ def only(message: Any, *known: str) -> None:
             raise unsupported(f"{message.DESCRIPTOR.name}.{field.name}")
 
 
-def point_id(message: Any) -> int | str:
+def point_id(message: Any) -> int | uuid.UUID:
+    """Return a point's id as the engine takes it soonest: of a text it would try first whether it is a number."""
     if message.HasField("num"):
         return int(message.num)
     try:
-        return str(uuid.UUID(message.uuid))
+        return uuid.UUID(message.uuid)
     except ValueError:
         raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"not a point id: {message.uuid!r}") from None
 
@@ -49,13 +53,13 @@ def payload(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     kind = value.WhichOneof("kind")
-    if kind is None or kind == "null_value":
-        return None
+    if kind in _PLAIN:
+        return getattr(value, kind)
     if kind == "struct_value":
         return payload(value.struct_value.fields)
     if kind == "list_value":
         return [_plain(each) for each in value.list_value.values]
-    return getattr(value, kind)
+    return None
 
 
 def payload_message(plain: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def _value(value: Any) -> Any:
     return q.Value(list_value=q.ListValue(values=[_value(each) for each in value]))
 
 
-def vectors(message: Any) -> dict[str, list[float]]:
+def vectors(message: Any) -> dict[str, Any]:
     """Return the named dense vectors of a point; an unnamed one has the empty name."""
     kind = message.WhichOneof("vectors_options")
     if kind is None:
@@ -86,10 +90,24 @@ def vectors(message: Any) -> dict[str, list[float]]:
 def _dense(vector: Any) -> list[float]:
     kind = vector.WhichOneof("vector")
     if kind == "dense":
-        return list(vector.dense.data)
+        return floats(vector.dense)
     if kind is None and vector.data:
         return list(vector.data)
     raise unsupported(f"{kind} vectors")
+
+
+def floats(dense: Any) -> list[float]:
+    """Return the numbers of a ``DenseVector``.
+
+    On the wire they are little-endian 32-bit floats, one after another, behind the field's number and length: read as an array,
+    they take half the time of the field's own list.
+    """
+    count = len(dense.data)
+    if sys.byteorder != "little" or not count:
+        return list(dense.data)
+    numbers = array("f")
+    numbers.frombytes(dense.SerializeToString()[-numbers.itemsize * count :])
+    return numbers.tolist()
 
 
 def vectors_message(plain: Any) -> Any:

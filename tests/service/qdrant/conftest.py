@@ -27,6 +27,7 @@ class Engine:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._more: dict[str, str] = {}
         self.port = ports.choose(["qdrant"], directory / "ports.json", str(directory))["qdrant"]
         self.data = directory / "data"
         self._child = Child(self._spec(), directory)
@@ -38,11 +39,14 @@ class Engine:
             "QDRANT_API_KEY": KEY,
             "DATA_DIR": str(self.data),
             "INDEX_FROM_POINTS": "500",
+            "INDEX_LOOK_SECONDS": "0.1",
+            **self._more,
         }
         command = [sys.executable, "-P", "-m", "deploy.local.qdrant"]
         return Spec("qdrant", command, grpc_health(self.port), environment=environment, directory=self._directory, port=self.port)
 
-    async def start(self) -> None:
+    async def start(self, **environment: str) -> None:
+        self._more = environment
         self._child = Child(self._spec(), self._directory)
         self._child.start()
         await self._child.wait_ready(_START_SECONDS)

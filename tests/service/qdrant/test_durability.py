@@ -68,7 +68,9 @@ async def test_an_index_is_built_beside_reads_and_writes(engine: Engine, client:
     await client.upsert(name, _points(0, 1000), wait=True)
     written, searches = 1000, 0
     deleted: set[int] = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
+        while not (engine.data / name / "shard-1").exists():  # the copy, which is made once the upserts pause
+            await client.query_points(name, query=[1.0, 0, 0, 0], using="dense", limit=10)
         while await _indexed(client, name) < 1000:
             await client.upsert(name, _points(written, 10), wait=True)
             await client.delete(name, q.PointIdsList(points=[searches]), wait=True)
