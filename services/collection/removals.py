@@ -56,7 +56,7 @@ def _owner(user_id: str) -> Principal:
 async def _started(sessions: Sessions, starter: Starter, asked: Work) -> operation_pb2.Operation:
     request = asked.request
     async with sessions.begin() as session:
-        first = await starter.record(session, asked, request.source_id or request.collection_id, "restart")
+        first = await starter.record(session, asked, request.source_id or request.collection_id, "delete")
     if first is None:
         metrics.restarts.labels(Kind.Name(request.kind).removeprefix("KIND_")).inc()
     return await starter.send(asked)

@@ -78,12 +78,9 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
             if first is None:
                 is_pending = await store.take_in(session, collection.id, document_id, content)
                 await audit.record(session, collection.id, "document.upload", document_id=document_id, name=upload.name)
-                if not is_pending:
-                    await self._starter.withdraw(session, asked)
             document = await permission.require_document(session, principal, first or document_id, Role.READ)
         metrics.uploads.labels("new" if is_pending else "unchanged").inc()
-        operation = await self._starter.send(asked) if is_pending else None
-        return messages.UploadDocumentResponse(document=document_message(document), operation=operation)
+        return messages.UploadDocumentResponse(document=document_message(document), operation=await self._starter.send(asked))
 
     async def ListDocuments(self, request: messages.ListDocumentsRequest, context: Context) -> messages.ListDocumentsResponse:
         principal, size = call.principal(), page_size(request)
@@ -169,14 +166,12 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
         async with self._sessions.begin() as session:
             document = await permission.lock_document(session, principal, request.document_id, Role.WRITE)
             asked = work(principal, Kind.KIND_PURGE, document.collection_id)
-            is_unpurged = document.purge_time is None
-            if is_unpurged:
-                await self._starter.record(session, asked, document.id, "purge")
+            await self._starter.record(session, asked, document.id, "purge")
             if document.state != DocumentState.DELETED:
                 await documents.delete(session, document.collection_id, document.id)
                 await audit.record(session, document.collection_id, "document.delete", document_id=document.id, path=document.path)
         await self._visibility.hide_document(document.collection_id, document.id, document.content_version)
-        return messages.DeleteDocumentResponse(operation=await self._starter.send(asked) if is_unpurged else None)
+        return messages.DeleteDocumentResponse(operation=await self._starter.send(asked))
 
 
 def _content_not_found(document_id: str) -> Failure:

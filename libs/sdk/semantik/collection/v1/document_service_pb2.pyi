@@ -70,7 +70,7 @@ class UploadDocumentResponse(_message.Message):
 
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """The operation that indexes the document; absent when there is nothing to index."""
+        """The operation that indexes the document; one without anything to index ends at once."""
 
     def __init__(
         self,
@@ -340,7 +340,7 @@ class DeleteDocumentResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
-        """The operation that frees the document's space; absent when it was freed already. It cannot be cancelled."""
+        """The operation that frees the document's space. It cannot be cancelled."""
 
     def __init__(
         self,
