@@ -24,6 +24,8 @@ def faults(paths: list[str]) -> list[str]:
         if path.suffix not in {".py", ".proto", ".ts", ".tsx", ".lua"}:
             continue
         lines = path.read_text().splitlines()
+        if "/migrations/" in name:
+            continue  # written by Alembic, one to a service
         most = _MOST_PROTO_LINES if path.suffix == ".proto" and "error_reason" not in name else _MOST_LINES
         if len(lines) > most:
             problems.append(f"{name}: {len(lines)} lines, at most {most}")

@@ -136,7 +136,7 @@ class Sync:
         failed = [
             difference.known.id for difference, _ in rows if difference.known and _is_same(difference) and _has_failed(difference.known)
         ]
-        await scan.reopen_refused(session, generation, failed)
+        await scan.reopen_failed(session, generation, failed)
         ended = [row for _, row in kept] + [row for _, row in fresh if row.id in inserted]
         amounts = _amounts([row for row in ended if row.state is not IndexState.PENDING])
         await commits.count_operation(session, self._job.operation_id, generation.collection_id, amounts)

@@ -178,7 +178,7 @@ async def test_deaths_are_counted_until_a_document_is_given_up_and_no_further(st
         index = await session.get_one(DocumentIndex, (ids["a"], 1))
         assert (index.state, index.reason, index.is_retryable) == (IndexState.FAILED, Reason.POISON, True)
         # A sync tries it again.
-        await scan.reopen_refused(session, here.generation, [ids["a"]])
+        await scan.reopen_failed(session, here.generation, [ids["a"]])
         await session.commit()
     assert set(await _waiting(here)) == {"a", "b"}
 

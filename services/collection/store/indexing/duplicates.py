@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from libs.db.arrays import texts
-from services.collection.tables import Document, DocumentIndex, DocumentState, IndexState
+from services.collection.tables import Document, DocumentIndex, DocumentState, IndexState, Source
 
 
 async def promote(session: AsyncSession, collection_id: str, digests: Sequence[str]) -> None:
@@ -26,6 +26,7 @@ async def promote(session: AsyncSession, collection_id: str, digests: Sequence[s
         Document.content_sha256 == any_(texts(digests)),
         Document.duplicate_of.is_not(None),
         Document.state == DocumentState.PRESENT,
+        Document.source_id.in_(select(Source.id).where(Source.collection_id == collection_id, Source.delete_time.is_(None))),
     )
     oldest = select(func.min(Document.id)).where(*here).group_by(Document.content_sha256)
     promoted = list((await session.scalars(oldest)).all())

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.arrays import texts, unnested
+from services.collection.store import retries
 from services.collection.store.indexing import duplicates
 from services.collection.tables import Document, DocumentIndex, DocumentState, Generation, IndexState, Reason
 
@@ -169,14 +170,14 @@ async def touch_documents(session: AsyncSession, rows: Sequence[Row]) -> None:
         await session.execute(update(Document).where(Document.id == given.c.id).values(**_place(given)))
 
 
-async def reopen_refused(session: AsyncSession, generation: Generation, document_ids: Sequence[str]) -> None:
-    """Let documents that failed and may be retried wait again."""
+async def reopen_failed(session: AsyncSession, generation: Generation, document_ids: Sequence[str]) -> None:
+    """Let those documents that failed and may be retried wait again."""
     if not document_ids:
         return
     here = (DocumentIndex.generation == generation.generation, DocumentIndex.document_id == any_(texts(document_ids)))
-    failed = (DocumentIndex.state == IndexState.FAILED, DocumentIndex.is_retryable)
-    values = {"state": IndexState.PENDING, "reason": None, "error_message": "", "deaths": 0}
-    await session.execute(update(DocumentIndex).where(*here, *failed).values(**values))
+    retryable = select(DocumentIndex.document_id).where(*here, DocumentIndex.state == IndexState.FAILED, DocumentIndex.is_retryable)
+    if ids := (await session.scalars(retryable)).all():
+        await retries.reopen(session, generation.generation, ids)
 
 
 async def move(session: AsyncSession, generation: Generation, document_id: str, duplicate_id: str) -> bool:
