@@ -1,15 +1,16 @@
-"""The connection to Postgres: one engine a process, a probe beside it, one translation of its errors."""
+"""The connections to Postgres: for transactions, for reads, for a probe; and one translation of its errors."""
 
+import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg import errors
 from pydantic import model_validator
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -18,15 +19,16 @@ from libs.rpc.settings import Environment, MeshSettings
 from libs.rpc.validation import text_has_nul
 
 Sessions = async_sessionmaker[AsyncSession]
-# A process that freezes in a transaction loses its locks before its leases run out, or nobody could take over from it.
+# A process that freezes in a transaction loses its locks before its leases run out, so that another can take over.
 _OPTIONS = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
 
 
 class DatabaseSettings(MeshSettings):
-    """Where the database is and how many connections one process may hold."""
+    """Where the database is, and how many connections one process may hold: for transactions and for single reads."""
 
     database_url: str
     database_pool_size: int = 8
+    database_read_pool_size: int = 4
 
     @model_validator(mode="after")
     def _credentials_are_explicit(self) -> Self:
@@ -38,29 +40,55 @@ class DatabaseSettings(MeshSettings):
 
 @asynccontextmanager
 async def database(settings: DatabaseSettings, application: str) -> AsyncIterator[AsyncEngine]:
-    """Hold an engine for the length of a process; connections are opened on use."""
+    """Yield the engine of a process's transactions; connections are opened on use."""
+    async with _engine(settings, application, settings.database_pool_size) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def reads(settings: DatabaseSettings, application: str) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine for single reads, each one round trip: nothing begins, nothing is rolled back.
+
+    Its connections are its own, so that a read never waits for a transaction, nor pays for the switch.
+    """
+    size = settings.database_read_pool_size
+    # What commits by itself leaves nothing to reset.
+    async with _engine(settings, f"{application} reads", size, isolation_level="AUTOCOMMIT", pool_reset_on_return=None) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def _engine(settings: DatabaseSettings, application: str, size: int, **options: Any) -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine(
         settings.database_url,
-        pool_size=settings.database_pool_size,
+        pool_size=size,
         max_overflow=0,
         pool_timeout=2.0,
-        pool_pre_ping=True,
         hide_parameters=True,  # an error's text goes to the log, and parameters hold people's texts
         connect_args={"application_name": application, "connect_timeout": 3, "options": _OPTIONS},
+        **options,
     )
+    event.listen(engine.sync_engine, "checkout", _replace_closed)
     try:
         yield engine
     finally:
         await engine.dispose()
 
 
+def _replace_closed(connection: Any, *_: Any) -> None:
+    """Have the pool open another connection in place of one that the server has closed while it was idle.
+
+    An idle connection with something to read has ended, or is about to. Asking the kernel takes a microsecond where a
+    statement (``pool_pre_ping``) takes a round trip.
+    """
+    poll = select.poll()
+    poll.register(connection.driver_connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise DisconnectionError("the server closed an idle connection")
+
+
 def sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
-
-
-def autocommit(engine: AsyncEngine) -> AsyncEngine:
-    """Return the engine for single reads: same connections, no transaction around them, one round trip each."""
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def dsn(database_url: str) -> str:

@@ -28,10 +28,10 @@ def metadata(schema: str) -> MetaData:
 
 
 class Timestamped(DeclarativeBase):
-    """A base whose rows know when they were made and last changed, by the database's clock."""
+    """A base whose rows carry the times of their creation and last change, by the database's clock."""
 
     __abstract__ = True
-    # What the database sets is known after each flush, without another query.
+    # Values that the database sets are read with the flush, without another query.
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - SQLAlchemy's own idiom
     type_annotation_map = {str: Text, datetime: DateTime(timezone=True)}  # noqa: RUF012 - SQLAlchemy's own idiom
 

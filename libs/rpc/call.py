@@ -1,4 +1,4 @@
-"""What is known of the RPC at hand: who asks, from where, until when."""
+"""The context of the RPC that a task serves: who calls, from where, until when."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from semantik.auth.v1 import principal_pb2, user_pb2
 
 @dataclass(frozen=True)
 class Principal:
-    """The user a request acts for; ``issue_time`` is when its access token was issued, in Unix seconds."""
+    """The user a call acts for; ``issue_time`` is when the access token was issued, in Unix seconds."""
 
     user_id: str
     role: "user_pb2.User.Role.ValueType"
@@ -17,7 +17,12 @@ class Principal:
     restricted: bool = False
     issue_time: float = 0.0
 
+    def key(self) -> tuple[str, int, str, bool]:
+        """Return what permission depends on, and nothing that a renewed token changes: the key of a cache."""
+        return self.user_id, self.role, self.api_key_id, self.restricted
+
     def proto(self) -> principal_pb2.Principal:
+        """Return the principal as internal RPCs carry it."""
         return principal_pb2.Principal(user_id=self.user_id, role=self.role, api_key_id=self.api_key_id, restricted=self.restricted)
 
     @staticmethod
@@ -27,7 +32,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class Call:
-    """One served RPC; ``deadline`` is on the event loop's clock, None without one."""
+    """A served RPC; ``deadline`` is on the event loop's clock, None without one; ``peer`` is the calling service."""
 
     method: str = ""
     correlation_id: str = ""
@@ -42,23 +47,23 @@ _current: ContextVar[Call] = ContextVar("call", default=Call())  # noqa: B039 - 
 
 
 def current() -> Call:
-    """Return the request this task serves; an empty one outside of any."""
+    """Return the call this task serves; outside of any, an empty one."""
     return _current.get()
 
 
-def enter(call: Call) -> None:
-    """Make ``call`` the current one of this task."""
-    _current.set(call)
+def enter(served: Call) -> None:
+    """Make ``served`` the current call of this task."""
+    _current.set(served)
 
 
 def amend(principal: Principal | None = None, peer: str = "") -> None:
-    """Add to the current request who makes it."""
+    """Add the caller to the current call."""
     _current.set(replace(_current.get(), principal=principal, peer=peer))
 
 
 def principal() -> Principal:
-    """Return the signed-in user; the boundary has made sure there is one on every public RPC that needs it."""
-    found = _current.get().principal
-    if found is None:
-        raise LookupError("no principal on this request")
-    return found
+    """Return the signed-in user; the boundary provides one on every RPC that needs it."""
+    signed_in = _current.get().principal
+    if signed_in is None:
+        raise LookupError("the call has no principal")
+    return signed_in

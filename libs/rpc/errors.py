@@ -1,4 +1,4 @@
-"""The one exception a servicer raises, and its form on the wire."""
+"""The one exception a servicer raises, its constructors by reason, and its form on the wire."""
 
 from collections.abc import Mapping
 
@@ -28,9 +28,9 @@ _PASSED_ON = {
 
 
 class Failure(Exception):  # noqa: N818 - it is an answer, not a defect
-    """A refusal or fault a client is told about: a gRPC code, a reason from the contract, one sentence.
+    """An error for the client: a gRPC code, a reason from the contract, one sentence.
 
-    ``field`` names the request field at fault; ``retry_after`` tells in seconds when trying again may help.
+    ``field`` names the field of the request at fault; after ``retry_after`` seconds trying again may help.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest 
 
 
 def not_found(noun: str, identifier: str) -> Failure:
-    """Return the answer for what does not exist and for what the caller may not know of: they never differ."""
+    """Return NOT_FOUND for what does not exist, and for what the caller may not know about: the answers are equal."""
     reason = ErrorReason.Value(f"{_PREFIX}{noun.upper()}_NOT_FOUND")
     return Failure(StatusCode.NOT_FOUND, reason, f"{noun} {identifier} does not exist", {f"{noun}_id": identifier})
 
@@ -146,13 +146,13 @@ def credentials_missing() -> Failure:
 
 
 def token_invalid() -> Failure:
-    """Return UNAUTHENTICATED for a credential that does not hold; why is not said."""
+    """Return UNAUTHENTICATED for a credential that is not valid, without the reason."""
     return Failure(StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_TOKEN_INVALID, "the access token is not valid")
 
 
 def role_required(role: str) -> Failure:
     """Return PERMISSION_DENIED for a global role below ``role``."""
-    message = f"this needs the role {role} or a higher one"
+    message = f"this requires the role {role} or a higher one"
     return Failure(StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_ROLE_REQUIRED, message, {"role": role})
 
 

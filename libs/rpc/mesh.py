@@ -1,4 +1,4 @@
-"""How one service of the mesh proves to another who it is."""
+"""The identity of a service within the mesh, and its proof."""
 
 import secrets
 import time
@@ -35,7 +35,7 @@ class MeshIdentity:
         return cls(service, settings.mesh_key_file.read_bytes(), Tls.of(settings))
 
     def token(self, audience: str) -> str:
-        """Return a token for calls to ``audience``, the same one for half its life."""
+        """Return a token for calls to ``audience``; it is signed again after half its life."""
         now = time.time()
         renew_at, token = self._signed.get(audience, (0.0, ""))
         if now >= renew_at:
@@ -46,7 +46,7 @@ class MeshIdentity:
         return token
 
     def verify(self, token: str) -> str | None:
-        """Return the calling service of a token meant for this one, None if the token does not hold."""
+        """Return the calling service if the token is valid and meant for this one, else None."""
         now = time.time()
         expires, caller = self._verified.get(token, (0.0, ""))
         if now < expires:
@@ -65,11 +65,11 @@ class MeshIdentity:
         return str(claims["iss"])
 
     def derive(self, purpose: str) -> bytes:
-        """Return 32 secret bytes for one purpose, the same on every replica of the mesh (HKDF, RFC 5869)."""
+        """Return 32 secret bytes for one purpose, equal on all replicas of the mesh (HKDF, RFC 5869)."""
         return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._pem)
 
 
 def new_key() -> bytes:
-    """Return a fresh ES256 private key as PEM."""
+    """Return a new ES256 private key as PEM."""
     pem: bytes = ECKey.generate_key("P-256").as_pem(private=True)
     return pem

@@ -1,4 +1,4 @@
-"""Page tokens: opaque, bound to the request and the user, and impossible to forge."""
+"""Page tokens: opaque, bound to the request and the user, and authenticated."""
 
 import base64
 import binascii
@@ -69,7 +69,7 @@ class Pager:
 
 
 def page_size(request: Message) -> int:
-    """Return the page size asked for, 50 where none is."""
+    """Return the requested page size, 50 by default."""
     return int(request.page_size) if request.HasField("page_size") else DEFAULT_PAGE_SIZE  # type: ignore[attr-defined]
 
 

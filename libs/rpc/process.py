@@ -21,11 +21,11 @@ _Settings = TypeVar("_Settings", bound=MeshSettings)
 
 
 def configured(kind: type[_Settings]) -> _Settings:
-    """Read a process's settings; what is missing or wrong ends it with one line each, and no values."""
+    """Read a process's settings; exit with a line for each one that is missing or wrong, without values."""
     try:
         return kind()
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc'])).upper() or 'settings'}: {each['msg']}" for each in error.errors()]
+        lines = [f"{'.'.join(map(str, fault['loc'])).upper() or 'settings'}: {fault['msg']}" for fault in error.errors()]
         raise SystemExit("\n".join(lines)) from None
 
 

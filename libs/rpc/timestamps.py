@@ -1,4 +1,4 @@
-"""Moments as the wire writes them."""
+"""Times and durations as protobuf messages."""
 
 from datetime import UTC, datetime, timedelta
 

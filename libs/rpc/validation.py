@@ -1,4 +1,4 @@
-"""What in a request breaks the contract: its rules, and a NUL where a text is to be stored."""
+"""The checks of a request: the rules of the contract, and a NUL where a text is stored."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Unreadable:
 
 
 def readable(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message | Unreadable]:
-    """Return a deserializer that leaves the refusal of what it cannot read to ``check``: gRPC's own has no reason in it."""
+    """Return a deserializer that leaves bytes it cannot read to ``check``: gRPC's own refusal has no reason in it."""
 
     def read(data: bytes) -> Message | Unreadable:
         try:
@@ -50,7 +50,7 @@ def check(message: Message | Unreadable) -> Message:
 
 
 def text_has_nul() -> Failure:
-    """Return INVALID_ARGUMENT for a NUL that the database has found: it does not know the field."""
+    """Return INVALID_ARGUMENT for a NUL that the database refused, which does not know the field."""
     return Failure(StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, "texts must not contain NUL", {"rule": NO_NUL})
 
 
@@ -60,7 +60,7 @@ def has_nul(message: Message) -> bool:
 
 
 def with_nul_named(failure: Failure, messages: Iterable[Message]) -> Failure:
-    """Return ``failure``; the refusal of a NUL, which only the database has found, with the name of the field."""
+    """Return ``failure``; if it is a NUL that the database refused, with the name of the field."""
     if failure.metadata.get("rule") != NO_NUL:
         return failure
     field = next((field for message in messages for field in _with_nul(message)), None)

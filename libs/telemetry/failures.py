@@ -1,4 +1,4 @@
-"""Failures a process survives: each is counted, and logged with its exception without flooding the log."""
+"""Failures that a process survives: counted, and logged with their exception without flooding the log."""
 
 import logging
 import time

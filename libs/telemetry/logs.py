@@ -1,4 +1,4 @@
-"""One way to log: structured, on standard error, each line with the correlation id."""
+"""The log: structured lines on standard error, with the correlation id of the call."""
 
 import logging
 import re

@@ -23,7 +23,11 @@ async def main(settings: Settings) -> None:
     mesh = MeshIdentity.of("auth", settings)
     keys = SigningKeys(settings.signing_key_dir, may_generate=settings.may_generate_keys)
     pager = Pager(mesh)
-    async with db.database(settings, "auth") as engine, db.probe(settings, "auth") as ready:
+    async with (
+        db.database(settings, "auth") as engine,
+        db.reads(settings, "auth") as reads,
+        db.probe(settings, "auth") as ready,
+    ):
         database = db.sessions(engine)
         access_seconds = settings.access_token_lifetime_seconds
         verifier = revocations.verifier(keys, database, access_seconds)
@@ -39,7 +43,7 @@ async def main(settings: Settings) -> None:
             Served(
                 "semantik.auth.v1.UserService",
                 user_service_pb2_grpc.add_UserServiceServicer_to_server,
-                UserServicer(database, pager, families),
+                UserServicer(database, reads, pager, families),
                 Access.SIGNED_IN,
             ),
             Served(

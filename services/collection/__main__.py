@@ -30,13 +30,14 @@ async def main(settings: Settings) -> None:
     mesh = MeshIdentity.of("collection", settings)
     async with (
         db.database(settings, "collection") as engine,
+        db.reads(settings, "collection") as reads,
         db.probe(settings, "collection") as ready,
         channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth,
         channels.connect(settings.operation_address, "operation", mesh, ["semantik.operation.v1.OperationInternalService"]) as operation,
         channels.connect(settings.embedding_address, "embedding", mesh, ["semantik.embedding.v1.EmbeddingInternalService"]) as embedding,
         channels.connect(settings.search_address, "search", mesh, ["semantik.search.v1.IndexInternalService"]) as search,
     ):
-        sessions, reads = db.sessions(engine), db.autocommit(engine)
+        sessions = db.sessions(engine)
         pager = Pager(mesh)
         starter = Starter(sessions, operation)
         visibility = Visibility(sessions, search)

@@ -9,7 +9,7 @@ config = context.config
 PARTITION = re.compile(r"_p\d+$")
 schema = config.attributes["schema"]
 
-# A role named like its schema would find it by default, and Alembic would take its tables for somebody else's.
+# A role named like its schema would find it by default, and Alembic would take its tables for those of another schema.
 engine = create_engine(config.attributes["url"], poolclass=pool.NullPool, connect_args={"options": "-c search_path=public"})
 with engine.connect() as connection:
     # One migration of a schema at a time, however many replicas start.

@@ -1,4 +1,4 @@
-"""Says who calls before anything looks at the request."""
+"""Identifies the caller, before the request is looked at."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
@@ -16,9 +16,9 @@ _BEARER = "bearer "
 
 
 class Authenticate:
-    """Adds the principal, or the calling service, to the call; refuses who may not call the method's service.
+    """Adds the principal, or the calling service, to the call; refuses callers without access to the method's service.
 
-    ``access`` says who may call each service by its full name.
+    ``access`` holds the access of each service by its full name.
     """
 
     def __init__(self, access: Mapping[str, Access], mesh: MeshIdentity, verifier: Verifier | None) -> None:

@@ -13,7 +13,7 @@ from libs.rpc.errors import Failure, deadline_exceeded, from_peer
 class Translate:
     """The innermost interceptor: ``translate`` returns the Failure that a driver's error means, or None.
 
-    What nobody can translate passes as it is; it is a defect, and the call ends INTERNAL.
+    An error without a translation passes unchanged: it is a defect, and the call ends INTERNAL.
     """
 
     def __init__(self, translate: Callable[[Exception], Failure | None] = lambda _: None) -> None:

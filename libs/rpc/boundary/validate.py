@@ -12,7 +12,7 @@ from libs.rpc.validation import Unreadable, check, has_nul, with_nul_named
 
 
 class Validate:
-    """Checks each message as it comes; a stream's are checked one by one."""
+    """Checks the request; a stream's messages one by one, as they arrive."""
 
     def unary(self, method: str, behavior: Unary) -> Unary:
         async def validated(request: Any, context: Context) -> Any:
@@ -38,14 +38,14 @@ class Validate:
 
 
 class _Incoming:
-    """What a call sends: ``messages`` are those that may hold a NUL, once they were checked."""
+    """The request of a call; ``messages`` are the checked ones that may hold a NUL."""
 
     def __init__(self, request: Any) -> None:
         self._request = request
         self.messages: list[Message] = []
 
     def checked(self) -> Any:
-        """Return the message, or an iterator over a stream's messages; each is valid."""
+        """Return the message, or an iterator over a stream's messages, all of them checked."""
         if isinstance(self._request, (Message, Unreadable)):
             self.messages = [check(self._request)]
             return self._request

@@ -1,4 +1,4 @@
-"""Who calls: verifies users' credentials offline, against what auth publishes."""
+"""Users' credentials: verified offline, with the keys and revocations that auth publishes."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Verifier:
-    """Turns a bearer credential into a principal, and says whether a principal may still act.
+    """Returns the principal of a bearer credential, and checks whether a principal still holds.
 
     ``fetch_keys`` returns a JSON Web Key Set, ``fetch_revocations`` yields pages of every revocation that can still
     matter. ``run`` keeps both fresh; before the first round of both is complete, every credential is UNAVAILABLE.

@@ -26,7 +26,7 @@ _LEEWAY_SECONDS = 10
 _REFETCH_SECONDS = 5.0
 _MAX_LENGTH = 4096
 _MAX_REMEMBERED = 10_000
-# What parsing bytes of a stranger's choice may raise; a deep JSON array ends in RecursionError.
+# What parsing untrusted bytes can raise; a deeply nested JSON array ends in RecursionError.
 _MALFORMED = (JoseError, ValueError, TypeError, KeyError, RecursionError)
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class AccessTokens:
     """Verifies access tokens with the keys of ``fetch_keys`` (a JSON Web Key Set).
 
     A signature is verified once: the token's SHA-256 leads to its principal until the token ends or the keys change.
-    Whether the principal was revoked is for the caller to ask each time.
+    The caller asks each time whether the principal was revoked.
     """
 
     def __init__(self, fetch_keys: Callable[[], Awaitable[str]]) -> None:
@@ -105,7 +105,7 @@ class AccessTokens:
             raise token_invalid() from None
 
     async def _look_again(self) -> None:
-        """Fetch the keys for a key id that is not known: once in 5 s, and once for all who ask meanwhile."""
+        """Fetch the keys because of an unknown key id: at most once in 5 s, and once for all callers that wait."""
         now = time.monotonic()
         if self._refetch is None or (self._refetch.done() and now - self._refetch_at > _REFETCH_SECONDS):
             self._refetch_at = now
@@ -118,7 +118,7 @@ class AccessTokens:
 
 
 def _principal(claims: Mapping[str, Any]) -> tuple[Principal, float]:
-    """Return what verified claims say, and until when; raises UNAUTHENTICATED for what auth would not have signed."""
+    """Return the principal of verified claims and the end of its token; raises UNAUTHENTICATED for claims that auth never signs."""
     now = time.time()
     issued, end = _moment(claims.get("iat")), _moment(claims.get("exp"))
     begin = max(issued, _moment(claims.get("nbf", issued)))

@@ -20,9 +20,12 @@ def retries(services: Iterable[str], attempts: int, longest_wait_seconds: float)
 
     ``services`` are full names whose stubs are imported; raises KeyError for one that is not.
     """
-    found = [descriptor_pool.Default().FindServiceByName(name) for name in services]
+    descriptors = [descriptor_pool.Default().FindServiceByName(name) for name in services]
     names = [
-        {"service": service.full_name, "method": method.name} for service in found for method in service.methods if is_repeatable(method)
+        {"service": service.full_name, "method": method.name}
+        for service in descriptors
+        for method in service.methods
+        if is_repeatable(method)
     ]
     if not names:
         return []

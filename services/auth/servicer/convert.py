@@ -1,11 +1,13 @@
 """Rows of auth as messages of its contract."""
 
+from libs.db.tables import AnyRow
 from libs.rpc.timestamps import timestamp
 from semantik.auth.v1 import session_pb2, user_pb2
 from services.auth.tables import RefreshToken, User
 
 
-def user_message(user: User) -> user_pb2.User:
+def user_message(user: User | AnyRow) -> user_pb2.User:
+    """Return a user, read as a row or as columns."""
     return user_pb2.User(
         id=user.id,
         username=user.username,

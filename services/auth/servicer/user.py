@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from libs.db.engine import Sessions
 from libs.rpc import call
 from libs.rpc.boundary import Context
@@ -15,14 +17,15 @@ from services.auth.store import sessions, users
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
-    def __init__(self, database: Sessions, pager: Pager, families: Families) -> None:
+    def __init__(self, database: Sessions, reads: AsyncEngine, pager: Pager, families: Families) -> None:
         self._sessions = database
+        self._reads = reads
         self._pager = pager
         self._families = families
 
     async def GetMe(self, request: messages.GetMeRequest, context: Context) -> messages.GetMeResponse:
-        async with self._sessions() as session:
-            user = await users.by_id(session, call.principal().user_id)
+        async with self._reads.connect() as connection:
+            user = await users.account(connection, call.principal().user_id)
         if user is None:
             raise token_invalid()
         return messages.GetMeResponse(user=user_message(user))

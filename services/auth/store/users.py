@@ -1,9 +1,28 @@
 """Queries on users."""
 
-from sqlalchemy import exists, func, or_, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import bindparam, exists, func, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from libs.db.tables import AnyRow
 from services.auth.tables import Role, User
+
+# What a user may see of an account; selected by columns, which costs a third of loading an object.
+_ACCOUNT = select(
+    User.id,
+    User.username,
+    User.email,
+    User.full_name,
+    User.role,
+    User.is_active,
+    User.create_time,
+    User.update_time,
+    User.last_login_time,
+).where(User.id == bindparam("user_id"))
+
+
+async def account(connection: AsyncConnection, user_id: str) -> AnyRow | None:
+    """Return what a user may see of their account: all of ``User`` but its secrets."""
+    return (await connection.execute(_ACCOUNT, {"user_id": user_id})).one_or_none()
 
 
 async def add(session: AsyncSession, user: User) -> str | None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from libs.db.engine import autocommit
 from libs.db.migrate import upgrade
 from libs.rpc.call import Principal
 from semantik.auth.v1.user_pb2 import User
@@ -97,7 +96,7 @@ async def test_the_sql_says_what_the_design_says(engine: AsyncEngine, principal:
     expected = {case.id: decide(principal, case) for case in CASES}
     subject = permission.subject(principal)
     readable = {collection_id: role for collection_id, role in expected.items() if role}
-    async with autocommit(engine).connect() as connection:
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         many = await collections.many_with_roles(connection, subject, list(expected))
         assert {row.id: row.role for row in many.values()} == expected
         for collection_id in list(expected)[::17]:
