@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -57,7 +58,7 @@ def _is_first(queue: str) -> ColumnElement[bool]:
     first = (
         select(row.id)
         .where(row.queue == queue, row.lease_owner.is_(None), row.state.in_(WAITING))
-        .distinct(key)
+        .ext(distinct_on(key))
         .order_by(key, row.settle_state.is_(None), row.priority.desc(), row.create_time, row.id)
     )
     return Operation.id.in_(first)
