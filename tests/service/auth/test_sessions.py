@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 import grpc
@@ -148,6 +149,7 @@ async def test_a_session_that_ends_while_it_is_refreshed_has_ended(
             (await users.ListSessions(user_service_pb2.ListSessionsRequest(), metadata=_bearer(second.access_token))).sessions[0].id
         )
         third = await _refresh(auth, second.refresh_token)
+        ending: Awaitable[object]
         if end == "revoked":
             ending = users.RevokeSession(user_service_pb2.RevokeSessionRequest(session_id=session_id), metadata=_bearer(ada.token))
         elif end == "logged out":
