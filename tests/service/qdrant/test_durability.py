@@ -2,12 +2,18 @@
 
 import asyncio
 import random
+import uuid
 from pathlib import Path
 
 import grpc
+import pytest
 from qdrant_client import AsyncQdrantClient
 from qdrant_client import models as q
 
+from libs.rpc.errors import Failure
+from semantik.search.v1.index_pb2 import Chunk, DocumentVersion
+from services.search.index.indexes import Indexes
+from services.search.qdrant import Qdrant
 from tests.service.qdrant.conftest import SIZE, Engine
 
 
@@ -99,3 +105,33 @@ async def test_a_collection_dropped_while_its_index_is_built_is_gone(engine: Eng
     await client.create_collection(name, {"dense": q.VectorParams(size=SIZE, distance=q.Distance.COSINE)})
     await client.upsert(name, _points(0, 5), wait=True)
     assert await _ids(client, name) == set(range(5))
+
+
+async def test_a_full_disk_refuses_what_grows_and_nothing_else(tmp_path: Path) -> None:
+    """Reads, hides and deletes go on; writes do too once there is space, and the service says so in the contract's words."""
+    engine = Engine(tmp_path)
+    await engine.start()
+    client = engine.client()
+    indexes = Indexes(Qdrant(client, 20))
+    document, source = str(uuid.uuid4()), str(uuid.uuid4())
+    chunk = Chunk(document_id=document, source_id=source, content_version=1, text="heat", vector=b"\x00\x00\x80\x3f" * SIZE)
+    await indexes.create("full", SIZE)
+    await indexes.upsert("full", 1, [chunk])
+    await engine.stop()
+    await engine.start(LEAST_FREE_MIB=str(1 << 40))
+    for refused in (indexes.upsert("full", 1, [chunk]), indexes.create("another", SIZE), indexes.raise_fence("full", 2)):
+        with pytest.raises(Failure) as refusal:
+            await refused
+        assert (refusal.value.code, refusal.value.reason_name) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+        assert refusal.value.retry_after is not None
+    version = DocumentVersion(document_id=document, content_version=1)
+    await indexes.publish("full", 1, [version])
+    await indexes.hide("full", [version], "")
+    await indexes.delete("full", 1, [document], 0, 0)
+    assert (await indexes.stats("full")).point_count == 0
+    await engine.stop()
+    await engine.start()
+    await indexes.upsert("full", 1, [chunk])
+    assert (await indexes.stats("full")).point_count == 1
+    await client.close()
+    await engine.stop()
