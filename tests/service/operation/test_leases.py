@@ -263,7 +263,8 @@ async def test_a_repeated_claim_id_gives_the_same_claim(
     assert {(held.operation.id, held.fence) for held in claims} == {(claims[0].operation.id, claims[0].fence)}
     assert len(claims) == 20
     request = messages.ClaimOperationRequest(queue=queue, worker_id="worker", claim_id=claim_id, slot=messages.SLOT_LONG, repeat_only=True)
-    assert (await internal.ClaimOperation(request)).claim == claims[0]
+    repeat = (await internal.ClaimOperation(request)).claim
+    assert (repeat.operation.id, repeat.fence) == (claims[0].operation.id, claims[0].fence)
     request.claim_id = str(uuid.uuid4())
     assert not (await internal.ClaimOperation(request)).HasField("claim")
     await internal.FinishOperation(_finish(claims[0], Operation.STATE_SUCCEEDED))
