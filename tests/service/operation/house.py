@@ -43,8 +43,8 @@ Context = Any
 _DATABASE = "house"
 # Everything that takes seconds takes tenths of them here.
 SETTINGS = {
-    "LEASE_SECONDS": "3",
-    "RENEW_SECONDS": "1",
+    "LEASE_SECONDS": "8",
+    "RENEW_SECONDS": "3",
     "SWEEP_SECONDS": "0.1",
     "SLOT_CHECK_SECONDS": "0.1",
     "SHORT_SLOT_SECONDS": "0.3",

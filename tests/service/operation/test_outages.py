@@ -81,14 +81,14 @@ async def test_workers_have_one_lease_to_report_again_after_an_outage(tmp_path_f
     async with building(tmp_path_factory.mktemp("outage")) as house:
         ada = house.user()
         claims = []
-        async with house.serving():
+        async with house.serving(LEASE_SECONDS="3", RENEW_SECONDS="1"):
             for _ in range(2):
                 await house.internal.StartOperation(_start(ada, "outage"))
                 claims.append((await house.internal.ClaimOperation(_claim("outage"))).claim)
         dsn = house.cluster.dsn(database="house")
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as rows:
             await rows.execute("UPDATE operation.operations SET lease_until = now() - interval '1 minute'")
-            async with house.serving():
+            async with house.serving(LEASE_SECONDS="3", RENEW_SECONDS="1"):
                 speaking, silent = claims
                 claiming = asyncio.create_task(_next(house.internal, "outage"))
                 while not claiming.done():
