@@ -85,11 +85,12 @@ async def test_a_delete_that_cannot_hide_fails_and_a_repeat_finishes_it(
 
 
 async def test_a_purged_document_has_nothing_left_to_free(quiet: Quiet, ada: Person, collection: Collection, tmp_path: Path) -> None:
-    """A delete that comes late answers without an operation."""
+    """A delete that comes late still answers with an operation that can be watched."""
     document = await _upload(ada, collection, tmp_path, "a.txt", "text")
     await ada.client.documents.delete(document.id)
     await quiet.rows.execute("UPDATE collection.documents SET purge_time = now() WHERE id = %s", (document.id,))
-    assert (await ada.client.documents.delete(document.id)).id == ""
+    late = await ada.client.documents.delete(document.id)
+    assert (await ada.client.operations.get(late.id)).kind == Operation.KIND_PURGE
 
 
 async def test_a_removed_source_is_out_of_sight_and_can_be_removed_again(

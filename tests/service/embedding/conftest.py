@@ -1,5 +1,6 @@
 """An embedding service with models of its own beside the mesh's, a hub on this machine, and the administrator."""
 
+import asyncio
 import os
 import shutil
 import sys
@@ -92,6 +93,20 @@ async def start(mesh: Mesh, hub: Hub, administrator: Person, tmp_path: Path) -> 
         yield started
 
 
+async def _knows_tokens(models: ModelServiceStub, signed: tuple[tuple[str, str], ...]) -> None:
+    """Wait until the service has read auth's keys and revocations, whatever state its models are in."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await models.ListModels(model_service_pb2.ListModelsRequest(), metadata=signed)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or "auth" not in str(error.details()):
+                    return
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
 @asynccontextmanager
 async def _running(mesh: Mesh, hub: Hub, administrator: Person, model_dir: Path, settings: dict[str, str]) -> AsyncIterator[Own]:
     # The default model's graph is the mesh's: building it again would take longer than the tests.
@@ -120,6 +135,7 @@ async def _running(mesh: Mesh, hub: Hub, administrator: Person, model_dir: Path,
         address = f"127.0.0.1:{port}"
         async with grpc.aio.insecure_channel(address) as channel, channels.connect(address, "embedding", identity) as peer:
             signed = (("authorization", f"Bearer {administrator.token}"),)
+            await _knows_tokens(ModelServiceStub(channel), signed)
             yield Own(doomed, model_dir, ModelServiceStub(channel), EmbeddingServiceStub(channel), channel, peer, signed)
     finally:
         await doomed.end()
