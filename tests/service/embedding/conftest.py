@@ -93,12 +93,12 @@ async def start(mesh: Mesh, hub: Hub, administrator: Person, tmp_path: Path) -> 
         yield started
 
 
-async def _knows_tokens(models: ModelServiceStub, signed: tuple[tuple[str, str], ...]) -> None:
+async def _knows_tokens(models: Any, signed: tuple[tuple[str, str], ...]) -> None:
     """Wait until the service has read auth's keys and revocations, whatever state its models are in."""
     async with asyncio.timeout(30):
         while True:
             try:
-                await models.ListModels(model_service_pb2.ListModelsRequest(), metadata=signed)
+                await models.ListModels(messages.ListModelsRequest(), metadata=signed)
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or "auth" not in str(error.details()):
                     return

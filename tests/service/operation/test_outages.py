@@ -56,15 +56,17 @@ async def test_a_draining_replica_ends_watches_and_polls_at_once(house: House, a
         # The channel of the mesh repeats a poll that was refused; this one shows the refusal.
         metadata = (("authorization", f"Bearer {replica.mesh.token('operation')}"),)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{replica.port}") as channel:
-            call = channel.unary_unary(
+            claim = channel.unary_unary(
                 "/semantik.operation.v1.OperationInternalService/ClaimOperation",
                 request_serializer=messages.ClaimOperationRequest.SerializeToString,
                 response_deserializer=messages.ClaimOperationResponse.FromString,
-            )(_claim("nothing here", 20), metadata=metadata)
-            await call.wait_for_connection()
+            )
+            poll = asyncio.ensure_future(claim(_claim("nothing here", 20), metadata=metadata))
+            # A later call on the same connection was answered, so the poll has arrived.
+            await claim(_claim("nothing here either"), metadata=metadata)
             async with asyncio.timeout(10):
                 stopping = asyncio.create_task(process.stop())
-                for waiting in (call, _last(watch)):
+                for waiting in (poll, asyncio.create_task(_last(watch))):
                     with pytest.raises(grpc.aio.AioRpcError) as caught:
                         await waiting
                     assert (caught.value.code(), reason_of(caught.value)) == DRAINING
