@@ -101,6 +101,7 @@ async def count_deaths(session: AsyncSession, generation: Generation) -> int:
         "error_message": f"reading it stopped the worker {_DEATHS} times; retry it or sync its source to try again",
         "is_retryable": True,
         "deaths": 0,
+        "index_time": func.clock_timestamp(),
     }
     given_up = await session.execute(
         update(DocumentIndex)
