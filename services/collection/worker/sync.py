@@ -133,9 +133,8 @@ class Sync:
         fresh.sort(key=lambda pair: pair[1].duplicate_of is not None)
         inserted = await scan.insert_documents(session, generation, self._source.id, [row for _, row in fresh])
         await scan.touch_documents(session, [row for difference, row in rows if difference.change is Change.TOUCHED])
-        failed = [
-            difference.known.id for difference, _ in rows if difference.known and _is_same(difference) and _has_failed(difference.known)
-        ]
+        same = [difference.known for difference, _ in rows if difference.known and _is_same(difference)]
+        failed = [known.id for known in same if self._failed_before(known)]
         await scan.reopen_failed(session, generation, failed)
         ended = [row for _, row in kept] + [row for _, row in fresh if row.id in inserted]
         amounts = _amounts([row for row in ended if row.state is not IndexState.PENDING])
@@ -154,6 +153,10 @@ class Sync:
         ]
         self._job.progress.unchanged(len(unchanged), sum(difference.entry.size_bytes for difference in unchanged))
         self._job.progress.committed(stored.amounts)
+
+    def _failed_before(self, known: Known) -> bool:
+        """Return whether a document failed in an earlier operation: what failed in this one is not tried again by itself."""
+        return known.index_state == IndexState.FAILED and not self._is_of_this_operation(known)
 
     def _is_of_this_operation(self, known: Known | None) -> bool:
         """Return whether a document waits for this operation, or was indexed by it under an earlier claim."""
@@ -174,10 +177,6 @@ class _Stored:
 
 def _is_same(difference: Difference) -> bool:
     return difference.change in (Change.TOUCHED, Change.UNCHANGED, Change.FOREIGN)
-
-
-def _has_failed(known: Known) -> bool:
-    return known.index_state == IndexState.FAILED
 
 
 def _amounts(ended: Sequence[Row]) -> dict[str, int]:
