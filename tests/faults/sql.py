@@ -70,13 +70,14 @@ WHERE x.delete_time IS NULL AND (x.document_count, x.chunk_count, x.size_bytes) 
 """
 # Chunks that no indexed document owns, and documents whose chunks are not all there.
 CHUNKS = """
-SELECT COALESCE(d.path, document_id) AS subject, content_version, COALESCE(k.chunks, 0) AS chunks, COALESCE(i.chunk_count, 0) AS expected
+SELECT COALESCE(d.path, COALESCE(k.document_id, i.document_id)) AS subject, COALESCE(k.content_version, i.content_version) AS content_version,
+  COALESCE(k.chunks, 0) AS chunks, COALESCE(i.chunk_count, 0) AS expected
 FROM (SELECT document_id, content_version, count(*) AS chunks FROM collection.chunks GROUP BY 1, 2) k
 FULL JOIN (
   SELECT DISTINCT document_id, indexed_version AS content_version, chunk_count FROM collection.document_indexes WHERE indexed_version > 0
 ) i
-USING (document_id, content_version)
-LEFT JOIN collection.documents d ON d.id = document_id
+ON k.document_id = i.document_id AND k.content_version = i.content_version
+LEFT JOIN collection.documents d ON d.id = COALESCE(k.document_id, i.document_id)
 WHERE COALESCE(k.chunks, 0) <> COALESCE(i.chunk_count, 0)
 """
 ARTIFACT_KEYS = "SELECT object_key FROM collection.document_artifacts WHERE object_key IS NOT NULL"
