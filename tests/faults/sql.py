@@ -70,7 +70,7 @@ WHERE x.delete_time IS NULL AND (x.document_count, x.chunk_count, x.size_bytes) 
 """
 # Chunks that no indexed document owns, and documents whose chunks are not all there.
 CHUNKS = """
-SELECT COALESCE(d.path, COALESCE(k.document_id, i.document_id)) AS subject, COALESCE(k.content_version, i.content_version) AS content_version,
+SELECT COALESCE(d.path, k.document_id, i.document_id) AS subject, COALESCE(k.content_version, i.content_version) AS content_version,
   COALESCE(k.chunks, 0) AS chunks, COALESCE(i.chunk_count, 0) AS expected
 FROM (SELECT document_id, content_version, count(*) AS chunks FROM collection.chunks GROUP BY 1, 2) k
 FULL JOIN (
