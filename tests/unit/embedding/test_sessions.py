@@ -1,5 +1,6 @@
 """Which models are in memory, and which one leaves for another."""
 
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -66,7 +67,7 @@ async def test_the_least_recently_used_leaves(catalog: Catalog, sessions: Sessio
 
 async def test_use_counts_and_not_loading(catalog: Catalog, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one used last stays."""
-    clock = iter(range(100, 200))
+    clock = itertools.count(100)
     monkeypatch.setattr(time, "time", lambda: next(clock))
     first, second = catalog.get("e5"), catalog.get("gte")
     await sessions.get(first, "FLOAT32")
