@@ -136,20 +136,23 @@ class Periodic:
         )
 
     async def _stop(self, worker: Worker, work: asyncio.Task[None]) -> None:
-        """Cancel the loop and the jobs under way; what waits for a slow Redis loses its connection."""
+        """Cancel the loop and the jobs under way; what waits for a slow Redis loses its connection, and the one it opens next."""
         worker.handle_sig(signal.SIGTERM)
         tasks = {work, *worker.tasks.values()}
-        await asyncio.wait(tasks, timeout=_STOP_SECONDS)
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await worker.pool.connection_pool.disconnect(inuse_connections=True)
-        except Exception as error:
-            log.debug("the periodic jobs of %s did not leave Redis in order", self.service, exc_info=error)
-        ended, _ = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
-        for task in ended:
-            failure = None if task.cancelled() else task.exception()
-            if failure is not None:
-                log.debug("the periodic jobs of %s ended", self.service, exc_info=failure)
+        for task in tasks:
+            task.add_done_callback(self._note_end)
+        for _ in range(2):
+            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            try:
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await worker.pool.connection_pool.disconnect(inuse_connections=True)
+            except Exception as error:
+                log.debug("the periodic jobs of %s did not leave Redis in order", self.service, exc_info=error)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            log.debug("the periodic jobs of %s ended", self.service, exc_info=failure)
 
 
 async def _run(name: str, job: Job) -> None:

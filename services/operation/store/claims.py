@@ -43,7 +43,7 @@ async def claim(session: AsyncSession, queue: str, slot: Slot, worker_id: str, c
     for _ in range(_CLAIM_TRIES):
         if operation := await repeated(session, claim_id, lease):
             return operation
-        operation = (await session.scalars(next_of(queue, slot))).one_or_none()
+        operation = await next_of(session, queue, slot)
         if operation is None:
             return None
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Interval, Select, Text, and_, bindparam, case, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -15,40 +15,15 @@ from services.operation.tables import SHORT_KINDS, WAITING, Operation, Slot, Sta
 
 _clock = func.clock_timestamp()
 _EXPLAINED = 500
+_QUEUE = bindparam("of_queue", type_=Text)
+_AT_LEAST = bindparam("at_least", type_=Interval)
 _is_waiting = and_(Operation.lease_owner.is_(None), Operation.state.in_(WAITING))
 _is_short = or_(Operation.is_short, Operation.settle_state.is_not(None))
 _is_due = or_(Operation.not_before.is_(None), Operation.not_before <= _clock)
+_has_waited = Operation.queue_time <= _clock - _AT_LEAST
 
 
-def next_of(queue: str, slot: Slot) -> Select[Operation]:
-    """Select the operation that a slot gets next, locked and skipping what other claims have locked.
-
-    By priority; then the user with the fewest claims in slots of this kind; then who waits the longest: an operation waits
-    since it was asked for or since its user last had a slot of this kind, whichever is later, so that users take turns; then age.
-    A short slot takes short work, and what has used up its time there only when no short work waits.
-    Assumes READ COMMITTED: what another claim took since the statement began is checked again when it is locked.
-    """
-    running = (
-        select(Operation.user_id, func.count().label("claims"))
-        .where(Operation.queue == queue, Operation.slot == slot, Operation.lease_owner.is_not(None))
-        .group_by(Operation.user_id)
-        .subquery()
-    )
-    waits_since = func.greatest(Operation.create_time, Turn.time)
-    order = [Operation.priority.desc(), func.coalesce(running.c.claims, 0), waits_since, Operation.create_time, Operation.id]
-    statement = (
-        select(Operation)
-        .outerjoin(running, running.c.user_id == Operation.user_id)
-        .outerjoin(Turn, and_(Turn.queue == queue, Turn.slot == slot, Turn.user_id == Operation.user_id))
-        .where(_is_waiting, _is_due, _is_first(queue), ~_is_busy())
-    )
-    if slot is Slot.SHORT:
-        statement = statement.where(or_(_is_short, Operation.kind.in_(SHORT_KINDS)))
-        order.insert(0, _is_short.desc())
-    return statement.order_by(*order).limit(1).with_for_update(of=Operation, skip_locked=True)
-
-
-def _is_first(queue: str) -> ColumnElement[bool]:
+def _first() -> ColumnElement[bool]:
     """Whether it is the first in its collection: what is to be settled, then by priority, then by age.
 
     What follows is never taken, not even while another claim has locked the one before.
@@ -57,18 +32,80 @@ def _is_first(queue: str) -> ColumnElement[bool]:
     key = func.coalesce(row.collection_id, row.id)
     first = (
         select(row.id)
-        .where(row.queue == queue, row.lease_owner.is_(None), row.state.in_(WAITING))
+        .where(row.queue == _QUEUE, row.lease_owner.is_(None), row.state.in_(WAITING))
         .ext(distinct_on(key))
         .order_by(key, row.settle_state.is_(None), row.priority.desc(), row.create_time, row.id)
     )
     return Operation.id.in_(first)
 
 
-def _is_busy() -> ColumnElement[bool]:
+def _busy() -> ColumnElement[bool]:
     """Whether a worker or a pause holds its collection."""
     other = aliased(Operation)
     holds = or_(other.lease_owner.is_not(None), other.state == State.PAUSED)
     return exists().where(other.collection_id == Operation.collection_id, other.id != Operation.id, holds)
+
+
+_is_first, _is_busy = _first(), _busy()
+
+
+def _next(slot: Slot) -> Select[Operation]:
+    running = (
+        select(Operation.user_id, func.count().label("claims"))
+        .where(Operation.queue == _QUEUE, Operation.slot == slot, Operation.lease_owner.is_not(None))
+        .group_by(Operation.user_id)
+        .subquery()
+    )
+    waits_since = func.greatest(Operation.create_time, Turn.time)
+    order = [Operation.priority.desc(), func.coalesce(running.c.claims, 0), waits_since, Operation.create_time, Operation.id]
+    statement = (
+        select(Operation)
+        .outerjoin(running, running.c.user_id == Operation.user_id)
+        .outerjoin(Turn, and_(Turn.queue == _QUEUE, Turn.slot == slot, Turn.user_id == Operation.user_id))
+        .where(_is_waiting, _is_due, _is_first, ~_is_busy)
+    )
+    if slot is Slot.SHORT:
+        statement = statement.where(or_(_is_short, Operation.kind.in_(SHORT_KINDS)))
+        order.insert(0, _is_short.desc())
+    return statement.order_by(*order).limit(1).with_for_update(of=Operation, skip_locked=True)
+
+
+# Built once: building one costs more than running it.
+_NEXT = {slot: _next(slot) for slot in Slot}
+_WAITING = (
+    select(Operation.user_id, _is_short, func.max(Operation.priority), func.count())
+    .where(_is_waiting, _is_due, _has_waited, _is_first, ~_is_busy)
+    .group_by(Operation.user_id, _is_short)
+)
+_REASON = case(
+    (~_is_due, literal("waits after a fault")),
+    (or_(_is_busy, ~_is_first), literal("waits for another operation of its collection")),
+    else_=literal("waits for a free slot"),
+)
+_STALE = (
+    select(Operation.id, _REASON.label("reason"))
+    .where(Operation.queue == _QUEUE, _is_waiting, _has_waited, Operation.wait_reason != _REASON)
+    .limit(_EXPLAINED)
+    .with_for_update(skip_locked=True)
+    .cte()
+)
+_EXPLAIN = (
+    update(Operation)
+    .where(Operation.id == _STALE.c.id)
+    .values(wait_reason=_STALE.c.reason, revision=Operation.revision + 1)
+    .returning(Operation.id)
+)
+
+
+async def next_of(session: AsyncSession, queue: str, slot: Slot) -> Operation | None:
+    """Return the operation that a slot gets next, locked; what other claims have locked is skipped.
+
+    By priority; then the user with the fewest claims in slots of this kind; then who waits the longest: an operation waits
+    since it was asked for or since its user last had a slot of this kind, whichever is later, so that users take turns; then age.
+    A short slot takes short work, and what has used up its time there only when no short work waits.
+    Assumes READ COMMITTED: what another claim took since the statement began is checked again when it is locked.
+    """
+    return (await session.scalars(_NEXT[slot], {"of_queue": queue})).one_or_none()
 
 
 async def running(session: AsyncSession) -> list[Held]:
@@ -81,12 +118,7 @@ async def running(session: AsyncSession) -> list[Held]:
 
 async def waiting(session: AsyncSession, queue: str, at_least: timedelta) -> list[Waiting]:
     """Return by user what could be claimed at once and has waited for some time: no idle slot is there to take it."""
-    statement = (
-        select(Operation.user_id, _is_short, func.max(Operation.priority), func.count())
-        .where(_is_waiting, _is_due, Operation.queue_time <= _clock - at_least, _is_first(queue), ~_is_busy())
-        .group_by(Operation.user_id, _is_short)
-    )
-    return [Waiting(*row) for row in (await session.execute(statement)).all()]
+    return [Waiting(*row) for row in (await session.execute(_WAITING, {"of_queue": queue, "at_least": at_least})).all()]
 
 
 async def depths(session: AsyncSession) -> list[tuple[str, str, int, float]]:
@@ -104,18 +136,6 @@ async def queues(session: AsyncSession) -> Sequence[str]:
 
 async def explain(session: AsyncSession, queue: str, at_least: timedelta) -> None:
     """Write on operations that have waited for some time what they wait for, where that has changed."""
-    reason = case(
-        (~_is_due, literal("waits after a fault")),
-        (or_(_is_busy(), ~_is_first(queue)), literal("waits for another operation of its collection")),
-        else_=literal("waits for a free slot"),
-    )
-    stale = (
-        select(Operation.id, reason.label("reason"))
-        .where(Operation.queue == queue, _is_waiting, Operation.queue_time <= _clock - at_least, Operation.wait_reason != reason)
-        .limit(_EXPLAINED)
-        .with_for_update(skip_locked=True)
-        .cte()
-    )
-    values = {"wait_reason": stale.c.reason, "revision": Operation.revision + 1}
-    changed = await session.scalars(update(Operation).where(Operation.id == stale.c.id).values(values).returning(Operation.id))
-    await session.execute(select(func.pg_notify(CHANGED, func.unnest(texts(changed.all())))))
+    changed = (await session.scalars(_EXPLAIN, {"of_queue": queue, "at_least": at_least})).all()
+    if changed:
+        await session.execute(select(func.pg_notify(CHANGED, func.unnest(texts(changed)))))
