@@ -55,6 +55,13 @@ def _without_worker(quiet: Quiet) -> None:
 
 
 @pytest.fixture
+async def impatient(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the gateway that calls nothing again, as the SDK's does for many seconds."""
+    async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
+        yield channel
+
+
+@pytest.fixture
 def away(mesh: Mesh, http: httpx.AsyncClient) -> Away:
     """Stop a service for the length of a block."""
 

@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psycopg
 import pytest
 
@@ -13,6 +14,10 @@ from semantik.collection.v1 import collection_internal_service_pb2 as internal
 from semantik.collection.v1.collection_internal_service_pb2_grpc import CollectionInternalServiceStub
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_pb2 import Document
+from semantik.collection.v1.document_service_pb2 import DeleteDocumentRequest
+from semantik.collection.v1.document_service_pb2_grpc import DocumentServiceStub
+from semantik.collection.v1.source_service_pb2 import RemoveSourceRequest
+from semantik.collection.v1.source_service_pb2_grpc import SourceServiceStub
 from semantik.operation.v1.operation_pb2 import Operation
 from tests.conftest import Person
 from tests.service.collection_api.conftest import Away, Quiet
@@ -71,15 +76,16 @@ async def test_a_deleted_document_leaves_the_counters_once(quiet: Quiet, ada: Pe
 
 
 async def test_a_delete_that_cannot_hide_fails_and_a_repeat_finishes_it(
-    ada: Person, collection: Collection, tmp_path: Path, away: Away
+    ada: Person, collection: Collection, tmp_path: Path, away: Away, impatient: grpc.aio.Channel
 ) -> None:
     """The document is deleted all the same, and stays so."""
     document = await _upload(ada, collection, tmp_path, "a.txt", "text")
+    request = DeleteDocumentRequest(document_id=document.id)
     async with away("search"):
         for _ in range(2):
-            with pytest.raises(SemantikError) as caught:
-                await ada.client.documents.delete(document.id)
-            assert caught.value.code == "UNAVAILABLE"
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await DocumentServiceStub(impatient).DeleteDocument(request, metadata=tuple(ada.headers.items()))
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         assert (await ada.client.documents.get(document.id)).state == Document.STATE_DELETED
     assert (await ada.client.documents.delete(document.id)).kind == Operation.KIND_PURGE
 
@@ -94,16 +100,17 @@ async def test_a_purged_document_has_nothing_left_to_free(quiet: Quiet, ada: Per
 
 
 async def test_a_removed_source_is_out_of_sight_and_can_be_removed_again(
-    quiet: Quiet, ada: Person, stranger: Person, collection: Collection, tmp_path: Path, away: Away
+    quiet: Quiet, ada: Person, stranger: Person, collection: Collection, tmp_path: Path, away: Away, impatient: grpc.aio.Channel
 ) -> None:
     """Until its last document is gone; its documents' rows are not touched, however many there are."""
     document = await _upload(ada, collection, tmp_path, "a.txt", "text")
     await _index(quiet.rows, document, 10, 100)
     before = await _one(quiet.rows, "SELECT xmin::text, state FROM collection.documents WHERE id = %s", document.id)
     async with away("search"):
-        with pytest.raises(SemantikError) as caught:
-            await ada.client.sources.remove(document.source_id)
-        assert caught.value.code == "UNAVAILABLE"
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            request = RemoveSourceRequest(source_id=document.source_id)
+            await SourceServiceStub(impatient).RemoveSource(request, metadata=tuple(ada.headers.items()))
+        assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
     assert await _counters(quiet.rows, collection) == (0, 0, 0)
     assert [each async for each in ada.client.sources.list(collection.id)] == []
     assert [each async for each in ada.client.documents.list(collection.id)] == []
