@@ -89,21 +89,28 @@ async def test_a_refresh_token_used_again_ends_its_session(
 
 
 async def test_a_session_that_ended_and_a_user_that_was_disabled_are_shut_out_everywhere(
-    gateway: grpc.aio.Channel, http: httpx.AsyncClient, rows: psycopg.AsyncConnection, face: Face, ada: Person, stranger: Person
+    gateway: grpc.aio.Channel,
+    http: httpx.AsyncClient,
+    rows: psycopg.AsyncConnection,
+    ada: Person,
+    stranger: Person,
+    person: Callable[[], Awaitable[Person]],
 ) -> None:
     """By whichever face one signs out, within 60 seconds also at the services that hear of it from auth, on both faces."""
-    ended, disabled = _tokens(ada), stranger.token
+    ended, ended_as_json, disabled = _tokens(ada), _tokens(await person()), stranger.token
     await rows.execute("UPDATE auth.users SET is_active = false WHERE id = %s", (stranger.user.id,))
     await rows.execute(
         "INSERT INTO auth.revocations (user_id, not_before, reason) VALUES (%s, clock_timestamp(), 'disabled')", (stranger.user.id,)
     )
-    logout = LogoutRequest(refresh_token=ended.refresh_token)
-    assert (await face(method("auth.v1.AuthService.Logout"), logout)).code == "OK"
-    pending = {(token, of.full_name) for token in (ended.access_token, disabled) for of in OF_EACH_SERVICE}
+    logout = method("auth.v1.AuthService.Logout")
+    assert (await over_grpc(gateway, logout, LogoutRequest(refresh_token=ended.refresh_token))).code == "OK"
+    assert (await over_http(http, logout, LogoutRequest(refresh_token=ended_as_json.refresh_token))).code == "OK"
+    void = (ended.access_token, ended_as_json.access_token, disabled)
+    pending = {(token, of.full_name) for token in void for of in OF_EACH_SERVICE}
     async with asyncio.timeout(60):
         while pending:
             for of in OF_EACH_SERVICE:
-                for token in (ended.access_token, disabled):
+                for token in void:
                     if (await over_grpc(gateway, of, empty(of), authorization=f"Bearer {token}")).why == VOID:
                         assert (await over_http(http, of, empty(of), authorization=f"Bearer {token}")).why == VOID
                         pending.discard((token, of.full_name))
