@@ -48,7 +48,8 @@ async def _vectors(mesh: LocalMesh, collection_id: str) -> dict[tuple[str, int],
             )
             for record in records:
                 if record.payload and "path" in record.payload and isinstance(record.vector, dict):
-                    vectors[record.payload["path"], record.payload["ordinal"]] = record.vector["dense"]  # type: ignore[assignment]
+                    place = record.payload["path"], record.payload.get("ordinal", 0)
+                    vectors[place] = record.vector["dense"]  # type: ignore[assignment]
             if offset is None:
                 return vectors
     finally:
