@@ -191,16 +191,18 @@ async def _role_locked(world: World) -> None:
     seconds = 25.0 if world.is_quick else 120.0
     person = await world.person()
     collections = [await person.collection(f"locked {number}") for number in range(2)]
-    await world.mesh.execute("ALTER ROLE collection NOLOGIN")
-    operations = []
+    # The worker sleeps until the role is refused, so that it meets the refusal at its claims.
+    world.mesh.signal("worker", signal.SIGSTOP)
     try:
-        # Connections that are open go on, so work can still be asked for; then they end, in the midst of it.
         operations = [
             (await person.upload(collection_id, "locked.txt", corpus.text(collection_id, 30)))[1] for collection_id in collections
         ]
+        await world.mesh.execute("ALTER ROLE collection NOLOGIN")
         await world.mesh.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'collection'")
+        world.mesh.signal("worker", signal.SIGCONT)
         await asyncio.sleep(seconds)
     finally:
+        world.mesh.signal("worker", signal.SIGCONT)
         with contextlib.suppress(psycopg.Error):
             await world.mesh.execute("ALTER ROLE collection LOGIN")
     attempts = [int(str((await row(world, operation_id)).get("attempt", 0))) for operation_id in operations]
