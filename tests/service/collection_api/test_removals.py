@@ -107,8 +107,8 @@ async def test_a_removed_source_is_out_of_sight_and_can_be_removed_again(
     await _index(quiet.rows, document, 10, 100)
     before = await _one(quiet.rows, "SELECT xmin::text, state FROM collection.documents WHERE id = %s", document.id)
     async with away("search"):
+        request = RemoveSourceRequest(source_id=document.source_id)
         with pytest.raises(grpc.aio.AioRpcError) as failed:
-            request = RemoveSourceRequest(source_id=document.source_id)
             await SourceServiceStub(impatient).RemoveSource(request, metadata=tuple(ada.headers.items()))
         assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
     assert await _counters(quiet.rows, collection) == (0, 0, 0)
