@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import psycopg
 from psycopg import errors
+from psycopg.types.array import ListBinaryDumper
 from pydantic import model_validator
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -68,11 +69,17 @@ async def _engine(settings: DatabaseSettings, application: str, size: int, **opt
         connect_args={"application_name": application, "connect_timeout": 3, "options": _OPTIONS},
         **options,
     )
+    event.listen(engine.sync_engine, "connect", _send_lists_as_bytes)
     event.listen(engine.sync_engine, "checkout", _replace_closed)
     try:
         yield engine
     finally:
         await engine.dispose()
+
+
+def _send_lists_as_bytes(connection: Any, _: Any) -> None:
+    """Have arrays go in the binary format: as text, psycopg escapes them in Python, which takes 50 times as long."""
+    connection.driver_connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 def _replace_closed(connection: Any, *_: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Integer, Text, any_, func, select, update
+from sqlalchemy import BigInteger, Boolean, Integer, Text, any_, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -181,21 +181,18 @@ async def _mark_refused(session: AsyncSession, generation: Generation, ends: Seq
 
 
 async def _put_texts(session: AsyncSession, done: Sequence[Indexed]) -> None:
-    rows = [
-        {
-            "document_id": each.item.document_id,
-            "content_version": each.item.content_version,
-            "kind": ArtifactKind.TEXT,
-            "mime_type": "text/plain",
-            "charset": "utf-8",
-            "text": each.text,
-            "content_sha256": each.item.content_sha256,
-            "size_bytes": len(each.text.encode()),
-            "is_truncated": each.is_truncated,
-        }
-        for each in done
-    ]
-    await session.execute(insert(Artifact).values(rows).on_conflict_do_nothing())
+    columns: Mapping[str, tuple[Any, list[Any]]] = {
+        "document_id": (Text, [each.item.document_id for each in done]),
+        "content_version": (BigInteger, [each.item.content_version for each in done]),
+        "text": (Text, [each.text for each in done]),
+        "content_sha256": (Text, [each.item.content_sha256 for each in done]),
+        "size_bytes": (BigInteger, [len(each.text.encode()) for each in done]),
+        "is_truncated": (Boolean, [each.is_truncated for each in done]),
+    }
+    same = {"kind": literal(ArtifactKind.TEXT.value), "mime_type": literal("text/plain"), "charset": literal("utf-8")}
+    given = unnested(columns)
+    source = select(*(given.c[name] for name in columns), *same.values())
+    await session.execute(insert(Artifact).from_select([*columns, *same], source).on_conflict_do_nothing())
 
 
 _CHUNK_COLUMNS: Mapping[str, Any] = {

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import ARRAY, ColumnElement, String, any_, delete, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, LargeBinary, String, Text, any_, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from libs.db.arrays import unnested
 from services.collection.tables import CachedEmbedding, Generation
 
 
@@ -16,12 +17,12 @@ async def cached(session: AsyncSession, generation: Generation, digests: Collect
 
 
 async def keep(session: AsyncSession, generation: Generation, vectors: Mapping[str, bytes]) -> None:
-    moment = func.clock_timestamp()
-    rows = [
-        {"digest": generation.digest, "precision": generation.precision, "text_sha256": digest, "vector": vector}
-        for digest, vector in sorted(vectors.items())
-    ]
-    await session.execute(insert(CachedEmbedding).values(last_used_time=moment).on_conflict_do_nothing(), rows)
+    digests = sorted(vectors)
+    given = unnested({"text_sha256": (Text, digests), "vector": (LargeBinary, [vectors[digest] for digest in digests])})
+    same = {"digest": literal(generation.digest), "precision": literal(generation.precision), "last_used_time": func.clock_timestamp()}
+    source = select(given.c.text_sha256, given.c.vector, *same.values())
+    statement = insert(CachedEmbedding).from_select(["text_sha256", "vector", *same], source)
+    await session.execute(statement.on_conflict_do_nothing())
 
 
 async def forget(session: AsyncSession, generation: Generation, digests: Collection[str]) -> None:
