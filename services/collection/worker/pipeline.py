@@ -21,7 +21,7 @@ from services.collection.worker.writing import Batch, Writer
 
 _PAGE = 500
 _READERS = 2
-_EMBEDDERS = 2
+_EMBEDDERS = 3
 _READ_ITEMS = 64
 _READ_BYTES = 256 * 1024
 _ITEM_BYTES = 1024
