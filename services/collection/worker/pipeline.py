@@ -53,6 +53,9 @@ class Pipeline:
         self._in_flight: set[tuple[str, int]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        # Few documents are in flight: reading on brings more than what is known already.
+        self._few = asyncio.Event()
+        self._few.set()
         self._noting = asyncio.Lock()
 
     async def run(self) -> None:
@@ -82,6 +85,7 @@ class Pipeline:
         while True:
             self._news.clear()
             is_last = self._all_listed
+            await self._few.wait()
             if not await self._feed_waiting(suspect=False):
                 if is_last:
                     break
@@ -107,12 +111,16 @@ class Pipeline:
                 fed += 1
                 self._in_flight.add(_version(item))
                 self._idle.clear()
+                if len(self._in_flight) >= _PAGE:
+                    self._few.clear()
                 await self._to_read.put(item, _ITEM_BYTES)
                 if suspect:
                     await self._idle.wait()
 
     def _land(self, items: Sequence[Item]) -> None:
         self._in_flight.difference_update(_version(item) for item in items)
+        if len(self._in_flight) < _PAGE:
+            self._few.set()
         if not self._in_flight:
             self._idle.set()
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Integer, Text, any_, func, literal, select, update
+from sqlalchemy import ARRAY, BigInteger, Boolean, Integer, Text, any_, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.db.arrays import texts, unnested
+from libs.db.arrays import Rows
 from services.collection.store.indexing import counts, duplicates, removal
 from services.collection.store.indexing.counts import Delta
 from services.collection.store.indexing.worklist import OPEN, Item
@@ -97,130 +97,166 @@ def _later_versions(ends: Sequence[Indexed] | Sequence[Refused]) -> dict[str, in
     return {end.item.document_id: end.item.content_version for end in ends if end.item.content_version > 1}
 
 
+_GENERATION = bindparam("of_generation", type_=Integer)
+_UNCHANGED = (
+    select(
+        Document.id,
+        Document.content_version,
+        Document.source_id,
+        DocumentIndex.state,
+        DocumentIndex.indexed_version,
+        DocumentIndex.chunk_count,
+        DocumentIndex.size_bytes,
+    )
+    .join(DocumentIndex, (DocumentIndex.document_id == Document.id) & (DocumentIndex.generation == _GENERATION))
+    .join(Source, Source.id == Document.source_id)
+    .where(
+        Document.id == any_(bindparam("of_ids", type_=ARRAY(Text))), Document.state == DocumentState.PRESENT, Source.delete_time.is_(None)
+    )
+)
+
+
 async def _unchanged(session: AsyncSession, generation: Generation, items: Sequence[Item]) -> dict[str, _Before]:
     """Return what was indexed of those documents that are still there with the same content."""
     versions = {item.document_id: item.content_version for item in items}
-    statement = (
-        select(
-            Document.id,
-            Document.content_version,
-            Document.source_id,
-            DocumentIndex.state,
-            DocumentIndex.indexed_version,
-            DocumentIndex.chunk_count,
-            DocumentIndex.size_bytes,
-        )
-        .join(DocumentIndex, (DocumentIndex.document_id == Document.id) & (DocumentIndex.generation == generation.generation))
-        .join(Source, Source.id == Document.source_id)
-        .where(Document.id == any_(texts(versions)), Document.state == DocumentState.PRESENT, Source.delete_time.is_(None))
-    )
-    rows = (await session.execute(statement)).all()
+    rows = (await session.execute(_UNCHANGED, {"of_generation": generation.generation, "of_ids": list(versions)})).all()
     return {row[0]: _Before(*row[2:]) for row in rows if row[1] == versions[row[0]]}
 
 
-async def _mark_indexed(session: AsyncSession, generation: Generation, done: Sequence[Indexed]) -> None:
-    given = unnested(
-        {
-            "id": (Text, [each.item.document_id for each in done]),
-            "version": (BigInteger, [each.item.content_version for each in done]),
-            "chunks": (Integer, [len(each.chunks) for each in done]),
-            "tokens": (BigInteger, [each.token_count for each in done]),
-            "size": (BigInteger, [each.item.size_bytes for each in done]),
-            "mime_type": (Text, [each.mime_type for each in done]),
-        }
+_DONE = Rows(id=Text, version=BigInteger, chunks=Integer, tokens=BigInteger, size=BigInteger)
+_MARK_INDEXED = (
+    update(DocumentIndex)
+    .where(DocumentIndex.generation == _GENERATION, DocumentIndex.document_id == _DONE.c.id)
+    .values(
+        state=IndexState.INDEXED,
+        reason=None,
+        error_message="",
+        is_retryable=False,
+        deaths=0,
+        content_version=_DONE.c.version,
+        indexed_version=_DONE.c.version,
+        chunk_count=_DONE.c.chunks,
+        token_count=_DONE.c.tokens,
+        size_bytes=_DONE.c.size,
+        index_time=func.clock_timestamp(),
     )
-    values = {
-        "state": IndexState.INDEXED,
-        "reason": None,
-        "error_message": "",
-        "is_retryable": False,
-        "deaths": 0,
-        "content_version": given.c.version,
-        "indexed_version": given.c.version,
-        "chunk_count": given.c.chunks,
-        "token_count": given.c.tokens,
-        "size_bytes": given.c.size,
-        "index_time": func.clock_timestamp(),
-    }
-    here = (DocumentIndex.generation == generation.generation, DocumentIndex.document_id == given.c.id)
-    await session.execute(update(DocumentIndex).where(*here).values(**values))
-    named = (Document.id == given.c.id, Document.mime_type != given.c.mime_type)
-    await session.execute(update(Document).where(*named).values(mime_type=given.c.mime_type))
+    .execution_options(synchronize_session=False)
+)
+_TYPES = Rows(id=Text, mime_type=Text)
+_SET_TYPE = (
+    update(Document).where(Document.id == _TYPES.c.id).values(mime_type=_TYPES.c.mime_type).execution_options(synchronize_session=False)
+)
+
+
+async def _mark_indexed(session: AsyncSession, generation: Generation, done: Sequence[Indexed]) -> None:
+    rows = _DONE.parameters(
+        id=[each.item.document_id for each in done],
+        version=[each.item.content_version for each in done],
+        chunks=[len(each.chunks) for each in done],
+        tokens=[each.token_count for each in done],
+        size=[each.item.size_bytes for each in done],
+    )
+    await session.execute(_MARK_INDEXED, {"of_generation": generation.generation, **rows})
+    # What reading has told of the content where its name had told something else.
+    if found := {each.item.document_id: each.mime_type for each in done if each.mime_type != each.item.mime_type}:
+        await session.execute(_SET_TYPE, _TYPES.parameters(id=found, mime_type=found.values()))
+
+
+_ENDS = Rows(id=Text, version=BigInteger, state=Text, reason=Text, message=Text, retryable=Boolean)
+_MARK_REFUSED = (
+    update(DocumentIndex)
+    .where(DocumentIndex.generation == _GENERATION, DocumentIndex.document_id == _ENDS.c.id)
+    .values(
+        content_version=_ENDS.c.version,
+        state=_ENDS.c.state,
+        reason=_ENDS.c.reason,
+        error_message=_ENDS.c.message,
+        is_retryable=_ENDS.c.retryable,
+        deaths=0,
+        indexed_version=0,
+        index_time=func.clock_timestamp(),
+        chunk_count=0,
+        token_count=0,
+        size_bytes=0,
+    )
+    .execution_options(synchronize_session=False)
+)
+_GIVE_UP_CONTENT = (
+    update(Document)
+    .where(Document.id == _ENDS.c.id, Document.is_original)
+    .values(is_original=False)
+    .returning(Document.content_sha256)
+    .execution_options(synchronize_session=False)
+)
 
 
 async def _mark_refused(session: AsyncSession, generation: Generation, ends: Sequence[Refused]) -> None:
-    given = unnested(
-        {
-            "id": (Text, [end.item.document_id for end in ends]),
-            "version": (BigInteger, [end.item.content_version for end in ends]),
-            "state": (Text, [end.state.value for end in ends]),
-            "reason": (Text, [end.reason for end in ends]),
-            "message": (Text, [end.message for end in ends]),
-            "retryable": (Boolean, [end.is_retryable for end in ends]),
-        }
+    rows = _ENDS.parameters(
+        id=[end.item.document_id for end in ends],
+        version=[end.item.content_version for end in ends],
+        state=[end.state.value for end in ends],
+        reason=[end.reason for end in ends],
+        message=[end.message for end in ends],
+        retryable=[end.is_retryable for end in ends],
     )
-    values = {
-        "content_version": given.c.version,
-        "state": given.c.state,
-        "reason": given.c.reason,
-        "error_message": given.c.message,
-        "is_retryable": given.c.retryable,
-        "deaths": 0,
-        "indexed_version": 0,
-        "index_time": func.clock_timestamp(),
-        "chunk_count": 0,
-        "token_count": 0,
-        "size_bytes": 0,
-    }
-    here = (DocumentIndex.generation == generation.generation, DocumentIndex.document_id == given.c.id)
-    await session.execute(update(DocumentIndex).where(*here).values(**values))
-    former = (
-        update(Document).where(Document.id == given.c.id, Document.is_original).values(is_original=False).returning(Document.content_sha256)
+    await session.execute(_MARK_REFUSED, {"of_generation": generation.generation, **rows})
+    former = await session.scalars(_GIVE_UP_CONTENT, rows)
+    await duplicates.promote(session, generation.collection_id, list(former.all()))
+
+
+_TEXTS = Rows(document_id=Text, content_version=BigInteger, text=Text, content_sha256=Text, size_bytes=BigInteger, is_truncated=Boolean)
+_PUT_TEXTS = (
+    insert(Artifact)
+    .from_select(
+        [*_TEXTS.names, "kind", "mime_type", "charset"],
+        select(*(_TEXTS.c[name] for name in _TEXTS.names), literal(ArtifactKind.TEXT.value), literal("text/plain"), literal("utf-8")),
     )
-    await duplicates.promote(session, generation.collection_id, list((await session.scalars(former)).all()))
+    .on_conflict_do_nothing()
+    .execution_options(dml_strategy="raw")
+)
 
 
 async def _put_texts(session: AsyncSession, done: Sequence[Indexed]) -> None:
-    columns: Mapping[str, tuple[Any, list[Any]]] = {
-        "document_id": (Text, [each.item.document_id for each in done]),
-        "content_version": (BigInteger, [each.item.content_version for each in done]),
-        "text": (Text, [each.text for each in done]),
-        "content_sha256": (Text, [each.item.content_sha256 for each in done]),
-        "size_bytes": (BigInteger, [len(each.text.encode()) for each in done]),
-        "is_truncated": (Boolean, [each.is_truncated for each in done]),
-    }
-    same = {"kind": literal(ArtifactKind.TEXT.value), "mime_type": literal("text/plain"), "charset": literal("utf-8")}
-    given = unnested(columns)
-    source = select(*(given.c[name] for name in columns), *same.values())
-    await session.execute(insert(Artifact).from_select([*columns, *same], source).on_conflict_do_nothing())
+    rows = _TEXTS.parameters(
+        document_id=[each.item.document_id for each in done],
+        content_version=[each.item.content_version for each in done],
+        text=[each.text for each in done],
+        content_sha256=[each.item.content_sha256 for each in done],
+        size_bytes=[len(each.text.encode()) for each in done],
+        is_truncated=[each.is_truncated for each in done],
+    )
+    await session.execute(_PUT_TEXTS, rows)
 
 
-_CHUNK_COLUMNS: Mapping[str, Any] = {
-    "collection_id": Text,
-    "document_id": Text,
-    "content_version": BigInteger,
-    "chunking_id": Text,
-    "ordinal": Integer,
-    "text": Text,
-    "start_offset": BigInteger,
-    "end_offset": BigInteger,
-    "token_count": Integer,
-    "text_sha256": Text,
-    "page": Integer,
-    "section": Text,
-    "level": Integer,
-    "parent_ordinal": Integer,
-}
+_CUT = Rows(
+    collection_id=Text,
+    document_id=Text,
+    content_version=BigInteger,
+    chunking_id=Text,
+    ordinal=Integer,
+    text=Text,
+    start_offset=BigInteger,
+    end_offset=BigInteger,
+    token_count=Integer,
+    text_sha256=Text,
+    page=Integer,
+    section=Text,
+    level=Integer,
+    parent_ordinal=Integer,
+)
+_PUT_CHUNKS = (
+    insert(Chunk)
+    .from_select(_CUT.names, select(*(_CUT.c[name] for name in _CUT.names)))
+    .on_conflict_do_nothing()
+    .execution_options(dml_strategy="raw")
+)
 
 
 async def _put_chunks(session: AsyncSession, done: Sequence[Indexed]) -> None:
     rows = [chunk for each in done for chunk in each.chunks]
     for start in range(0, len(rows), _CHUNKS):
         part = rows[start : start + _CHUNKS]
-        given = unnested({name: (kind, [row[name] for row in part]) for name, kind in _CHUNK_COLUMNS.items()})
-        names = list(_CHUNK_COLUMNS)
-        source = select(*(given.c[name] for name in names))
-        await session.execute(insert(Chunk).from_select(names, source).on_conflict_do_nothing())
+        await session.execute(_PUT_CHUNKS, _CUT.parameters(**{name: [row[name] for row in part] for name in _CUT.names}))
 
 
 async def _count(

@@ -1,12 +1,13 @@
 """What goes out of the tables: contents, documents, sources, collections; in pages, so that no statement is long."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, any_, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.db.arrays import texts, unnested
+from libs.db.arrays import Rows, texts
 from services.collection.store.indexing import counts, duplicates
 from services.collection.tables import (
     Artifact,
@@ -22,6 +23,7 @@ from services.collection.tables import (
 )
 
 Version = tuple[str, int]  # a document's id and content version
+_VERSIONS = Rows(id=Text, version=BigInteger)
 _KEYS = (Chunk.collection_id, Chunk.document_id, Chunk.content_version, Chunk.chunking_id, Chunk.ordinal)
 
 
@@ -32,14 +34,14 @@ async def delete_contents(session: AsyncSession, collection_id: str, before: Map
     """
     if not before:
         return
-    given = unnested({"id": (Text, list(before)), "version": (BigInteger, list(before.values()))})
-    old = (Chunk.collection_id == collection_id, Chunk.document_id == given.c.id, Chunk.content_version < given.c.version)
-    await session.execute(delete(Chunk).where(*old))
-    await _delete_artifacts(session, Artifact.document_id == given.c.id, Artifact.content_version < given.c.version)
+    given, versions = _VERSIONS.c, _VERSIONS.parameters(id=before, version=before.values())
+    old = (Chunk.collection_id == collection_id, Chunk.document_id == given.id, Chunk.content_version < given.version)
+    await session.execute(delete(Chunk).where(*old), versions)
+    await _delete_artifacts(session, Artifact.document_id == given.id, Artifact.content_version < given.version, parameters=versions)
 
 
-async def _delete_artifacts(session: AsyncSession, *here: ColumnElement[bool]) -> None:
-    keys = (await session.scalars(delete(Artifact).where(*here).returning(Artifact.object_key))).all()
+async def _delete_artifacts(session: AsyncSession, *here: ColumnElement[bool], parameters: Mapping[str, Any] | None = None) -> None:
+    keys = (await session.scalars(delete(Artifact).where(*here).returning(Artifact.object_key), parameters)).all()
     rows = [{"key": key, "delete_time": func.clock_timestamp()} for key in keys if key is not None]
     if rows:
         await session.execute(insert(ObjectDeletion).values(rows).on_conflict_do_nothing())
@@ -66,10 +68,11 @@ async def purge(session: AsyncSession, collection_id: str, versions: Sequence[Ve
     """
     through = {document_id: version + 1 for document_id, version in versions}
     await delete_contents(session, collection_id, through)
-    given = unnested({"id": (Text, list(through)), "below": (BigInteger, list(through.values()))})
-    still = (Document.id == given.c.id, Document.state == DocumentState.DELETED, Document.content_version < given.c.below)
+    given = _VERSIONS.c
+    still = (Document.id == given.id, Document.state == DocumentState.DELETED, Document.content_version < given.version)
     values = {"purge_time": func.clock_timestamp(), "content_sha256": "", "is_original": False, "duplicate_of": None}
-    purged = (await session.scalars(update(Document).where(*still).values(**values).returning(Document.id))).all()
+    statement = update(Document).where(*still).values(**values).returning(Document.id)
+    purged = (await session.scalars(statement, _VERSIONS.parameters(id=through, version=through.values()))).all()
     await session.execute(delete(DocumentIndex).where(DocumentIndex.document_id == any_(texts(purged))))
     return len(purged)
 

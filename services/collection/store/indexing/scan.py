@@ -5,11 +5,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Integer, Text, any_, case, delete, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Integer,
+    Text,
+    any_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.db.arrays import texts, unnested
+from libs.db.arrays import Rows, texts
 from services.collection.store import retries
 from services.collection.store.indexing import duplicates
 from services.collection.tables import Document, DocumentIndex, DocumentState, Generation, IndexState, Reason
@@ -52,25 +69,29 @@ class Row:
     is_retryable: bool = False
 
 
+_COLLECTION, _GENERATION = bindparam("of_collection", type_=Text), bindparam("of_generation", type_=Integer)
+_KNOWN = (
+    select(
+        Document.uri,
+        Document.id,
+        Document.source_id,
+        Document.state,
+        DocumentIndex.state,
+        DocumentIndex.reason,
+        Document.size_bytes,
+        Document.source_modify_time,
+        Document.content_sha256,
+        DocumentIndex.index_time,
+    )
+    .outerjoin(DocumentIndex, (DocumentIndex.document_id == Document.id) & (DocumentIndex.generation == _GENERATION))
+    .where(Document.collection_id == _COLLECTION, Document.uri == any_(bindparam("of_uris", type_=ARRAY(Text))))
+)
+
+
 async def known(session: AsyncSession, generation: Generation, uris: Sequence[str]) -> dict[str, Known]:
     """Return the documents of a collection at these places, of whichever source, tombstones included."""
-    statement = (
-        select(
-            Document.uri,
-            Document.id,
-            Document.source_id,
-            Document.state,
-            DocumentIndex.state,
-            DocumentIndex.reason,
-            Document.size_bytes,
-            Document.source_modify_time,
-            Document.content_sha256,
-            DocumentIndex.index_time,
-        )
-        .outerjoin(DocumentIndex, (DocumentIndex.document_id == Document.id) & (DocumentIndex.generation == generation.generation))
-        .where(Document.collection_id == generation.collection_id, Document.uri == any_(texts(uris)))
-    )
-    return {uri: Known(*stored) for uri, *stored in (await session.execute(statement)).all()}
+    rows = await session.execute(_KNOWN, _of(generation) | {"of_uris": list(uris)})
+    return {uri: Known(*stored) for uri, *stored in rows.all()}
 
 
 async def stored(session: AsyncSession, source_id: str, after: str) -> list[tuple[str, str]]:
@@ -86,6 +107,77 @@ async def originals(session: AsyncSession, collection_id: str, digests: Collecti
     return {digest: document_id for digest, document_id in rows if document_id not in changing}
 
 
+_GIVEN = Rows(
+    id=Text,
+    uri=Text,
+    path=Text,
+    name=Text,
+    mime_type=Text,
+    size_bytes=BigInteger,
+    modify_time=DateTime(timezone=True),
+    locator=JSONB,
+    sha256=Text,
+    duplicate_of=Text,
+    is_original=Boolean,
+    state=Text,
+    reason=Text,
+    message=Text,
+    retryable=Boolean,
+)
+_PLACE = {
+    "path": _GIVEN.c.path,
+    "name": _GIVEN.c.name,
+    "size_bytes": _GIVEN.c.size_bytes,
+    "source_modify_time": _GIVEN.c.modify_time,
+    "source_metadata": _GIVEN.c.locator,
+}
+_CONTENT = {
+    "mime_type": _GIVEN.c.mime_type,
+    "content_sha256": _GIVEN.c.sha256,
+    "is_original": _GIVEN.c.is_original,
+    "duplicate_of": _GIVEN.c.duplicate_of,
+}
+_NEW = {
+    "id": _GIVEN.c.id,
+    "collection_id": _COLLECTION,
+    "source_id": bindparam("of_source", type_=Text),
+    "uri": _GIVEN.c.uri,
+    **_PLACE,
+    **_CONTENT,
+    "language": literal("", Text),
+    "content_version": literal(1, BigInteger),
+    "state": literal(DocumentState.PRESENT.value, Text),
+    "metadata": literal({}, JSONB),
+}
+# "raw": the parameters are arrays, not the values of one row.
+_INSERT = (
+    insert(Document)
+    .from_select(list(_NEW), select(*_NEW.values()), include_defaults=False)
+    .on_conflict_do_nothing()
+    .returning(Document.id)
+    .execution_options(dml_strategy="raw")
+)
+# Now for what ends with the scan, NULL for what waits.
+_END_TIME = case((_GIVEN.c.state == IndexState.PENDING.value, null()), else_=func.clock_timestamp())
+_NEW_INDEX = {
+    "document_id": _GIVEN.c.id,
+    "generation": _GENERATION,
+    "collection_id": _COLLECTION,
+    "content_version": literal(1, BigInteger),
+    "state": _GIVEN.c.state,
+    "reason": _GIVEN.c.reason,
+    "error_message": _GIVEN.c.message,
+    "is_retryable": _GIVEN.c.retryable,
+    **{name: literal(0, Integer) for name in ("deaths", "indexed_version", "chunk_count", "token_count", "size_bytes")},
+    "index_time": _END_TIME,
+}
+_INSERT_INDEX = (
+    insert(DocumentIndex)
+    .from_select(list(_NEW_INDEX), select(*_NEW_INDEX.values()), include_defaults=False)
+    .execution_options(dml_strategy="raw")
+)
+
+
 async def insert_documents(session: AsyncSession, generation: Generation, source_id: str, rows: Sequence[Row]) -> set[str]:
     """Insert new documents; return the ids of those that were inserted.
 
@@ -94,46 +186,34 @@ async def insert_documents(session: AsyncSession, generation: Generation, source
     if not rows:
         return set()
     given = _given(rows)
-    values = {
-        "id": given.c.id,
-        "collection_id": literal(generation.collection_id, Text),
-        "source_id": literal(source_id, Text),
-        "uri": given.c.uri,
-        **_place(given),
-        **_content(given),
-        "language": literal("", Text),
-        "content_version": literal(1, BigInteger),
-        "state": literal(DocumentState.PRESENT.value, Text),
-        "metadata": literal({}, JSONB),
-    }
-    statement = insert(Document).from_select(list(values), select(*values.values()), include_defaults=False)
-    inserted = set((await session.scalars(statement.on_conflict_do_nothing().returning(Document.id))).all())
-    await _put_index_rows(session, generation, [row for row in rows if row.id in inserted])
+    inserted = set((await session.scalars(_INSERT, _of(generation) | {"of_source": source_id} | given)).all())
+    if len(inserted) < len(rows):
+        given = _given([row for row in rows if row.id in inserted])
+    await session.execute(_INSERT_INDEX, _of(generation) | given)
     return inserted
 
 
-async def _put_index_rows(session: AsyncSession, generation: Generation, rows: Sequence[Row]) -> None:
-    given = _given(rows)
-    names = ("document_id", "generation", "collection_id", "content_version", "state", "reason", "error_message", "is_retryable")
-    zeros = ("deaths", "indexed_version", "chunk_count", "token_count", "size_bytes")
-    source = select(
-        given.c.id,
-        literal(generation.generation, Integer),
-        literal(generation.collection_id, Text),
-        literal(1, BigInteger),
-        given.c.state,
-        given.c.reason,
-        given.c.message,
-        given.c.retryable,
-        *(literal(0, Integer) for _ in zeros),
-        _end_time(given),
+_CHANGE = (
+    update(Document)
+    .where(Document.id == _GIVEN.c.id)
+    .values(**_PLACE, **_CONTENT, content_version=Document.content_version + 1, update_time=func.clock_timestamp())
+    .execution_options(synchronize_session=False)
+)
+_CHANGE_INDEX = (
+    update(DocumentIndex)
+    .where(DocumentIndex.document_id == Document.id, Document.id == _GIVEN.c.id, DocumentIndex.generation == _GENERATION)
+    .values(
+        state=_GIVEN.c.state,
+        reason=_GIVEN.c.reason,
+        error_message=_GIVEN.c.message,
+        is_retryable=_GIVEN.c.retryable,
+        deaths=0,
+        content_version=Document.content_version,
+        index_time=func.coalesce(_END_TIME, DocumentIndex.index_time),
     )
-    await session.execute(insert(DocumentIndex).from_select([*names, *zeros, "index_time"], source, include_defaults=False))
-
-
-def _end_time(given: Any) -> Any:
-    """Return now for what ends with the scan, NULL for what waits."""
-    return case((given.c.state == IndexState.PENDING.value, null()), else_=func.clock_timestamp())
+    .execution_options(synchronize_session=False)
+)
+_TOUCH = update(Document).where(Document.id == _GIVEN.c.id).values(**_PLACE).execution_options(synchronize_session=False)
 
 
 async def change_documents(session: AsyncSession, generation: Generation, rows: Sequence[Row]) -> None:
@@ -147,27 +227,15 @@ async def change_documents(session: AsyncSession, generation: Generation, rows: 
     )
     released = list((await session.scalars(former)).all())
     given = _given(rows)
-    values = {**_place(given), **_content(given), "content_version": Document.content_version + 1, "update_time": func.clock_timestamp()}
-    await session.execute(update(Document).where(Document.id == given.c.id).values(**values))
-    index = {
-        "state": given.c.state,
-        "reason": given.c.reason,
-        "error_message": given.c.message,
-        "is_retryable": given.c.retryable,
-        "deaths": 0,
-        "content_version": Document.content_version,
-        "index_time": func.coalesce(_end_time(given), DocumentIndex.index_time),
-    }
-    here = (DocumentIndex.document_id == Document.id, Document.id == given.c.id, DocumentIndex.generation == generation.generation)
-    await session.execute(update(DocumentIndex).where(*here).values(**index))
+    await session.execute(_CHANGE, given)
+    await session.execute(_CHANGE_INDEX, _of(generation) | given)
     await duplicates.promote(session, generation.collection_id, released)
 
 
 async def touch_documents(session: AsyncSession, rows: Sequence[Row]) -> None:
     """Note when and where documents are found whose content stayed."""
     if rows:
-        given = _given(rows)
-        await session.execute(update(Document).where(Document.id == given.c.id).values(**_place(given)))
+        await session.execute(_TOUCH, _given(rows))
 
 
 async def reopen_failed(session: AsyncSession, generation: Generation, document_ids: Sequence[str]) -> None:
@@ -205,41 +273,25 @@ async def move(session: AsyncSession, generation: Generation, document_id: str, 
     return True
 
 
-def _given(rows: Sequence[Row]) -> Any:
-    columns: dict[str, tuple[Any, list[Any]]] = {
-        "id": (Text, [row.id for row in rows]),
-        "uri": (Text, [row.uri for row in rows]),
-        "path": (Text, [row.path for row in rows]),
-        "name": (Text, [row.name for row in rows]),
-        "mime_type": (Text, [row.mime_type for row in rows]),
-        "size_bytes": (BigInteger, [row.size_bytes for row in rows]),
-        "modify_time": (DateTime(timezone=True), [row.modify_time for row in rows]),
-        "locator": (JSONB, [dict(row.locator) for row in rows]),
-        "sha256": (Text, [row.sha256 for row in rows]),
-        "duplicate_of": (Text, [row.duplicate_of for row in rows]),
-        "is_original": (Boolean, [bool(row.sha256) and row.duplicate_of is None for row in rows]),
-        "state": (Text, [row.state.value for row in rows]),
-        "reason": (Text, [row.reason.value if row.reason else None for row in rows]),
-        "message": (Text, [row.message for row in rows]),
-        "retryable": (Boolean, [row.is_retryable for row in rows]),
-    }
-    return unnested(columns)
+def _of(generation: Generation) -> dict[str, Any]:
+    return {"of_collection": generation.collection_id, "of_generation": generation.generation}
 
 
-def _place(given: Any) -> dict[str, Any]:
-    return {
-        "path": given.c.path,
-        "name": given.c.name,
-        "size_bytes": given.c.size_bytes,
-        "source_modify_time": given.c.modify_time,
-        "source_metadata": given.c.locator,
-    }
-
-
-def _content(given: Any) -> dict[str, Any]:
-    return {
-        "mime_type": given.c.mime_type,
-        "content_sha256": given.c.sha256,
-        "is_original": given.c.is_original,
-        "duplicate_of": given.c.duplicate_of,
-    }
+def _given(rows: Sequence[Row]) -> dict[str, Any]:
+    return _GIVEN.parameters(
+        id=[row.id for row in rows],
+        uri=[row.uri for row in rows],
+        path=[row.path for row in rows],
+        name=[row.name for row in rows],
+        mime_type=[row.mime_type for row in rows],
+        size_bytes=[row.size_bytes for row in rows],
+        modify_time=[row.modify_time for row in rows],
+        locator=[dict(row.locator) for row in rows],
+        sha256=[row.sha256 for row in rows],
+        duplicate_of=[row.duplicate_of for row in rows],
+        is_original=[bool(row.sha256) and row.duplicate_of is None for row in rows],
+        state=[row.state.value for row in rows],
+        reason=[row.reason.value if row.reason else None for row in rows],
+        message=[row.message for row in rows],
+        retryable=[row.is_retryable for row in rows],
+    )
