@@ -51,7 +51,7 @@ class RefreshToken(Base):
     family_id: Mapped[str]
     user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
     start_time: Mapped[datetime]  # when the session began
-    expire_time: Mapped[datetime]
+    expire_time: Mapped[datetime] = mapped_column(index=True)
     use_time: Mapped[datetime | None]
     revoke_time: Mapped[datetime | None]
     user_agent: Mapped[str]

@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_refresh_tokens")),
         schema="auth",
     )
+    op.create_index(op.f("ix_refresh_tokens_expire_time"), "refresh_tokens", ["expire_time"], unique=False, schema="auth")
     op.create_index(op.f("ix_refresh_tokens_family_id"), "refresh_tokens", ["family_id"], unique=False, schema="auth")
     op.create_index(
         op.f("ix_refresh_tokens_user_id_create_time"), "refresh_tokens", ["user_id", "create_time"], unique=False, schema="auth"
@@ -94,6 +95,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index(op.f("ix_refresh_tokens_user_id_create_time"), table_name="refresh_tokens", schema="auth")
     op.drop_index(op.f("ix_refresh_tokens_family_id"), table_name="refresh_tokens", schema="auth")
+    op.drop_index(op.f("ix_refresh_tokens_expire_time"), table_name="refresh_tokens", schema="auth")
     op.drop_table("refresh_tokens", schema="auth")
     op.drop_table("users", schema="auth")
     op.drop_index(op.f("ix_revocations_not_before_seq"), table_name="revocations", schema="auth")

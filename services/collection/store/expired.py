@@ -32,6 +32,7 @@ async def trim_embedding_cache(session: AsyncSession) -> int:
 
 
 async def _delete_page(session: AsyncSession, table: type[Any], moment: InstrumentedAttribute[datetime], age: timedelta, *key: Any) -> int:
-    old = select(*key).where(moment < func.clock_timestamp() - age).order_by(moment).limit(PAGE).with_for_update(skip_locked=True)
+    # now() and not clock_timestamp(), which is volatile and keeps an index from being used.
+    old = select(*key).where(moment < func.now() - age).order_by(moment).limit(PAGE).with_for_update(skip_locked=True)
     deleted = await session.execute(delete(table).where(tuple_(*key).in_(old)))
     return int(deleted.rowcount)  # type: ignore[attr-defined]
