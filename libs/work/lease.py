@@ -87,7 +87,7 @@ class Lease:
             if self._report.idle_seconds > self._stall_seconds:
                 operation = self._claim.operation
                 log.error("operation %s: nothing moved for %.0f s, the attempt ends", operation.id, self._report.idle_seconds)
-                metrics.stalls.labels(operation_pb2.Operation.Kind.Name(operation.kind)).inc()
+                metrics.stalls.labels(operation_pb2.Operation.Kind.Name(operation.kind).removeprefix("KIND_")).inc()
                 self._set(Stop.STALLED)
                 return
             await self._renew()

@@ -125,13 +125,13 @@ class Worker:
                 await asyncio.wait((waiting,), timeout=_BREAK_OFF_SECONDS)
 
     async def _attempt(self, slot: "messages.Slot.ValueType", claim: messages.Claim) -> None:
-        operation, kind = claim.operation, operation_pb2.Operation.Kind.Name(claim.operation.kind)
+        operation, kind = claim.operation, operation_pb2.Operation.Kind.Name(claim.operation.kind).removeprefix("KIND_")
         call.enter(call.Call(method="work", correlation_id=operation.id))
         logs.correlate(operation.id)
         log.info("operation %s: claimed %s (fence %d)", operation.id, kind, claim.fence)
         self._failpoint("after_claim")
         began = time.monotonic()
-        with metrics.running.labels(messages.Slot.Name(slot)).track_inprogress():
+        with metrics.running.labels(messages.Slot.Name(slot).removeprefix("SLOT_").lower()).track_inprogress():
             outcome = await Attempt(self._operation, claim, self._handler, self._draining, self._pace, self._failpoint, self._on_hang).run()
         metrics.attempts.labels(kind, type(outcome).__name__.lower()).inc()
         metrics.seconds.labels(kind).observe(time.monotonic() - began)

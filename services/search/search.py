@@ -46,5 +46,6 @@ class Search:
             candidates = await read(self._qdrant, plan, candidates)
         with trace.stage("present"):
             hits = present(plan, candidates)
-        metrics.hits.labels(messages.SearchMode.Name(request.mode or messages.SEARCH_MODE_HYBRID)).observe(len(hits))
+        mode = messages.SearchMode.Name(request.mode or messages.SEARCH_MODE_HYBRID).removeprefix("SEARCH_MODE_")
+        metrics.hits.labels(mode).observe(len(hits))
         return messages.SearchResponse(hits=hits, timings=trace.timings())
