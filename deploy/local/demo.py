@@ -77,7 +77,7 @@ def main() -> None:
     data = os.environ.get("SEMANTIK_DATA_DIR")
     home = home_of(Path(data) if data else None)
     try:
-        asyncio.run(up(Options(data_dir=home.path, allowed_roots=(Path.home(), _ROOT)), show))
+        asyncio.run(up(Options(data_dir=home.path, allowed_roots=(_ROOT,)), show))
     except MeshError as error:
         sys.exit(f"semantik: {error}")
 

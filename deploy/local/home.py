@@ -93,6 +93,11 @@ class Home:
         """The database: in the data directory or, for root, where the link there points."""
         return (self.path / "postgres").resolve()
 
+    @property
+    def own(self) -> tuple[Path, ...]:
+        """All that belongs to meshes of this account, which no source may read."""
+        return self.path, self.run, self.postgres, _ROOTS_STATE
+
     def _link_postgres(self) -> None:
         # Postgres refuses to run as root, and its own account cannot enter root's directories.
         link = self.path / "postgres"

@@ -113,6 +113,8 @@ class Plan:
         if service == "collection":
             environment["OBJECTS_URL"] = self.home.objects.as_uri()
             environment["ALLOWED_ROOTS"] = os.pathsep.join(str(root) for root in self.allowed_roots)
+            environment["OWN_DIRECTORIES"] = os.pathsep.join(str(path) for path in self.home.own)
+            environment["OPERATOR_CAPABILITY_FILE"] = str(self.home.keys / "operator")
         if service == "embedding":
             environment["MODEL_DIR"] = str(self.home.models)
         if service == "search":

@@ -38,7 +38,7 @@ class Options:
     """The gateway's; None is 8080 or, if that is taken, a free one."""
     replicas: int = 1
     allowed_roots: tuple[Path, ...] = ()
-    """The folders that directory sources may be in; empty is the user's home."""
+    """The folders that anybody's directory sources may be in; what the operator adds may lie anywhere."""
     cors_origins: tuple[str, ...] = ()
     """The origins from which browsers may call."""
     unready_seconds: float | None = None
@@ -143,8 +143,9 @@ class Mesh:
         self.gateway = f"http://127.0.0.1:{chosen['gateway']}"
         home.secret_file("mesh.pem", _new_key)
         redis = Redis(home.run / "redis.sock", home.secret("redis-password"))
-        roots = self.options.allowed_roots or (Path.home(),)
-        return Plan(home, chosen, self.options.replicas, [root.resolve() for root in roots], Postgres(home.postgres), redis)
+        home.secret("operator")
+        roots = [root.resolve() for root in self.options.allowed_roots]
+        return Plan(home, chosen, self.options.replicas, roots, Postgres(home.postgres), redis)
 
     def _gateway_port(self) -> int:
         wanted = self.options.port

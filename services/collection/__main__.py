@@ -52,7 +52,7 @@ async def main(settings: Settings) -> None:
             Served(
                 "semantik.collection.v1.SourceService",
                 source_service_pb2_grpc.add_SourceServiceServicer_to_server,
-                SourceServicer(sessions, pager, starter, visibility, settings.roots),
+                SourceServicer(sessions, pager, starter, visibility, settings.roots, settings.operator()),
                 Access.MEMBER,
             ),
             Served(

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     TOO_COSTLY = "TOO_COSTLY"
     POISON = "POISON"
     INTERNAL = "INTERNAL"
+    SECRET = "SECRET"  # noqa: S105 - a reason
 
 
 class ArtifactKind(StrEnum):

@@ -391,7 +391,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.CheckConstraint(
-            "reason IS NULL OR reason IN ('DUPLICATE', 'UNSUPPORTED_TYPE', 'EMPTY', 'TOO_LARGE', 'UNSAFE_PATH', 'UNREADABLE', 'CORRUPT', 'ENCRYPTED', 'TOO_COSTLY', 'POISON', 'INTERNAL')",
+            "reason IS NULL OR reason IN ('DUPLICATE', 'UNSUPPORTED_TYPE', 'EMPTY', 'TOO_LARGE', 'UNSAFE_PATH', 'UNREADABLE', 'CORRUPT', 'ENCRYPTED', 'TOO_COSTLY', 'POISON', 'INTERNAL', 'SECRET')",
             name=op.f("ck_document_indexes_reason"),
         ),
         sa.CheckConstraint("state IN ('PENDING', 'PROCESSING', 'INDEXED', 'SKIPPED', 'FAILED')", name=op.f("ck_document_indexes_state")),

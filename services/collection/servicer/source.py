@@ -1,7 +1,6 @@
 """SourceService: where documents come from."""
 
 from datetime import datetime
-from pathlib import Path
 
 from grpc import StatusCode
 
@@ -15,6 +14,8 @@ from semantik.collection.v1 import source_service_pb2 as messages
 from semantik.collection.v1 import source_service_pb2_grpc
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.collection import audit, permission, source_kinds
+from services.collection.operator import Operator
+from services.collection.roots import Roots
 from services.collection.servicer.convert import source_message
 from services.collection.starter import Kind, Starter, work
 from services.collection.store import sources
@@ -23,16 +24,20 @@ from services.collection.visibility import Visibility
 
 
 class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
-    def __init__(self, sessions: Sessions, pager: Pager, starter: Starter, visibility: Visibility, allowed_roots: list[Path]) -> None:
+    def __init__(
+        self, sessions: Sessions, pager: Pager, starter: Starter, visibility: Visibility, roots: Roots, operator: Operator
+    ) -> None:
         self._sessions = sessions
         self._pager = pager
         self._starter = starter
         self._visibility = visibility
-        self._roots = allowed_roots
+        self._roots = roots
+        self._operator = operator
 
     async def AddSource(self, request: messages.AddSourceRequest, context: Context) -> messages.AddSourceResponse:
         principal = call.principal()
-        place = await source_kinds.place(request, self._roots)
+        is_operator = self._operator.is_proven(request.operator_capability)
+        place = await source_kinds.place(request, self._roots, is_operator=is_operator)
         async with self._sessions.begin() as session:
             collection = await permission.lock_collection(session, principal, request.collection_id, Role.WRITE)
             existing = await sources.at(session, collection.id, place.location)
@@ -68,7 +73,7 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
         principal = call.principal()
         async with self._sessions() as session:
             source = await permission.require_source(session, principal, request.source_id, Role.WRITE)
-        await source_kinds.check(source.kind, source.location, self._roots)
+        await source_kinds.check(source.kind, source.location, source.config, self._roots)
         asked = work(principal, Kind.KIND_SYNC, source.collection_id, request_id=request.request_id, source_id=source.id)
         async with self._sessions.begin() as session:
             await permission.lock_collection(session, principal, source.collection_id, Role.WRITE)

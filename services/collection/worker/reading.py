@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from libs.work.retry import is_transient
+from semantik.secrecy import is_secret_text
 from services.collection.chunking import chunk
 from services.collection.chunking.chunk import Chunk
 from services.collection.chunking.settings import ChunkSettings
@@ -82,6 +83,7 @@ class Reader:
         texts: list[Extracted | UnreadableError | None] = [None] * len(items)
         async with AsyncExitStack() as open_files:
             files: dict[int, File] = {}
+            guarded: set[int] = set()
             for number, item in enumerate(items):
                 try:
                     connector = await self._connector_of(item.source_id)
@@ -89,6 +91,8 @@ class Reader:
                 except Exception as error:  # noqa: BLE001 - a document is to blame, or waiting helps: see below
                     texts[number] = _unreadable(item, error)
                     continue
+                if connector.leaves_secrets_out:
+                    guarded.add(number)
                 if isinstance(content, KnownText):
                     texts[number] = Extracted(content.text, content.mime_type)
                 else:
@@ -97,6 +101,10 @@ class Reader:
                 answers = await self._extraction.extract_all(list(files.values()))
                 for number, answer in zip(files, answers, strict=True):
                     texts[number] = answer
+            for number in guarded:
+                text = texts[number]
+                if isinstance(text, Extracted) and is_secret_text(text.text):
+                    texts[number] = UnreadableError(Reason.SECRET, "it is a private key", skip=True)
         return [text for text in texts if text is not None]
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from services.collection.roots import Roots
 from services.collection.worker.connectors.directory import DirectoryConnector
 from services.collection.worker.connectors.entries import Entry, KnownText, UnreadableSourceError
 from services.collection.worker.extraction.extracted import UnreadableError
 
 
 async def _listed(root: Path, **config: object) -> dict[str, Entry]:
-    return {entry.path: entry for entry in await _entries(DirectoryConnector(str(root), config, [root]))}
+    return {entry.path: entry for entry in await _entries(DirectoryConnector(str(root), config, Roots([root])))}
 
 
 async def _entries(connector: DirectoryConnector) -> list[Entry]:
@@ -37,7 +38,7 @@ async def test_files_are_listed_in_order_with_what_finds_them_again(tmp_path: Pa
     assert list(found) == ["a/c.md", "b.txt"]
     entry = found["b.txt"]
     assert (entry.uri, entry.name, entry.size_bytes) == ((tmp_path / "b.txt").as_uri(), "b.txt", 5)
-    assert await DirectoryConnector(str(tmp_path), {}, [tmp_path]).digest(entry) == hashlib.sha256(b"b.txt").hexdigest()
+    assert await DirectoryConnector(str(tmp_path), {}, Roots([tmp_path])).digest(entry) == hashlib.sha256(b"b.txt").hexdigest()
     assert list(await _listed(tmp_path, hidden=True)) == [".env", ".git/config", "a/c.md", "b.txt"]
 
 
@@ -86,7 +87,7 @@ async def test_a_file_swapped_for_a_link_after_listing_is_not_followed(tmp_path:
     entry = (await _listed(root))["a.txt"]
     (root / "a.txt").unlink()
     (root / "a.txt").symlink_to(secret)
-    connector = DirectoryConnector(str(root), {}, [root])
+    connector = DirectoryConnector(str(root), {}, Roots([root]))
     with pytest.raises(OSError, match="symbolic links"):
         await connector.digest(entry)
     with pytest.raises(UnreadableError, match="symbolic links"):
@@ -96,7 +97,7 @@ async def test_a_file_swapped_for_a_link_after_listing_is_not_followed(tmp_path:
 @pytest.mark.parametrize("root", ["/proc", "/sys", "/dev"])
 async def test_the_systems_own_directories_are_refused(root: str) -> None:
     """Even where the whole machine is allowed."""
-    [entry] = await _entries(DirectoryConnector(root, {}, [Path("/")]))
+    [entry] = await _entries(DirectoryConnector(root, {}, Roots([Path("/")])))
     assert entry.refusal == ("UNSAFE_PATH", "the path belongs to the system, not to documents")
 
 
@@ -106,22 +107,22 @@ async def test_a_source_must_lie_under_the_allowed_roots_each_time(tmp_path: Pat
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "allowed/docs").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UnreadableSourceError, match="outside"):
-        await _entries(DirectoryConnector(str(tmp_path / "allowed/docs"), {}, [tmp_path / "allowed"]))
+        await _entries(DirectoryConnector(str(tmp_path / "allowed/docs"), {}, Roots([tmp_path / "allowed"])))
     with pytest.raises(UnreadableSourceError, match="No such file"):
-        await _entries(DirectoryConnector(str(tmp_path / "allowed/missing"), {}, [tmp_path / "allowed"]))
+        await _entries(DirectoryConnector(str(tmp_path / "allowed/missing"), {}, Roots([tmp_path / "allowed"])))
 
 
 async def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     """Bytes that are not UTF-8 have no place in a database."""
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt")).write_text("x")
-    [entry] = await _entries(DirectoryConnector(str(tmp_path), {}, [tmp_path]))
+    [entry] = await _entries(DirectoryConnector(str(tmp_path), {}, Roots([tmp_path])))
     assert (entry.path, entry.refusal) == ("caf\\xe9.txt", ("UNREADABLE", "the name is not valid UTF-8"))
 
 
 async def test_a_json_lines_file_lists_its_lines(tmp_path: Path) -> None:
     """One document a line, found again by its place; a bad line spoils only itself."""
     file = tmp_path / "corpus.jsonl"
-    connector = DirectoryConnector(str(tmp_path), {}, [tmp_path])
+    connector = DirectoryConnector(str(tmp_path), {}, Roots([tmp_path]))
     records = [
         {"_id": "1", "title": "Tides", "text": "The moon pulls."},
         {"_id": "2", "title": "Salt", "text": "Salt dissolves."},
@@ -156,7 +157,7 @@ async def test_a_folder_swapped_for_a_link_after_listing_is_not_followed(tmp_pat
         folder.mkdir(parents=True)
         (folder / "a.txt").write_text(folder.name)
     entry = (await _listed(root))["docs/a.txt"]
-    connector = DirectoryConnector(str(root), {}, [root])
+    connector = DirectoryConnector(str(root), {}, Roots([root]))
     assert await _text(connector, entry) == "docs"
     (root / "docs").rename(root / "moved")
     (root / "docs").symlink_to(outside)
@@ -181,7 +182,7 @@ async def test_a_deep_tree_is_listed_as_far_as_its_paths_can_be_kept(tmp_path: P
             os.close(os.open("deep.txt", os.O_CREAT | os.O_WRONLY, dir_fd=at))
     os.close(at)
     try:
-        entries = await _entries(DirectoryConnector(str(root), {}, [root]))
+        entries = await _entries(DirectoryConnector(str(root), {}, Roots([root])))
     finally:
         await (await asyncio.create_subprocess_exec("rm", "-r", root)).wait()  # shutil gives up on it
     [refused] = [entry for entry in entries if entry.refusal]
@@ -196,18 +197,18 @@ async def test_a_location_that_leads_nowhere_is_unreadable(tmp_path: Path, locat
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "file").write_text("x")
     with pytest.raises(UnreadableSourceError, match="the source cannot be read"):
-        await _entries(DirectoryConnector(str(tmp_path / location), {}, [tmp_path]))
+        await _entries(DirectoryConnector(str(tmp_path / location), {}, Roots([tmp_path])))
 
 
 async def test_a_single_file_is_a_source(tmp_path: Path) -> None:
     """Listed by its own name, read by its own path."""
     (tmp_path / "one.txt").write_text("one")
     os.mkfifo(tmp_path / "pipe")
-    connector = DirectoryConnector(str(tmp_path / "one.txt"), {}, [tmp_path])
+    connector = DirectoryConnector(str(tmp_path / "one.txt"), {}, Roots([tmp_path]))
     [entry] = await _entries(connector)
     assert (entry.uri, entry.path, entry.size_bytes) == ((tmp_path / "one.txt").as_uri(), "one.txt", 3)
     assert (await _text(connector, entry), len(await connector.digest(entry))) == ("one", 64)
-    [refused] = await _entries(DirectoryConnector(str(tmp_path / "pipe"), {}, [tmp_path]))
+    [refused] = await _entries(DirectoryConnector(str(tmp_path / "pipe"), {}, Roots([tmp_path])))
     assert (refused.uri, refused.path, refused.refusal) == (
         (tmp_path / "pipe").as_uri(),
         "pipe",
@@ -219,7 +220,7 @@ async def test_a_time_that_no_calendar_has_is_taken_for_unknown(tmp_path: Path) 
     """A file system can hold one."""
     (tmp_path / "a.txt").write_text("x")
     os.utime(tmp_path / "a.txt", (2**40, 2**40))
-    [entry] = await _entries(DirectoryConnector(str(tmp_path), {}, [tmp_path]))
+    [entry] = await _entries(DirectoryConnector(str(tmp_path), {}, Roots([tmp_path])))
     kept = (tmp_path / "a.txt").stat().st_mtime  # some file systems keep no such year either
     assert entry.modify_time.timestamp() == (0 if kept == 2**40 else kept)
 
@@ -229,7 +230,7 @@ async def test_what_was_listed_is_found_again_through_a_link(tmp_path: Path) -> 
     (tmp_path / "real").mkdir()
     (tmp_path / "real/a.txt").write_text("real")
     (tmp_path / "link.txt").symlink_to(tmp_path / "real/a.txt")
-    connector = DirectoryConnector(str(tmp_path), {}, [tmp_path])
+    connector = DirectoryConnector(str(tmp_path), {}, Roots([tmp_path]))
     entries = await _listed(tmp_path)
     assert entries["link.txt"].locator == {"kind": "file", "path": "real/a.txt"}
     assert await _text(connector, entries["link.txt"]) == "real"
@@ -239,5 +240,5 @@ async def test_what_was_listed_is_found_again_through_a_link(tmp_path: Path) -> 
 async def test_a_locator_of_another_kind_is_refused(tmp_path: Path, locator: dict[str, str]) -> None:
     """Nothing is guessed from its keys."""
     with pytest.raises(UnreadableError, match="no content of kind"):
-        async with DirectoryConnector(str(tmp_path), {}, [tmp_path]).content(locator):
+        async with DirectoryConnector(str(tmp_path), {}, Roots([tmp_path])).content(locator):
             pass

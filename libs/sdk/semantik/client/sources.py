@@ -20,11 +20,18 @@ class Sources:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         hidden: bool = False,
+        secrets: bool = False,
         request_id: str = "",
+        operator_capability: str = "",
     ) -> tuple[source_pb2.Source, operation_pb2.Operation]:
-        """Add a directory or file of the server's machine and start indexing it."""
-        directory = source_pb2.DirectoryConfig(path=path, include=include, exclude=exclude, hidden=hidden)
-        request = source_service_pb2.AddSourceRequest(collection_id=collection_id, directory=directory, request_id=request_id)
+        """Add a directory or file of the server's machine and start indexing it.
+
+        ``operator_capability`` is for who runs the mesh on this machine: it allows what lies outside the allowed roots.
+        """
+        directory = source_pb2.DirectoryConfig(path=path, include=include, exclude=exclude, hidden=hidden, secrets=secrets)
+        request = source_service_pb2.AddSourceRequest(
+            collection_id=collection_id, directory=directory, request_id=request_id, operator_capability=operator_capability
+        )
         answer = await self._session.call(self._stub.AddSource, request)
         return answer.source, answer.operation
 

@@ -1,6 +1,7 @@
 """semantik index: indexes a folder or a file into a collection."""
 
 import asyncio
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -13,6 +14,7 @@ from semantik.client import Client, SemantikError
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, print_json, run
 from semantik.command.watching import follow
+from semantik.secrecy import is_secret_file, is_secret_folder
 
 _UPLOADS_AT_ONCE = 4
 _IGNORED = {"node_modules", "__pycache__", "site-packages", "venv"}  # as the server's directory sources have it
@@ -29,14 +31,14 @@ def index(
 ) -> None:
     """Index a folder or a file and show the progress.
 
-    Only new and changed files are read. Files that the server may not read are uploaded. Hidden files and folders of
-    dependencies such as node_modules are left out.
+    Only new and changed files are read. Files that the server may not read are uploaded. Hidden files, what looks like
+    a secret, and folders of dependencies such as node_modules are left out.
     """
 
     async def work() -> int:
         async with client(address) as semantik:
             target = await _collection(semantik, collection)
-            operation_id = await _start(semantik, target, path, include or [], exclude or [])
+            operation_id = await _start(semantik, target, path, include or [], exclude or [], _capability(address))
             if not operation_id:
                 err.print("Nothing to index.")
                 if as_json:
@@ -61,10 +63,19 @@ async def _collection(semantik: Client, name: str) -> Collection:
     return collection
 
 
-async def _start(semantik: Client, target: Collection, path: Path, include: list[str], exclude: list[str]) -> str:
+def _capability(address: str) -> str:
+    """Return the proof that this account runs the mesh at ``address``, which lets it index whatever it can read itself."""
+    try:
+        operator = importlib.import_module("deploy.local.operator")
+    except ImportError:  # the base install runs no mesh
+        return ""
+    return str(operator.capability(address.rpartition("://")[2].rstrip("/").replace("localhost:", "127.0.0.1:")))
+
+
+async def _start(semantik: Client, target: Collection, path: Path, include: list[str], exclude: list[str], capability: str) -> str:
     """Add the path as a source, sync it if it is one already, upload it if the server may not read it."""
     try:
-        _, operation = await semantik.sources.add(target.id, str(path), include=include, exclude=exclude)
+        _, operation = await semantik.sources.add(target.id, str(path), include=include, exclude=exclude, operator_capability=capability)
     except SemantikError as error:
         if error.reason == "SOURCE_EXISTS":
             return (await semantik.sources.sync(error.metadata["source_id"])).id
@@ -102,12 +113,13 @@ def selected(directory: Path, include: Sequence[str], exclude: Sequence[str]) ->
         directories[:] = sorted(name for name in directories if not _is_ignored(name) and not _matches((below / name).as_posix(), exclude))
         for name in sorted(files):
             path = (below / name).as_posix()
-            if not _is_ignored(name) and (not include or _matches(path, include)) and not _matches(path, exclude):
+            is_left_out = _is_ignored(name) or is_secret_file(name) or _matches(path, exclude)
+            if not is_left_out and (not include or _matches(path, include)):
                 yield path
 
 
 def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name in _IGNORED
+    return name.startswith(".") or name in _IGNORED or is_secret_folder(name)
 
 
 def _matches(path: str, globs: Sequence[str]) -> bool:

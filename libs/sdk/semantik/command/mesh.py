@@ -26,7 +26,10 @@ def up(
     data_dir: DataDir = None,
     port: Annotated[int | None, typer.Option(help="The gateway's port; 8080 by default, or a free one if 8080 is taken.")] = None,
     replicas: Annotated[int, typer.Option(min=1, max=8, help="The number of processes of each service and worker.")] = 1,
-    allow: Annotated[list[Path] | None, typer.Option(help="A folder that may be indexed in place; your home by default.")] = None,
+    allow: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder that everybody may index in place; you may anyway."),
+    ] = None,
     cors: Annotated[list[str] | None, typer.Option(help="An origin from which browsers may call; may be repeated.")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,12 +1,12 @@
 """What sources are read through: a connector to each kind of source, each in a file of its own."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from services.collection.objects import Objects
+from services.collection.roots import Roots
 from services.collection.tables import SourceKind
 from services.collection.worker.connectors.directory import DirectoryConnector
 from services.collection.worker.connectors.entries import Content, Entry
@@ -19,6 +19,10 @@ class Connector(Protocol):
     @property
     def is_complete(self) -> bool:
         """Whether ``entries`` lists everything there is, so that what was not listed is gone."""
+
+    @property
+    def leaves_secrets_out(self) -> bool:
+        """Whether a text that is a private key is not to be indexed: nobody chose it by itself."""
 
     def entries(self) -> AsyncIterator[list[Entry]]:
         """Yield what the source has, in batches, in the order of paths; raises UnreadableSourceError."""
@@ -36,7 +40,7 @@ class SourceSettings:
 
     location: str
     config: Mapping[str, Any]
-    roots: Sequence[Path]
+    roots: Roots
     objects: Objects
 
 

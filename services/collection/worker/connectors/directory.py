@@ -3,16 +3,17 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from services.collection.roots import Roots
 from services.collection.tables import Reason
 from services.collection.worker.connectors import lines
 from services.collection.worker.connectors.entries import Content, Entry, KnownText, OpenFile, UnreadableSourceError
-from services.collection.worker.connectors.files import open_file, reading
+from services.collection.worker.connectors.files import Files
 from services.collection.worker.connectors.tree import Tree
 from services.collection.worker.extraction.extracted import UnreadableError
 
@@ -20,15 +21,19 @@ _BATCH = 500
 
 
 class DirectoryConnector:
-    """Everything below ``location`` that ``config`` does not leave out: ``include``, ``exclude`` (globs) and ``hidden``."""
+    """Everything below ``location`` that ``config`` does not leave out: ``include``, ``exclude`` (globs) and ``hidden``.
+
+    ``anywhere`` in ``config`` says that the mesh's operator added it, who may read outside the roots.
+    """
 
     is_complete = True
 
-    def __init__(self, location: str, config: Mapping[str, Any], roots: Sequence[Path]) -> None:
+    def __init__(self, location: str, config: Mapping[str, Any], roots: Roots) -> None:
         self._location = location
         self._config = config
-        self._roots = roots
-        self._resolved: Path | None = None
+        self.leaves_secrets_out = not config.get("secrets")
+        self._roots = roots.anywhere() if config.get("anywhere") else roots
+        self._opened: Files | None = None
 
     async def entries(self) -> AsyncIterator[list[Entry]]:
         """Yield entries in batches; raises UnreadableSourceError."""
@@ -54,38 +59,39 @@ class DirectoryConnector:
         return entry.sha256 or await asyncio.to_thread(self._digest, entry.locator)
 
     def _listing(self) -> Iterator[Entry]:
-        yield from Tree(self._root(), self._config).entries()
+        yield from Tree(self._files(), self._config).entries()
 
     def _open(self, locator: Mapping[str, Any]) -> Content:
-        root = self._root()
+        files = self._files()
         match locator.get("kind"):
             case "line":
-                return KnownText(lines.text(root, locator))
+                return KnownText(lines.text(files, locator))
             case "file":
-                descriptor = open_file(root, locator["path"])
+                descriptor = files.open_file(locator["path"])
                 return OpenFile(descriptor, os.fstat(descriptor).st_size)
             case kind:
                 raise ValueError(f"a directory has no content of kind {kind}")
 
     def _digest(self, locator: Mapping[str, Any]) -> str:
-        with reading(self._root(), locator["path"]) as descriptor, os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+        with self._files().reading(locator["path"]) as descriptor, os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def _root(self) -> Path:
-        """Return the location with symbolic links resolved: it was allowed when it was added, a link may lead elsewhere by now.
+    def _files(self) -> Files:
+        """Return the files below the location, with symbolic links resolved: when it was added it was allowed, by now a link may
+        lead elsewhere.
 
         Asked once: every later way through it is opened without following links.
         """
-        if self._resolved is None:
-            self._resolved = self._resolve()
-        return self._resolved
+        if self._opened is None:
+            self._opened = Files(self._resolve(), self._roots)
+        return self._opened
 
     def _resolve(self) -> Path:
         try:
             root = Path(self._location).resolve(strict=True)
         except (OSError, RuntimeError) as error:
             raise UnreadableSourceError(f"the source cannot be read: {_cause(error)}") from error
-        if not any(root.is_relative_to(allowed) for allowed in self._roots):
+        if not self._roots.permit(root):
             raise UnreadableSourceError("the source is outside the directories this installation allows")
         return root
 

@@ -6,24 +6,23 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from services.collection.locators import LineLocator
 from services.collection.tables import Reason
 from services.collection.worker.connectors.entries import Entry
-from services.collection.worker.connectors.files import reading
+from services.collection.worker.connectors.files import Files
 
 _LINE_BYTES = 16 * 1024 * 1024
 _KEY_CHARACTERS = 200
 
 
-def entries(root: Path, file: Entry) -> Iterator[Entry]:
+def entries(files: Files, file: Entry) -> Iterator[Entry]:
     """Yield an entry for each line of a file, or the file itself if its first line has another form; raises OSError.
 
     A later line of another form is listed as refused. One line is in memory at a time.
     """
-    with _opened(root, file.locator["path"]) as opened:
+    with _opened(files, file.locator["path"]) as opened:
         if _record(opened.readline(_LINE_BYTES)) is None:
             yield file
             return
@@ -46,9 +45,9 @@ def entries(root: Path, file: Entry) -> Iterator[Entry]:
             yield Entry(f"{file.uri}#{key}", f"{file.path}#{key}", title or key, len(content), file.modify_time, locator, digest)
 
 
-def text(root: Path, locator: Mapping[str, Any]) -> str:
+def text(files: Files, locator: Mapping[str, Any]) -> str:
     """Return the text of an entry listed earlier; raises OSError, or ValueError if the file has changed since."""
-    with _opened(root, locator["path"]) as file:
+    with _opened(files, locator["path"]) as file:
         file.seek(locator["offset"])
         record = _record(file.read(locator["length"]))
     if record is None or record[0] != locator["key"]:
@@ -57,8 +56,8 @@ def text(root: Path, locator: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _opened(root: Path, path: str) -> Iterator[BinaryIO]:
-    with reading(root, path) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+def _opened(files: Files, path: str) -> Iterator[BinaryIO]:
+    with files.reading(path) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
         yield file
 
 

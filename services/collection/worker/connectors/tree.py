@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote_from_bytes
 
+from semantik.secrecy import is_secret_file, is_secret_folder
 from services.collection.tables import Reason
 from services.collection.worker.connectors import lines
 from services.collection.worker.connectors.entries import Entry, UnreadableSourceError
-from services.collection.worker.connectors.files import open_folder
+from services.collection.worker.connectors.files import Files, OwnFileError
 
 # Never what "my documents" means.
 _IGNORED = {"node_modules", "__pycache__", "site-packages", "venv"}
@@ -24,6 +25,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _URI_BYTES = 1_500
 _TOO_LONG = f"the path is longer than {_URI_BYTES} bytes"
 _NOT_TEXT = "the name is not valid UTF-8"
+_SECRET = "it looks like a secret; a source reads such only if it says so"  # noqa: S105 - a message
 _SYSTEM = "the path belongs to the system, not to documents"
 
 
@@ -45,16 +47,18 @@ class _RefusedFolderError(Exception):
 
 
 class Tree:
-    """Everything below ``root``, a directory or one file, without symbolic links in its own path.
+    """Everything below the root of ``files``, a directory or one file.
 
-    Nothing outside ``root`` is opened: links that lead out, devices, pipes, sockets and the kernel's file systems are
-    listed as refused.
+    Nothing outside it is opened: links that lead out, devices, pipes, sockets, the kernel's file systems and the mesh's own
+    directories are listed as refused.
     """
 
-    def __init__(self, root: Path, config: Mapping[str, Any]) -> None:
-        self._root = root
+    def __init__(self, files: Files, config: Mapping[str, Any]) -> None:
+        self._files = files
+        self._root = root = files.root
         self._prefix = root.as_uri() if root == Path("/") else f"{root.as_uri()}/"
         self._hidden = bool(config.get("hidden"))
+        self._secrets = bool(config.get("secrets"))
         self._included = _matcher(config.get("include") or ())
         self._excluded = _matcher(config.get("exclude") or ())
 
@@ -95,17 +99,21 @@ class Tree:
     def _entered(self, path: str) -> list[_Item]:
         if len(self._uri(path)) > _URI_BYTES:
             raise _RefusedFolderError(Reason.UNSAFE_PATH, _TOO_LONG)
+        if not self._secrets and is_secret_folder(path.rpartition("/")[2]):
+            raise _RefusedFolderError(Reason.SECRET, _SECRET)
         if self._root / path in _KERNEL:
             raise _RefusedFolderError(Reason.UNSAFE_PATH, _SYSTEM)
         try:
             return self._items(path)
         except FileNotFoundError:
             return []
+        except OwnFileError as error:
+            raise _RefusedFolderError(Reason.UNSAFE_PATH, str(error.strerror)) from error
         except OSError as error:
             raise _RefusedFolderError(Reason.UNREADABLE, f"the directory cannot be read: {error.strerror}") from error
 
     def _items(self, folder: str) -> list[_Item]:
-        descriptor = open_folder(self._root, folder)
+        descriptor = self._files.open_folder(folder)
         try:
             with os.scandir(descriptor) as listing:
                 items = [item for entry in listing if self._is_shown(entry.name) and (item := _item(entry))]
@@ -146,6 +154,8 @@ class Tree:
             yield self._refused(below, Reason.UNREADABLE, "the file cannot be opened")
         elif not stat.S_ISREG(item.mode):
             yield self._refused(below, Reason.UNSAFE_PATH, "it is not a regular file")
+        elif not self._secrets and self._is_secret(place or item.name):
+            yield self._refused(below, Reason.SECRET, _SECRET)
         elif len(uri) > _URI_BYTES:
             yield self._refused(below, Reason.UNSAFE_PATH, _TOO_LONG)
         elif not _is_text(place):
@@ -156,9 +166,14 @@ class Tree:
                 yield listed
                 return
             try:
-                yield from lines.entries(self._root, listed)
+                yield from lines.entries(self._files, listed)
             except OSError:
                 yield self._refused(below, Reason.UNREADABLE, "the file cannot be read")
+
+    def _is_secret(self, place: str) -> bool:
+        """Return whether the file that is read has the name of a secret, or lies among secrets, whatever links show it as."""
+        *folders, name = [*self._root.parts, *place.split("/")]
+        return is_secret_file(name) or any(is_secret_folder(folder) for folder in folders)
 
     def _uri(self, path: str) -> str:
         return self._prefix + quote_from_bytes(os.fsencode(path)) if path else self._root.as_uri()

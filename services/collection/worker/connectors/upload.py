@@ -17,6 +17,7 @@ class UploadConnector:
     """The upload source of a collection: each document arrives by itself."""
 
     is_complete = False
+    leaves_secrets_out = False
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects

@@ -99,6 +99,8 @@ class Document(_message.Message):
         """Workers died repeatedly while they had the document (FAILED, retryable)."""
         REASON_INTERNAL: Document._Reason.ValueType  # 11
         """Something broke on our side (FAILED, retryable)."""
+        REASON_SECRET: Document._Reason.ValueType  # 12
+        """The document looks like a key, a password or a shell's history, and its source does not ask for such (SKIPPED)."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """The reason why a document is skipped or failed."""
@@ -127,6 +129,8 @@ class Document(_message.Message):
     """Workers died repeatedly while they had the document (FAILED, retryable)."""
     REASON_INTERNAL: Document.Reason.ValueType  # 11
     """Something broke on our side (FAILED, retryable)."""
+    REASON_SECRET: Document.Reason.ValueType  # 12
+    """The document looks like a key, a password or a shell's history, and its source does not ask for such (SKIPPED)."""
 
     ID_FIELD_NUMBER: _builtins.int
     COLLECTION_ID_FIELD_NUMBER: _builtins.int

@@ -121,10 +121,15 @@ class DirectoryConfig(_message.Message):
     INCLUDE_FIELD_NUMBER: _builtins.int
     EXCLUDE_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """The absolute path of a directory or a file on the machine of the workers."""
     hidden: _builtins.bool
     """Whether hidden files and directories are read too."""
+    secrets: _builtins.bool
+    """Whether keys, passwords and shell histories are read too, which are recognised by their names and beginnings; false leaves
+    them out, with a reason.
+    """
     @_builtins.property
     def include(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The globs, relative to the directory, one of which a path must match; empty for every path."""
@@ -140,10 +145,11 @@ class DirectoryConfig(_message.Message):
         include: _abc.Iterable[_builtins.str] | None = ...,
         exclude: _abc.Iterable[_builtins.str] | None = ...,
         hidden: _builtins.bool = ...,
+        secrets: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude", b"exclude", "hidden", b"hidden", "include", b"include", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude", b"exclude", "hidden", b"hidden", "include", b"include", "path", b"path", "secrets", b"secrets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

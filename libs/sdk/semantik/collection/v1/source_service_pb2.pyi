@@ -27,11 +27,17 @@ class AddSourceRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     DIRECTORY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OPERATOR_CAPABILITY_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """The collection's id."""
     request_id: _builtins.str
     """The id that makes the call repeatable, at most 100 characters: the same id and body return the same operation.
     Made up by the service when empty.
+    """
+    operator_capability: _builtins.str
+    """The proof that the caller runs the mesh on this machine: what the file `keys/operator` of its data directory holds, which
+    only the account that owns the mesh can read. With it a source may lie outside the allowed roots, though never in the mesh's
+    own directories. Empty for everybody else.
     """
     @_builtins.property
     def directory(self) -> _source_pb2.DirectoryConfig:
@@ -43,10 +49,11 @@ class AddSourceRequest(_message.Message):
         collection_id: _builtins.str = ...,
         directory: _source_pb2.DirectoryConfig | None = ...,
         request_id: _builtins.str = ...,
+        operator_capability: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "directory", b"directory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "config", b"config", "directory", b"directory", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "config", b"config", "directory", b"directory", "operator_capability", b"operator_capability", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_config: _TypeAlias = _typing.Literal["directory"]  # noqa: Y015
     _WhichOneofArgType_config: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
