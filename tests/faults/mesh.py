@@ -29,7 +29,7 @@ from tests.faults.waiting import CaseFailedError, until
 READY_SECONDS = 120.0
 MARK = "SEMANTIK_FAULTS"
 _STOP_SECONDS = 40.0
-_OBJECTS_MIB, _VECTORS_MIB, _TEMPORARY_MIB = 96, 512, 128
+_OBJECTS_MIB, _VECTORS_MIB, _TEMPORARY_MIB = 96, 2048, 128
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Folders:
     """Knows every collection below ``directory``; this process is the only one that changes it.
 
     The engine maps files into memory and dies where a page finds no room, so that writes stop while less than
-    ``least_free_bytes`` of the disk are free.
+    ``least_free_bytes`` of the disk are free, and nothing is opened any more at a quarter of that.
     """
 
     def __init__(self, directory: Path, least_free_bytes: int) -> None:
@@ -102,7 +102,14 @@ class Folders:
 
     def check_space(self, needed: int = 0) -> None:
         """Raise RESOURCE_EXHAUSTED while the disk is nearly full, or would be with ``needed`` bytes more."""
-        if shutil.disk_usage(self._directory).free < self._least_free_bytes + needed:
+        self._require_free(self._least_free_bytes + needed)
+
+    def check_space_to_open(self) -> None:
+        """Raise RESOURCE_EXHAUSTED where opening a shard, which writes a little, might kill the process and all that it serves."""
+        self._require_free(self._least_free_bytes // 4)
+
+    def _require_free(self, size: int) -> None:
+        if shutil.disk_usage(self._directory).free < size:
             raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "No space left on device: free some and try again")
 
 

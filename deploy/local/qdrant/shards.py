@@ -168,6 +168,7 @@ class Shards:
     async def _load(self, name: str) -> Open:
         path = self.folders.shard(name)
         if name not in self._open:
+            self.folders.check_space_to_open()
             self._open[name] = Open(await asyncio.to_thread(edge.EdgeShard.load, str(path)))
         return self._open[name]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 import uuid
 from pathlib import Path
 
@@ -108,7 +109,10 @@ async def test_a_collection_dropped_while_its_index_is_built_is_gone(engine: Eng
 
 
 async def test_a_full_disk_refuses_what_grows_and_nothing_else(tmp_path: Path) -> None:
-    """Reads, hides and deletes go on; writes do too once there is space, and the service says so in the contract's words."""
+    """Reads, hides and deletes go on; writes do too once there is space, and the service says so in the contract's words.
+
+    Where not even a page of memory would find room nothing is opened: the process lives on and answers.
+    """
     engine = Engine(tmp_path)
     await engine.start()
     client = engine.client()
@@ -118,7 +122,7 @@ async def test_a_full_disk_refuses_what_grows_and_nothing_else(tmp_path: Path) -
     await indexes.create("full", SIZE)
     await indexes.upsert("full", 1, [chunk])
     await engine.stop()
-    await engine.start(LEAST_FREE_MIB=str(1 << 40))
+    await engine.start(LEAST_FREE_MIB=str(2 * (shutil.disk_usage(tmp_path).free >> 20)))
     for refused in (indexes.upsert("full", 1, [chunk]), indexes.create("another", SIZE), indexes.raise_fence("full", 2)):
         with pytest.raises(Failure) as refusal:
             await refused
@@ -129,6 +133,12 @@ async def test_a_full_disk_refuses_what_grows_and_nothing_else(tmp_path: Path) -
     await indexes.hide("full", [version], "")
     await indexes.delete("full", 1, [document], 0, 0)
     assert (await indexes.stats("full")).point_count == 0
+    await engine.stop()
+    await engine.start(LEAST_FREE_MIB=str(1 << 40))
+    for refused in (indexes.hide("full", [version], ""), indexes.upsert("full", 1, [chunk])):
+        with pytest.raises(Failure) as refusal:
+            await refused
+        assert (refusal.value.code, refusal.value.reason_name) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
     await engine.stop()
     await engine.start()
     await indexes.upsert("full", 1, [chunk])
