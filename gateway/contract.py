@@ -26,6 +26,11 @@ def is_stream(method: MethodDescriptor) -> bool:
     return bool(method.client_streaming or method.server_streaming)
 
 
+def returns_files(method: MethodDescriptor) -> bool:
+    """Return whether the answer is bytes that people stored."""
+    return bool(method.server_streaming and method.output_type.full_name == "google.api.HttpBody")
+
+
 @dataclass(frozen=True)
 class HttpRule:
     """How a method is reached in JSON: ``body`` is ``*``, the name of a field, or empty."""

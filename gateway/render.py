@@ -20,6 +20,8 @@ _UNARY_SECONDS = 60
 _STREAM_HOURS = 24
 _JSON_BYTES = 8 * 1024 * 1024
 _UPLOAD_BYTES = 200 * 1024 * 1024
+# What people stored is for saving, never for showing in place.
+_ATTACHMENT = {"header": {"key": "content-disposition", "value": "attachment"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 _UNSENT = "connect-failure,refused-stream"
 
 
@@ -73,9 +75,12 @@ def _routes() -> list[dict[str, Any]]:
         cluster = contract.cluster(service)
         for method in service.methods:
             path = f"/{service.full_name}/{method.name}"
-            rpcs.append(
+            route = (
                 _stream(path, cluster) if contract.is_stream(method) else _unary(path, cluster, is_repeatable=policy.is_repeatable(method))
             )
+            if contract.returns_files(method):
+                route["response_headers_to_add"] = [_ATTACHMENT]
+            rpcs.append(route)
             if method.client_streaming:
                 uploads.append(_upload(contract.http_rule(method).path))
     return rpcs + uploads

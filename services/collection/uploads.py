@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,12 +13,10 @@ from grpc import StatusCode
 from libs.rpc.errors import Failure, storage_full
 from semantik.collection.v1 import document_service_pb2 as messages
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.collection import metrics
+from services.collection import media_types, metrics
 from services.collection.objects import is_full
 
 _MEMORY_BYTES = 1024 * 1024
-_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - a token of RFC 9110
-_MIME_TYPE = re.compile(f"{_TOKEN}/{_TOKEN}")
 
 
 @dataclass(frozen=True)
@@ -79,8 +76,8 @@ async def _receive(parts: AsyncIterator[messages.UploadDocumentRequest], file: I
     if first is None:
         raise _invalid("the upload has no messages")
     await asyncio.to_thread(file.seek, 0)
-    mime_type = first.content.content_type.partition(";")[0].strip()
-    return Upload(first.collection_id, first.name, first.request_id, mime_type, file, size, digest.hexdigest())
+    mime_type = media_types.parsed(first.content.content_type)
+    return Upload(first.collection_id, first.name, first.request_id, mime_type or "", file, size, digest.hexdigest())
 
 
 def _check_first(part: messages.UploadDocumentRequest) -> None:
@@ -88,8 +85,7 @@ def _check_first(part: messages.UploadDocumentRequest) -> None:
         raise _invalid("the first message must name the collection", "collection_id")
     if not part.name.strip():
         raise _invalid("the first message must name the file", "name")
-    mime_type = part.content.content_type.partition(";")[0].strip()
-    if mime_type and not _MIME_TYPE.fullmatch(mime_type):
+    if media_types.parsed(part.content.content_type) is None:
         raise _invalid("content_type must be a media type such as text/plain", "content")
 
 

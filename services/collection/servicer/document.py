@@ -14,7 +14,7 @@ from libs.rpc.paging import Pager, page_size
 from semantik.collection.v1 import document_pb2, document_service_pb2_grpc
 from semantik.collection.v1 import document_service_pb2 as messages
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from services.collection import audit, garbage, metrics, permission, uploads
+from services.collection import audit, garbage, media_types, metrics, permission, uploads
 from services.collection.objects import Objects, ObjectsFullError, unique_key
 from services.collection.servicer.convert import document_message
 from services.collection.starter import Kind, Starter, work
@@ -116,7 +116,7 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
             artifact = None if is_deleted else await documents.artifact(session, document.id, kind)
         if artifact is None:
             raise _content_not_found(document.id)
-        content_type = artifact.mime_type + (f"; charset={artifact.charset}" if artifact.charset else "")
+        content_type = media_types.served(artifact.mime_type, artifact.charset)
         async for part in self._parts(artifact):
             yield httpbody_pb2.HttpBody(content_type=content_type, data=part)
 
