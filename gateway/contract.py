@@ -22,6 +22,10 @@ def cluster(service: ServiceDescriptor) -> str:
     return str(service.full_name.split(".")[1])
 
 
+ANONYMOUS = "semantik.auth.v1.AuthService"
+"""The service that is called without credentials."""
+
+
 def is_stream(method: MethodDescriptor) -> bool:
     return bool(method.client_streaming or method.server_streaming)
 

@@ -19,6 +19,8 @@ _OPEN_AI = Path(__file__).parent / "open_ai.lua"
 _UNARY_SECONDS = 60
 _STREAM_HOURS = 24
 _JSON_BYTES = 8 * 1024 * 1024
+# What signing in takes, and more.
+_ANONYMOUS_BYTES = 16 * 1024
 _UPLOAD_BYTES = 200 * 1024 * 1024
 # What people stored is for saving, never for showing in place.
 _ATTACHMENT = {"header": {"key": "content-disposition", "value": "attachment"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
@@ -51,6 +53,7 @@ class Gateway:
             "trusted_hops": self.trusted_hops,
             "cors_origins": [{"exact": origin} for origin in self.cors_origins],
             "json_bytes": _JSON_BYTES,
+            "anonymous_bytes": _ANONYMOUS_BYTES,
             "upload_bytes": _UPLOAD_BYTES,
             "descriptor": str(self.descriptor),
             "open_ai": _OPEN_AI.read_text(),
@@ -70,7 +73,7 @@ def _lines(items: Sequence[Any], indent: int) -> str:
 
 
 def _routes() -> list[dict[str, Any]]:
-    rpcs, uploads = [], []
+    rpcs, uploads, anonymous = [], [], []
     for service in contract.public_services():
         cluster = contract.cluster(service)
         for method in service.methods:
@@ -81,15 +84,27 @@ def _routes() -> list[dict[str, Any]]:
             if contract.returns_files(method):
                 route["response_headers_to_add"] = [_ATTACHMENT]
             rpcs.append(route)
+            if service.full_name == contract.ANONYMOUS:
+                anonymous.append(_small(contract.http_rule(method).path))
             if method.client_streaming:
                 uploads.append(_upload(contract.http_rule(method).path))
-    return rpcs + uploads
+    return rpcs + uploads + anonymous
 
 
 def _upload(path: str) -> dict[str, Any]:
     """Keep the path of an upload, which is not yet gRPC, off the catch-all route: its body is not buffered."""
     pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^}]+\}", path))
     return {"match": {"safe_regex": {"regex": pattern}}, "route": {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"}}
+
+
+def _small(path: str) -> dict[str, Any]:
+    """Let the JSON of a path that asks for no credentials have a small body."""
+    limit = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
+        "buffer": {"max_request_bytes": _ANONYMOUS_BYTES},
+    }
+    route = {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
+    return {"match": {"path": path}, "route": route, "typed_per_filter_config": {"envoy.filters.http.buffer": limit}}
 
 
 def _stream(path: str, cluster: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""What ``strict.lua`` has to know: the JSON bodies of the contract's HTTP rules and the fields of their messages."""
+"""What ``strict.lua`` has to know: the contract's HTTP rules, what their paths hold, and the fields of their messages."""
 
 import json
 import re
 from pathlib import Path
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from gateway import contract
 
@@ -21,11 +21,21 @@ def source() -> str:
         for method in service.methods:
             rule = contract.http_rule(method)
             message = method.input_type if rule.body == "*" else _message(method.input_type.fields_by_name.get(rule.body))
+            kind = "false" if message is None else _quoted(message.full_name)
             if message is not None:
-                rules.append(f"{{ {_quoted(rule.method)}, {_quoted(_pattern(rule.path))}, {_quoted(message.full_name)} }},")
                 _collect(message, types)
+            is_request = "true" if rule.body == "*" else "false"
+            columns = (_quoted(rule.method), _quoted(_pattern(rule.path)), kind, _bound(method, rule.path), is_request)
+            rules.append("{ " + ", ".join(columns) + " },")
     tables = ["local RULES = {", *rules, "}", "local TYPES = {", *map(_fields, types.values()), "}"]
     return "\n".join(tables) + "\n" + _SOURCE.read_text()
+
+
+def _bound(method: MethodDescriptor, path: str) -> str:
+    """Return how often a query may name each field: 0 for what the path holds, 1 for a single value, 2 for a list."""
+    in_path = set(re.findall(r"\{(\w+)[^}]*\}", path))
+    counts = {field.name: 0 if field.name in in_path else 2 if field.is_repeated else 1 for field in method.input_type.fields}
+    return "{ " + ", ".join(f"[{_quoted(name)}] = {count}" for name, count in counts.items()) + " }"
 
 
 def _collect(message: Descriptor, types: dict[str, Descriptor]) -> None:
@@ -45,11 +55,13 @@ def _message(field: FieldDescriptor | None) -> Descriptor | None:
 
 
 def _fields(message: Descriptor) -> str:
+    """Return each spelling of a field with its own name and the type of its messages, or true."""
     known: dict[str, str] = {}
     for field in message.fields:
         inner = _message(field)
-        known[field.name] = known[field.json_name] = "true" if inner is None else _quoted(inner.full_name)
-    inside = ", ".join(f"[{_quoted(name)}] = {kind}" for name, kind in known.items())
+        kind = "true" if inner is None else _quoted(inner.full_name)
+        known[field.name] = known[field.json_name] = f"{{ {_quoted(field.name)}, {kind} }}"
+    inside = ", ".join(f"[{_quoted(name)}] = {field}" for name, field in known.items())
     return f"[{_quoted(message.full_name)}] = {{ {inside} }},"
 
 

@@ -54,7 +54,25 @@ async def test_an_error_of_a_service_keeps_its_details(http: httpx.AsyncClient) 
         ("POST", f"/v1/collections/{COLLECTION}/sources", b'{"directory": {"nonsense": 1}}', 400, "INVALID_REQUEST"),
         ("POST", "/v1/auth:login", b'{"username": ', 400, "INVALID_REQUEST"),
         ("POST", "/v1/auth:login", b'{"username": 5}', 400, "INVALID_REQUEST"),
-        ("POST", "/v1/auth:login", b'{"username": {"a":' * 10_000, 400, "INVALID_REQUEST"),
+        ("POST", "/v1/auth:login", b'{"username": {"a":' * 900, 400, "INVALID_REQUEST"),
+        ("POST", "/v1/auth:login", b'{"username": "a", "username": "b"}', 400, "INVALID_REQUEST"),
+        ("POST", "/v1/auth:login", b'{"username": "a", "user\\u006eame": "b"}', 400, "INVALID_REQUEST"),
+        ("POST", "/v1/auth:register", b'{"fullName": "a", "full_name": "b"}', 400, "INVALID_REQUEST"),
+        ("POST", f"/v1/collections/{COLLECTION}/sources", b'{"directory": {"path": "/a", "path": "/b"}}', 400, "INVALID_REQUEST"),
+        (
+            "POST",
+            f"/v1/collections/{COLLECTION}/sources",
+            b'{"collectionId": "01890a5d-ac96-774b-bcce-b302099a8058"}',
+            400,
+            "INVALID_REQUEST",
+        ),
+        ("POST", f"/v1/collections/{COLLECTION}/sources?collection_id=x", b'{"directory": {"path": "/a"}}', 400, "INVALID_REQUEST"),
+        ("GET", f"/v1/collections/{COLLECTION}?collection_id=01890a5d-ac96-774b-bcce-b302099a8058", None, 400, "INVALID_REQUEST"),
+        ("GET", f"/v1/collections/{COLLECTION}?collectionId=01890a5d-ac96-774b-bcce-b302099a8058", None, 400, "INVALID_REQUEST"),
+        ("GET", f"/v1/collections/{COLLECTION}?collection%5fid=01890a5d-ac96-774b-bcce-b302099a8058", None, 400, "INVALID_REQUEST"),
+        ("GET", f"/v1/collections/{COLLECTION}?%63ollectionId=01890a5d-ac96-774b-bcce-b302099a8058", None, 400, "INVALID_REQUEST"),
+        ("GET", "/v1/collections?page_size=1&page_size=2", None, 400, "INVALID_REQUEST"),
+        ("GET", "/v1/collections?page_size=1&pageSize=2", None, 400, "INVALID_REQUEST"),
         ("GET", "/v1/collections/a%2fb", None, 400, "INVALID_REQUEST"),
     ],
 )
@@ -94,8 +112,43 @@ async def test_a_json_body_over_the_limit_is_refused(http: httpx.AsyncClient, ch
         for start in range(0, len(body), 65536):
             yield body[start : start + 65536]
 
-    response = await http.post("/v1/auth:login", content=parts() if chunked else body, headers={"content-type": "application/json"})
+    headers = {"content-type": "application/json", "authorization": "Bearer x"}
+    response = await http.post("/v1/collections", content=parts() if chunked else body, headers=headers)
     assert (response.status_code, reason(response)) == (413, "MESSAGE_TOO_LARGE")
+
+
+@pytest.mark.parametrize("path", ["/v1/auth:login", "/v1/auth:register", "/v1/collections", "/v1/nothing"])
+async def test_nobody_has_a_large_body_without_credentials(http: httpx.AsyncClient, path: str) -> None:
+    """Nor where none are needed, whatever is shown."""
+    for headers in ({}, {"authorization": "Bearer x"}):
+        response = await http.post(path, json={"name": "a" * 17_000}, headers=headers)
+        is_limited = "auth:" in path or not headers
+        assert (response.status_code == 413) == is_limited, (path, headers)
+    small = await http.post("/v1/auth:login", json={"username": "a" * 15_000})
+    assert small.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"[0" + b",0" * 4_000_000, b'{"name": "' + b"\\\\" * 4_000_000 + b'"}', b'{"name":' * 1_000_000, b"{" + b" " * 8_000_000],
+    ids=["numbers", "escapes", "depth", "spaces"],
+)  # fmt: skip
+async def test_no_body_holds_up_the_others(http: httpx.AsyncClient, body: bytes) -> None:
+    """What one costs is bounded: others are answered within a second of it."""
+    large = asyncio.create_task(http.post("/v1/collections", content=body, headers={"authorization": "Bearer x"}))
+    loop = asyncio.get_running_loop()
+    slowest = 0.0
+    while not large.done():
+        started = loop.time()
+        await http.get("/v1/users/me")
+        slowest = max(slowest, loop.time() - started)
+    assert (await large).status_code >= 400  # the stand-in has no such method
+    assert slowest < 1
+
+
+async def test_a_list_may_be_named_often_in_a_query(http: httpx.AsyncClient) -> None:
+    """In one spelling."""
+    path = f"/v1/collections/{COLLECTION}/documents"
+    assert (await http.get(f"{path}?states=STATE_INDEXED&states=STATE_FAILED&page_size=2")).status_code != 400
 
 
 async def test_an_upload_is_streamed(http: httpx.AsyncClient) -> None:
