@@ -44,7 +44,7 @@ class Spec:
     """The services that must be ready before this process can be; while they are not, it is not replaced."""
     healthy: Ready | None = None
     """Decides on its replacement where ``ready`` depends on other processes too."""
-    unready_seconds: float = 18.0
+    unready_seconds: float = 15.0
     """How long it may be idle and unhealthy. Time in which it runs, or waits for a processor or disk, counts a sixth."""
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGKILL

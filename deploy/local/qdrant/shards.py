@@ -23,6 +23,7 @@ _CLOSE_SECONDS = 10.0
 # Some 2.5 kB each.
 _JOURNAL_POINTS = 50_000
 _WRONG = ("Vector dimension error", "Not existing vector name", "Validation failed", "Wrong input")
+_FULL = "(os error 28)"
 _T = TypeVar("_T")
 
 
@@ -61,14 +62,13 @@ class Open:
 
     @contextmanager
     def used(self) -> Iterator[Any]:
-        """Hold the shard open; the engine's complaints about a request become INVALID_ARGUMENT."""
+        """Hold the shard open; the engine's complaints about a request become INVALID_ARGUMENT, of a full disk RESOURCE_EXHAUSTED."""
         self.users += 1
         try:
             yield self.shard
         except Exception as error:
-            # The engine raises bare exceptions with a text.
-            if type(error) is Exception and str(error).startswith(_WRONG):
-                raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Wrong input: {error}") from error
+            if (refused := _refused(error)) is not None:
+                raise refused from error
             raise
         finally:
             self.users -= 1
@@ -82,6 +82,17 @@ class Open:
             await self.unused.wait()
         await asyncio.to_thread(self.shard.close)
         self.closed.set()
+
+
+def _refused(error: Exception) -> RefusedError | None:
+    """Return what an error of the engine says to the caller; it raises bare exceptions with a text."""
+    if type(error) is not Exception:
+        return None
+    if str(error).startswith(_WRONG):
+        return RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Wrong input: {error}")
+    if _FULL in str(error):
+        return RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "No space left on device: free some and try again")
+    return None
 
 
 class Shards:
@@ -169,7 +180,13 @@ class Shards:
         path = self.folders.shard(name)
         if name not in self._open:
             self.folders.check_space_to_open()
-            self._open[name] = Open(await asyncio.to_thread(edge.EdgeShard.load, str(path)))
+            try:
+                shard = await asyncio.to_thread(edge.EdgeShard.load, str(path))
+            except Exception as error:
+                if (refused := _refused(error)) is not None:
+                    raise refused from error
+                raise
+            self._open[name] = Open(shard)
         return self._open[name]
 
     def replace(self, name: str, shard: Any) -> Open:
