@@ -95,7 +95,7 @@ async def _deleted_and_killed(world: World) -> None:
                 second.process.terminate()
                 await second.ends(20)
             await workers.start()
-            await asyncio.sleep(1)
+            await at_rest(world.mesh)  # afterwards there is no worker to end it
         finally:
             looking.cancel()
     _report(world, found)
