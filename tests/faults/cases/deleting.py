@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semantik.client import SemantikError
 from tests.faults import sql
-from tests.faults.audit import deleted_and_found
+from tests.faults.audit import at_rest, deleted_and_found
 from tests.faults.cases.workers import succeeded
 from tests.faults.people import Person
 from tests.faults.runner import World, case
