@@ -83,6 +83,7 @@ class Turns:
                 part()
             except Exception as raised:  # noqa: BLE001 - it is the call's
                 error = raised
+                call.parts.clear()  # here, not on the loop: cheap parts would all be done before it hears of it
             loop.call_soon_threadsafe(self._end_part, call, error)
 
     def _rest(self) -> None:
