@@ -1,6 +1,7 @@
 """One call at a time is repeated while its error is transient; the work around it never starts over."""
 
 import asyncio
+import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _TRANSIENT = (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.RESOURCE_EXHAUSTED)
 _LOST = ("LEASE_LOST", "FENCED")
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk that somebody will free
 _FIRST_SECONDS = 0.2
 _LONGEST_SECONDS = 5.0
 _MOST_SECONDS = 60.0  # however long a peer asks for
@@ -78,11 +80,13 @@ def is_cancelled() -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether waiting may help: a store or a peer is away or has too much to do. Of a group, every error must be."""
+    """Return whether waiting may help: a store or a peer is away or has too much to do, a disk is full. Of a group, every error must be."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_transient(inner) for inner in error.exceptions)
     if isinstance(error, grpc.aio.AioRpcError):
         return error.code() in _TRANSIENT
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
     # Postgres away or full; not a statement that took too long, which will take too long again.
     failure = db.translate(error) if isinstance(error, Exception) else None
     return failure is not None and failure.code in (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED)

@@ -25,7 +25,7 @@ async def index(job: Job, scan: Scan | None = None) -> None:
         return opened[source_id]
 
     tokens = await job.dependencies.embedder.token_reader(generation.digest, job.report)
-    reader = Reader(connector_of, job.dependencies.extraction, tokens, generation)
+    reader = Reader(connector_of, job.dependencies.extraction, tokens, generation, job.report)
     await Pipeline(job, reader, scan).run()
 
 

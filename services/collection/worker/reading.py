@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
 
-from libs.work.retry import is_transient
+from libs.work.report import Report
+from libs.work.retry import patiently
 from semantik.secrecy import is_secret_text
 from services.collection.chunking import chunk
 from services.collection.chunking.chunk import Chunk
@@ -18,7 +19,7 @@ from services.collection.store.indexing.worklist import Item
 from services.collection.tables import Generation, IndexState, Reason
 from services.collection.worker import metrics
 from services.collection.worker.connectors import Connector
-from services.collection.worker.connectors.entries import KnownText
+from services.collection.worker.connectors.entries import Content, KnownText
 from services.collection.worker.extraction.child import File
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.pool import ExtractionPool
@@ -59,10 +60,12 @@ class Reader:
         extraction: ExtractionPool,
         tokens: TokenReader,
         generation: Generation,
+        report: Report,
     ) -> None:
         self._connector_of = connector_of
         self._extraction = extraction
         self._tokens = tokens
+        self._report = report
         self._settings = ChunkSettings(generation.chunk_strategy, generation.chunk_size, generation.chunk_overlap)
 
     async def read(self, items: Sequence[Item]) -> tuple[list[ChunkedDocument], list[Refused]]:
@@ -85,9 +88,13 @@ class Reader:
             files: dict[int, File] = {}
             guarded: set[int] = set()
             for number, item in enumerate(items):
-                try:
+
+                async def opened(item: Item = item) -> tuple[Connector, Content]:
                     connector = await self._connector_of(item.source_id)
-                    content = await open_files.enter_async_context(connector.content(item.locator))
+                    return connector, await open_files.enter_async_context(connector.content(item.locator))
+
+                try:
+                    connector, content = await patiently(opened, self._report, "content")
                 except Exception as error:  # noqa: BLE001 - a document is to blame, or waiting helps: see below
                     texts[number] = _unreadable(item, error)
                     continue
@@ -115,11 +122,9 @@ def refuse(item: Item, error: UnreadableError) -> Refused:
 
 
 def _unreadable(item: Item, error: Exception) -> UnreadableError:
-    """Return the reason for which a document's content cannot be opened; raises what waiting may heal."""
+    """Return the reason for which a document's content cannot be opened."""
     if isinstance(error, UnreadableError):
         return error
-    if is_transient(error):
-        raise error
     if isinstance(error, OSError | ValueError):
         return UnreadableError(Reason.UNREADABLE, f"the document cannot be read: {type(error).__name__}")
     log.error("document %s cannot be read", item.document_id, exc_info=error)

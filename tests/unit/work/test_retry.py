@@ -1,6 +1,7 @@
 """A call is repeated while its error is transient, and a cancellation always wins."""
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -37,6 +38,8 @@ TRANSIENT = [
     OperationalError("SELECT 1", {}, postgres.AdminShutdown()),
     OperationalError("SELECT 1", {}, postgres.DeadlockDetected()),
     ExceptionGroup("", [AWAY, ExceptionGroup("", [AWAY])]),
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EDQUOT, "Disk quota exceeded"),
 ]
 OTHERS = [
     _peer(grpc.StatusCode.INTERNAL),
@@ -44,13 +47,14 @@ OTHERS = [
     OperationalError("SELECT 1", {}, postgres.QueryCanceled()),
     ExceptionGroup("", [AWAY, ValueError()]),
     ValueError(),
+    OSError(errno.EACCES, "Permission denied"),
     asyncio.CancelledError(),
 ]
 
 
 @pytest.mark.parametrize(("error", "expected"), [*((error, True) for error in TRANSIENT), *((error, False) for error in OTHERS)])
 def test_what_waiting_may_heal_is_transient(error: BaseException, expected: bool) -> None:
-    """A peer or Postgres that is away, full or busy; not a statement that was too slow, nor a fault beside it."""
+    """A peer or Postgres that is away, full or busy, a full disk; not a statement that was too slow, nor a fault beside it."""
     assert is_transient(error) is expected
 
 
