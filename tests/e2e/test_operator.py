@@ -41,7 +41,7 @@ async def test_nobody_adds_what_belongs_to_the_mesh(mesh: Mesh, ada: Person, col
 async def test_the_operator_indexes_in_place_and_others_do_not(
     ada: Person, stranger: Person, collection: Collection, tmp_path: Path, capability: str
 ) -> None:
-    """The proof is a secret of the data directory; a collection's other writers read such a source again, and add none."""
+    """The proof is a secret of the data directory; such a source is read again without it, and nobody else adds the folder."""
     (tmp_path / "a.txt").write_text("mine")
     for given in ("", "x", capability[:-1], capability + "x", capability.swapcase()):
         await _refused(ada, collection, tmp_path, given)
