@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from semantik.client import Client
 from semantik.collection.v1 import collection_pb2
 
 PASSWORD = "correct horse battery staple"
+# More than all tests together need from one computer; the meshes that they start inherit it.
+REGISTRATIONS = 2000
+os.environ["REGISTRATIONS_PER_NETWORK"] = str(REGISTRATIONS)
 _numbers = itertools.count(1)
 
 

@@ -1,4 +1,4 @@
-"""The periodic job of auth: it removes expired sessions, revocations and audit entries."""
+"""The periodic job of auth: it removes expired sessions, revocations, audit entries and attempts."""
 
 from functools import partial
 
@@ -12,6 +12,7 @@ _PRUNED = {
     "refresh_tokens": expired.delete_tokens,
     "revocations": expired.delete_revocations,
     "auth_audit_log": expired.delete_audit_entries,
+    "attempts": expired.delete_attempts,
 }
 _removed = Counter("semantik_auth_expired_rows_removed_total", "Expired rows removed, by table.", ("table",))
 

@@ -21,6 +21,11 @@ def too_many_attempts(seconds: float) -> Failure:
     return Failure(StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_TOO_MANY_ATTEMPTS, message, retry_after=seconds)
 
 
+def too_many_registrations(seconds: float) -> Failure:
+    message = "too many registrations; try again later"
+    return Failure(StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_TOO_MANY_ATTEMPTS, message, retry_after=seconds)
+
+
 def credentials_wrong() -> Failure:
     return Failure(StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_CREDENTIALS_WRONG, "the username or the password is wrong")
 

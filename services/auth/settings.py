@@ -14,6 +14,8 @@ class Settings(DatabaseSettings):
     signing_key_dir: Path
     redis_url: str = ""
     registration_open: bool = True
+    # How many registrations of a network wait for nothing, within 15 minutes.
+    registrations_per_network: int = Field(default=100, ge=1)
     default_role: Role = Role.POWER_USER
     access_token_lifetime_seconds: int = Field(default=900, ge=60, le=86400)
     refresh_token_lifetime_seconds: int = Field(default=30 * 86400, ge=3600)

@@ -4,13 +4,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.db.tables import Timestamped, metadata, new_id, one_of
-
-_REFUSED_SQL = "action = 'login' AND outcome = 'refused'"
 
 
 class Base(Timestamped):
@@ -71,11 +69,7 @@ class Revocation(Base):
 
 class AuditEntry(Base):
     __tablename__ = "auth_audit_log"
-    __table_args__ = (
-        Index(None, "actor", "id"),
-        Index("ix_auth_audit_log_refused_actor", "actor", "create_time", postgresql_where=text(_REFUSED_SQL)),
-        Index("ix_auth_audit_log_refused_address", "address", "create_time", postgresql_where=text(_REFUSED_SQL)),
-    )
+    __table_args__ = (Index(None, "actor", "id"),)
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     actor: Mapped[str]
@@ -85,3 +79,13 @@ class AuditEntry(Base):
     user_agent: Mapped[str]
     correlation_id: Mapped[str]
     details: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+
+
+class Attempt(Base):
+    """An attempt that counts against a limit: a sign-in until its password was right, or a registration."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index(None, "bucket", "create_time"), Index(None, "create_time"))
+
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    bucket: Mapped[str]

@@ -60,7 +60,7 @@ class Tokens:
         return _PREFIX + hmac.digest(self._refresh_key, token.encode(), "sha256").hex()
 
     def pseudonym(self, name: str) -> str:
-        """Return the actor for a name that no user has: people type passwords into the wrong field, so the name is not stored."""
+        """Return what stands for a name that was typed: people type passwords into the wrong field, so it is not stored itself."""
         return "unknown:" + hmac.digest(self._name_key, name.encode(), "sha256").hex()[:32]
 
 

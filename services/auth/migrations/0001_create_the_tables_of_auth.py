@@ -11,9 +11,6 @@ down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-_REFUSED = sa.text("action = 'login' AND outcome = 'refused'")
-_REFUSED_BY = ("actor", "address")
-
 
 def upgrade() -> None:
     op.create_table(
@@ -32,9 +29,17 @@ def upgrade() -> None:
         schema="auth",
     )
     op.create_index(op.f("ix_auth_audit_log_actor_id"), "auth_audit_log", ["actor", "id"], unique=False, schema="auth")
-    for column in _REFUSED_BY:
-        name = f"ix_auth_audit_log_refused_{column}"
-        op.create_index(name, "auth_audit_log", [column, "create_time"], schema="auth", postgresql_where=_REFUSED)
+    op.create_table(
+        "attempts",
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("bucket", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_attempts")),
+        schema="auth",
+    )
+    op.create_index(op.f("ix_attempts_bucket_create_time"), "attempts", ["bucket", "create_time"], unique=False, schema="auth")
+    op.create_index(op.f("ix_attempts_create_time"), "attempts", ["create_time"], unique=False, schema="auth")
     op.create_table(
         "revocations",
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -100,7 +105,8 @@ def downgrade() -> None:
     op.drop_table("users", schema="auth")
     op.drop_index(op.f("ix_revocations_not_before_seq"), table_name="revocations", schema="auth")
     op.drop_table("revocations", schema="auth")
-    for column in _REFUSED_BY:
-        op.drop_index(f"ix_auth_audit_log_refused_{column}", table_name="auth_audit_log", schema="auth")
+    op.drop_index(op.f("ix_attempts_create_time"), table_name="attempts", schema="auth")
+    op.drop_index(op.f("ix_attempts_bucket_create_time"), table_name="attempts", schema="auth")
+    op.drop_table("attempts", schema="auth")
     op.drop_index(op.f("ix_auth_audit_log_actor_id"), table_name="auth_audit_log", schema="auth")
     op.drop_table("auth_audit_log", schema="auth")

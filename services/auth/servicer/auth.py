@@ -1,12 +1,15 @@
 """AuthService: registration, sign-in and sign-out."""
 
 from google.api import httpbody_pb2
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.engine import Sessions
+from libs.rpc import call
 from libs.rpc.boundary import Context
+from libs.rpc.errors import invalid
 from semantik.auth.v1 import auth_service_pb2 as messages
 from semantik.auth.v1 import auth_service_pb2_grpc
-from services.auth import audit, metrics, refusals
+from services.auth import audit, limits, metrics, refusals
 from services.auth.families import Families
 from services.auth.keys import SigningKeys
 from services.auth.passwords import Passwords
@@ -14,7 +17,7 @@ from services.auth.servicer.convert import user_message
 from services.auth.settings import Settings
 from services.auth.store import attempts, sessions, users
 from services.auth.tables import User
-from services.auth.tokens import Tokens
+from services.auth.tokens import Tokens, token_hash
 
 
 class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
@@ -31,12 +34,22 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
     async def Register(self, request: messages.RegisterRequest, context: Context) -> messages.RegisterResponse:
         if not self._settings.registration_open:
             raise refusals.registration_closed()
+        username, email = request.username.casefold(), request.email.casefold()
+        buckets = limits.of_registration(call.current().client_address, self._settings.registrations_per_network)
+        # What costs little comes first: a hash is only made for whom there is a place.
+        async with self._sessions.begin() as session:
+            attempt = await attempts.reserve(session, buckets)
+            taken_field = None if isinstance(attempt, float) else await users.taken(session, username, email)
+        if isinstance(attempt, float):
+            raise refusals.too_many_registrations(attempt)
+        if taken_field:
+            raise refusals.user_exists(taken_field)
+        weak = await self._passwords.weakness(request.password, [username, email, request.full_name])
+        if weak:
+            raise invalid("password", weak)
+        password_hash = await self._passwords.hash(request.password)
         user = User(
-            username=request.username.casefold(),
-            email=request.email.casefold(),
-            full_name=request.full_name,
-            password_hash=await self._passwords.hash(request.password),
-            role=self._settings.default_role,
+            username=username, email=email, full_name=request.full_name, password_hash=password_hash, role=self._settings.default_role
         )
         async with self._sessions.begin() as session:
             taken_field = await users.add(session, user)
@@ -48,24 +61,36 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
 
     async def Login(self, request: messages.LoginRequest, context: Context) -> messages.LoginResponse:
         name = request.username.casefold()
+        pseudonym = self._tokens.pseudonym(name)
         async with self._sessions.begin() as session:
             known = await users.by_login(session, name)
-            attempt = audit.entry(known.id if known else self._tokens.pseudonym(name), "login", "refused")
-            wait_seconds = await attempts.reserve(session, attempt)
-        if wait_seconds is not None:
+            attempt = await attempts.reserve(session, await self._buckets(session, request, known, pseudonym))
+            if not isinstance(attempt, float):
+                entry = audit.entry(known.id if known else pseudonym, "login", "refused")
+                await sessions.audit(session, entry)
+        if isinstance(attempt, float):
             metrics.SIGN_INS.labels("limited").inc()
-            raise refusals.too_many_attempts(wait_seconds)
+            raise refusals.too_many_attempts(attempt)
         matches = await self._passwords.matches(known.password_hash if known else None, request.password)
         async with self._sessions.begin() as session:
             user = await users.by_id(session, known.id) if known and matches else None
             if user and user.is_active:
                 await users.signed_in(session, user)
                 tokens = await self._families.start(session, user)
-                await attempts.succeeded(session, attempt)
+                await attempts.forgive(session, attempt)
+                await sessions.audited_as(session, entry, "ok")
                 metrics.SIGN_INS.labels("ok").inc()
                 return messages.LoginResponse(user=user_message(user), tokens=tokens)
         metrics.SIGN_INS.labels("refused").inc()
         raise refusals.credentials_wrong()
+
+    async def _buckets(
+        self, session: AsyncSession, request: messages.LoginRequest, known: User | None, pseudonym: str
+    ) -> list[limits.Bucket]:
+        shown = await sessions.find(session, token_hash(request.refresh_token)) if request.refresh_token else None
+        if shown is not None and known is not None and shown.user_id == known.id:
+            return limits.of_known_device(shown.family_id)
+        return limits.of_sign_in(pseudonym, call.current().client_address)
 
     async def RefreshToken(self, request: messages.RefreshTokenRequest, context: Context) -> messages.RefreshTokenResponse:
         async with self._sessions.begin() as session:

@@ -1,45 +1,40 @@
-"""Queries on attempts to sign in: how many were refused in the last 15 minutes."""
+"""Queries on attempts to sign in or register: how many of a bucket failed in the last 15 minutes, and when the next one may be."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, extract, func, select, text, update
+from sqlalchemy import delete, extract, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.auth.tables import AuditEntry
+from services.auth.limits import Bucket, wait_seconds
+from services.auth.tables import Attempt
 
 _WINDOW = timedelta(minutes=15)
-_MAX_PER_ACCOUNT = 10
-_MAX_PER_ADDRESS = 100
 
 
-async def reserve(session: AsyncSession, attempt: AuditEntry) -> float | None:
-    """Record an attempt, as refused until its password is known to be right.
+async def reserve(session: AsyncSession, buckets: Sequence[Bucket]) -> list[int] | float:
+    """Count an attempt in each bucket from its beginning, so that many at once get no further than one after the other.
 
-    If its account or its address has too many refused ones, record nothing and return the seconds until the next attempt
-    is allowed. An attempt counts from its beginning, so that many at once get no further than one after the other.
+    Returns the attempt's rows, or, if one of the buckets makes it wait, the seconds until then; it is not counted.
     """
-    limits = ((AuditEntry.actor, attempt.actor, _MAX_PER_ACCOUNT), (AuditEntry.address, attempt.address, _MAX_PER_ADDRESS))
-    for column, value, maximum in limits:
-        if not value:
-            continue
-        await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"auth.login:{column.key}:{value}"))))
-        wait = await _wait(session, column == value, maximum)
-        if wait is not None:
-            return wait
-    session.add(attempt)
-    await session.flush()
-    return None
+    buckets = sorted(buckets, key=lambda bucket: bucket.key)  # one order of locks
+    for bucket in buckets:
+        await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"auth.attempts:{bucket.key}", 0))))
+    wait = max([await _wait(session, bucket) for bucket in buckets], default=0.0)
+    if wait > 0:
+        return wait
+    rows = await session.scalars(insert(Attempt).returning(Attempt.seq), [{"bucket": bucket.key} for bucket in buckets])
+    return list(rows.all())
 
 
-async def succeeded(session: AsyncSession, attempt: AuditEntry) -> None:
-    await session.execute(update(AuditEntry).where(AuditEntry.id == attempt.id).values(outcome="ok"))
+async def forgive(session: AsyncSession, attempt: Sequence[int]) -> None:
+    """Count an attempt no more."""
+    await session.execute(delete(Attempt).where(Attempt.seq.in_(attempt)))
 
 
-async def _wait(session: AsyncSession, whose: ColumnElement[bool], maximum: int) -> float | None:
-    seconds_left = extract("epoch", AuditEntry.create_time + _WINDOW - func.clock_timestamp())
-    recent = AuditEntry.create_time > func.clock_timestamp() - _WINDOW
-    # Literals, not parameters, so that the partial indexes serve it.
-    refused = text("action = 'login' AND outcome = 'refused'")
-    statement = select(seconds_left).where(whose, recent, refused)
-    seconds = await session.scalar(statement.order_by(AuditEntry.create_time.desc()).offset(maximum - 1).limit(1))
-    return None if seconds is None else float(seconds)
+async def _wait(session: AsyncSession, bucket: Bucket) -> float:
+    moment = func.clock_timestamp()
+    age = extract("epoch", moment - func.max(Attempt.create_time))
+    statement = select(func.count(), age).where(Attempt.bucket == bucket.key, Attempt.create_time > moment - _WINDOW)
+    count, newest_age = (await session.execute(statement)).one()
+    return wait_seconds(bucket, count, float(newest_age or 0.0))

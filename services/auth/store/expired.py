@@ -7,12 +7,13 @@ from sqlalchemy import CursorResult, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from services.auth.tables import AuditEntry, RefreshToken, Revocation
+from services.auth.tables import Attempt, AuditEntry, RefreshToken, Revocation
 
 PAGE = 1000
 _TOKENS_KEPT = timedelta(days=1)
 _REVOCATIONS_KEPT = timedelta(days=2)  # longer than an access token may live
 _AUDIT_KEPT = timedelta(days=365)
+_ATTEMPTS_KEPT = timedelta(hours=1)  # longer than they count
 
 
 async def delete_tokens(session: AsyncSession) -> int:
@@ -26,8 +27,13 @@ async def delete_revocations(session: AsyncSession) -> int:
 
 
 async def delete_audit_entries(session: AsyncSession) -> int:
-    """Delete a page of audit entries, attempts to sign in among them, that are a year old; returns how many."""
+    """Delete a page of audit entries that are a year old; returns how many."""
     return await _delete_page(session, AuditEntry.id, AuditEntry.create_time, _AUDIT_KEPT)
+
+
+async def delete_attempts(session: AsyncSession) -> int:
+    """Delete a page of attempts that count no more; returns how many."""
+    return await _delete_page(session, Attempt.seq, Attempt.create_time, _ATTEMPTS_KEPT)
 
 
 async def _delete_page(session: AsyncSession, key: InstrumentedAttribute[Any], time: InstrumentedAttribute[Any], kept: timedelta) -> int:

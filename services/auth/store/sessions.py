@@ -86,3 +86,8 @@ async def _lock_family(session: AsyncSession, family_id: str) -> None:
 async def audit(session: AsyncSession, entry: AuditEntry) -> None:
     session.add(entry)
     await session.flush()
+
+
+async def audited_as(session: AsyncSession, entry: AuditEntry, outcome: str) -> None:
+    """Correct how an entry says that it ended."""
+    await session.execute(update(AuditEntry).where(AuditEntry.id == entry.id).values(outcome=outcome))

@@ -29,17 +29,23 @@ async def add(session: AsyncSession, user: User) -> str | None:
     """Insert the user and return None, or return the field that another user has. The first user of all becomes ADMIN."""
     # One registration at a time, so that exactly one of them is the first.
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('auth.register'))"))
-    other = (
-        await session.scalars(select(User).where(or_(User.username == user.username, User.email == user.email)).limit(1))
-    ).one_or_none()
-    if other:
-        return "username" if other.username == user.username else "email"
+    taken_field = await taken(session, user.username, user.email)
+    if taken_field:
+        return taken_field
     if not await session.scalar(select(exists().select_from(User))):
         user.role = Role.ADMIN
     session.add(user)
     await session.flush()
     await session.refresh(user)
     return None
+
+
+async def taken(session: AsyncSession, username: str, email: str) -> str | None:
+    """Return which of the two another user has."""
+    other = await session.scalar(select(User.username).where(or_(User.username == username, User.email == email)).limit(1))
+    if other is None:
+        return None
+    return "username" if other == username else "email"
 
 
 async def by_login(session: AsyncSession, name: str) -> User | None:

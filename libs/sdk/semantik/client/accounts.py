@@ -18,8 +18,9 @@ class Accounts:
         return answer.user
 
     async def login(self, username: str, password: str) -> user_pb2.User:
-        """Sign in with a username or an email address."""
-        request = auth_service_pb2.LoginRequest(username=username, password=password)
+        """Sign in with a username or an email address. An earlier session of this client shows that it is no stranger."""
+        earlier = self._session.tokens.refresh_token if self._session.tokens else ""
+        request = auth_service_pb2.LoginRequest(username=username, password=password, refresh_token=earlier)
         answer = await self._session.call(self._auth.Login, request, signed=False)
         await self._session.keep(answer.tokens)
         return answer.user

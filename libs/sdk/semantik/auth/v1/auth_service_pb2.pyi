@@ -31,7 +31,7 @@ class RegisterRequest(_message.Message):
     email: _builtins.str
     """The email address, at most 254 characters; compared case-folded."""
     password: _builtins.str
-    """The password, 8-200 characters."""
+    """The password, 8-200 characters; refused where it takes fewer than a million guesses (zxcvbn), own names included."""
     full_name: _builtins.str
     """The name to show, at most 200 characters without control characters; may be empty."""
     def __init__(
@@ -84,19 +84,25 @@ class LoginRequest(_message.Message):
 
     USERNAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     username: _builtins.str
     """The username or the email address."""
     password: _builtins.str
     """The password."""
+    refresh_token: _builtins.str
+    """The refresh token of any session that this device had as this user, also of one that has ended; may be empty. It opens
+    nothing, but counts the device's wrong passwords apart from those of strangers, who cannot keep it waiting.
+    """
     def __init__(
         self,
         *,
         username: _builtins.str = ...,
         password: _builtins.str = ...,
+        refresh_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "refresh_token", b"refresh_token", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -69,7 +69,8 @@ class AuthServiceServicer:
 
     def Register(self, request, context):
         """Registers a user and signs them in. The first user becomes ADMIN; later ones get the installation's default role.
-        Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
+        The 101st registration of a network within 15 minutes waits, and each one after it longer, at most 60 s.
+        Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, TOO_MANY_ATTEMPTS, USER_EXISTS. Role: none. Not idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,6 +78,8 @@ class AuthServiceServicer:
 
     def Login(self, request, context):
         """Signs a user in with a password. An unknown user, a disabled one and a wrong password get the same answer.
+        After 10 wrong passwords for a name from one network (/24 of IPv4, /56 of IPv6), 100 for a name or 100 from a network,
+        all within 15 minutes, the next attempt waits 1 s and each one after it twice as long, at most 60 s (RetryInfo).
         Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

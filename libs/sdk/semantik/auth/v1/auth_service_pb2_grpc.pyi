@@ -36,10 +36,13 @@ class AuthServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     Register: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]
     """Registers a user and signs them in. The first user becomes ADMIN; later ones get the installation's default role.
-    Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
+    The 101st registration of a network within 15 minutes waits, and each one after it longer, at most 60 s.
+    Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, TOO_MANY_ATTEMPTS, USER_EXISTS. Role: none. Not idempotent.
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]
     """Signs a user in with a password. An unknown user, a disabled one and a wrong password get the same answer.
+    After 10 wrong passwords for a name from one network (/24 of IPv4, /56 of IPv6), 100 for a name or 100 from a network,
+    all within 15 minutes, the next attempt waits 1 s and each one after it twice as long, at most 60 s (RetryInfo).
     Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
     """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]
@@ -62,10 +65,13 @@ class AuthServiceAsyncStub(AuthServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Register: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]  # type: ignore[assignment]
     """Registers a user and signs them in. The first user becomes ADMIN; later ones get the installation's default role.
-    Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
+    The 101st registration of a network within 15 minutes waits, and each one after it longer, at most 60 s.
+    Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, TOO_MANY_ATTEMPTS, USER_EXISTS. Role: none. Not idempotent.
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]  # type: ignore[assignment]
     """Signs a user in with a password. An unknown user, a disabled one and a wrong password get the same answer.
+    After 10 wrong passwords for a name from one network (/24 of IPv4, /56 of IPv6), 100 for a name or 100 from a network,
+    all within 15 minutes, the next attempt waits 1 s and each one after it twice as long, at most 60 s (RetryInfo).
     Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
     """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]  # type: ignore[assignment]
@@ -91,7 +97,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RegisterResponse, _abc.Awaitable[_auth_service_pb2.RegisterResponse]]:
         """Registers a user and signs them in. The first user becomes ADMIN; later ones get the installation's default role.
-        Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, USER_EXISTS. Role: none. Not idempotent.
+        The 101st registration of a network within 15 minutes waits, and each one after it longer, at most 60 s.
+        Reasons: INVALID_REQUEST, REGISTRATION_CLOSED, TOO_MANY_ATTEMPTS, USER_EXISTS. Role: none. Not idempotent.
         """
 
     @_abc_1.abstractmethod
@@ -101,6 +108,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.LoginResponse, _abc.Awaitable[_auth_service_pb2.LoginResponse]]:
         """Signs a user in with a password. An unknown user, a disabled one and a wrong password get the same answer.
+        After 10 wrong passwords for a name from one network (/24 of IPv4, /56 of IPv6), 100 for a name or 100 from a network,
+        all within 15 minutes, the next attempt waits 1 s and each one after it twice as long, at most 60 s (RetryInfo).
         Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
         """
 

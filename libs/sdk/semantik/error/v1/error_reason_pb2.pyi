@@ -49,7 +49,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason":"REFRESH_TOKEN_INVALID","domain":"semantik"}
     """
     ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 7
-    """Too many wrong passwords for this account or from this address (RESOURCE_EXHAUSTED, with RetryInfo).
+    """Too many wrong passwords for this name or from this network, or too many registrations (RESOURCE_EXHAUSTED, with RetryInfo).
     {"reason":"TOO_MANY_ATTEMPTS","domain":"semantik"}
     """
     ERROR_REASON_REGISTRATION_CLOSED: _ErrorReason.ValueType  # 8
@@ -283,7 +283,7 @@ ERROR_REASON_REFRESH_TOKEN_INVALID: ErrorReason.ValueType  # 6
 {"reason":"REFRESH_TOKEN_INVALID","domain":"semantik"}
 """
 ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 7
-"""Too many wrong passwords for this account or from this address (RESOURCE_EXHAUSTED, with RetryInfo).
+"""Too many wrong passwords for this name or from this network, or too many registrations (RESOURCE_EXHAUSTED, with RetryInfo).
 {"reason":"TOO_MANY_ATTEMPTS","domain":"semantik"}
 """
 ERROR_REASON_REGISTRATION_CLOSED: ErrorReason.ValueType  # 8
