@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway import contract, strict
 from gateway.errors import mappers, trailers
+from libs.rpc.mesh import gateway_proof
 from semantik import policy
 
 _TEMPLATE = Path(__file__).parent / "envoy.yaml"
@@ -31,13 +32,15 @@ _UNSENT = "connect-failure,refused-stream"
 class Gateway:
     """The settings of one gateway.
 
-    ``endpoints`` maps a cluster to ``host:port`` of its replicas; ``admin`` is the path of a socket or host:port;
+    ``endpoints`` maps a cluster to ``host:port`` of its replicas; ``proof`` is what services know the gateway by; ``admin``
+    is the path of a socket or host:port;
     ``trusted_hops`` is the number of proxies in front whose report of the client's address is trusted.
     """
 
     endpoints: Mapping[str, Sequence[str]]
     descriptor: Path
     port: int
+    proof: str
     host: str = "127.0.0.1"
     admin: str = "127.0.0.1:9901"
     cors_origins: Sequence[str] = field(default=())
@@ -50,6 +53,7 @@ class Gateway:
             "admin": _admin(self.admin),
             "host": self.host,
             "port": self.port,
+            "proof": self.proof,
             "trusted_hops": self.trusted_hops,
             "cors_origins": [{"exact": origin} for origin in self.cors_origins],
             "json_bytes": _JSON_BYTES,
@@ -161,12 +165,14 @@ def main() -> None:
     parser.add_argument("--admin", default="127.0.0.1:9901", help="host:port, or the path of a socket")
     parser.add_argument("--cors-origin", action="append", default=[], help="an origin from which browsers may call; may be repeated")
     parser.add_argument("--trusted-hops", type=int, default=0, help="the number of proxies in front whose x-forwarded-for is trusted")
+    parser.add_argument("--mesh-key", type=Path, required=True, help="the mesh key's file, from which the gateway's proof is derived")
     parser.add_argument("--descriptor", type=Path, required=True, help="the file to write the descriptor set to, from which Envoy reads it")
     options = parser.parse_args()
     options.descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: getattr(options, name) for name in contract.CLUSTERS}
+    proof = gateway_proof(options.mesh_key.read_bytes())
     gateway = Gateway(
-        endpoints, options.descriptor, options.port, options.host, options.admin, tuple(options.cors_origin), options.trusted_hops
+        endpoints, options.descriptor, options.port, proof, options.host, options.admin, tuple(options.cors_origin), options.trusted_hops
     )
     sys.stdout.write(gateway.render())
 

@@ -158,13 +158,16 @@ class Mesh:
         return ports.choose(["gateway"], self.home.ports, self.home.fingerprint)["gateway"]
 
     def _render(self, plan: Plan) -> None:
-        from gateway import contract, render  # noqa: PLC0415 - loading every stub takes a while; the engines start meanwhile
+        # Loading every stub takes a while; the engines start meanwhile.
+        from gateway import contract, render  # noqa: PLC0415
+        from libs.rpc.mesh import gateway_proof  # noqa: PLC0415
 
         descriptor = self.home.run / "contract.pb"
         descriptor.write_bytes(contract.descriptor_set())
         endpoints = {name: plan.endpoints(name) for name in contract.CLUSTERS}
+        proof = gateway_proof((self.home.keys / "mesh.pem").read_bytes())
         gateway = render.Gateway(
-            endpoints, descriptor, plan.ports["gateway"], admin=str(self.home.envoy), cors_origins=self.options.cors_origins
+            endpoints, descriptor, plan.ports["gateway"], proof, admin=str(self.home.envoy), cors_origins=self.options.cors_origins
         )
         (self.home.run / "envoy.yaml").write_text(gateway.render())
 

@@ -145,6 +145,12 @@ def credentials_missing() -> Failure:
     return Failure(StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_CREDENTIALS_MISSING, message)
 
 
+def gateway_only() -> Failure:
+    """Return UNAUTHENTICATED for a client that calls a service itself."""
+    message = "this service answers clients through the gateway alone"
+    return Failure(StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_CREDENTIALS_MISSING, message)
+
+
 def token_invalid() -> Failure:
     """Return UNAUTHENTICATED for a credential that is not valid, without the reason."""
     return Failure(StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_TOKEN_INVALID, "the access token is not valid")
@@ -165,6 +171,16 @@ def deadline_exceeded() -> Failure:
     """Return DEADLINE_EXCEEDED for work that outlasted the caller's deadline."""
     message = "the work was not done within the deadline"
     return Failure(StatusCode.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED, message)
+
+
+def message_missing() -> Failure:
+    """Return INVALID_ARGUMENT for a call that ends before its request."""
+    return Failure(StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, "the request has no message")
+
+
+def overloaded(message: str, seconds: float) -> Failure:
+    """Return RESOURCE_EXHAUSTED with ``seconds`` as RetryInfo: too much waits already."""
+    return Failure(StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED, message, retry_after=seconds)
 
 
 def draining(message: str) -> Failure:

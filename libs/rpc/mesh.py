@@ -1,5 +1,6 @@
 """The identity of a service within the mesh, and its proof."""
 
+import hmac
 import secrets
 import time
 
@@ -16,6 +17,7 @@ LIFETIME_SECONDS = 60
 _RENEW_SECONDS = 30
 _LEEWAY_SECONDS = 5
 _TYPE = "mesh+jwt"
+GATEWAY_HEADER = "x-gateway-proof"
 
 
 class MeshIdentity:
@@ -26,6 +28,7 @@ class MeshIdentity:
         self.tls = tls
         self._key = ECKey.import_key(key_pem)
         self._pem = key_pem
+        self.gateway_proof = gateway_proof(key_pem)
         self._signed: dict[str, tuple[float, str]] = {}
         self._verified: dict[str, tuple[float, str]] = {}
 
@@ -64,9 +67,22 @@ class MeshIdentity:
         self._verified[token] = (float(claims["exp"]), str(claims["iss"]))
         return str(claims["iss"])
 
+    def is_gateway(self, proof: str) -> bool:
+        """Return whether a call comes from the gateway, which alone knows its proof beside the services."""
+        return hmac.compare_digest(proof.encode(), self.gateway_proof.encode())
+
     def derive(self, purpose: str) -> bytes:
         """Return 32 secret bytes for one purpose, equal on all replicas of the mesh (HKDF, RFC 5869)."""
-        return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._pem)
+        return _derived(self._pem, purpose)
+
+
+def gateway_proof(key_pem: bytes) -> str:
+    """Return what the gateway adds to each call as ``GATEWAY_HEADER``: what a client says past the gateway is not believed."""
+    return _derived(key_pem, "gateway").hex()
+
+
+def _derived(key_pem: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(key_pem)
 
 
 def new_key() -> bytes:

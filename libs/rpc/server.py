@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from libs.rpc import limits
 from libs.rpc.boundary import Access, Boundary, Interceptor
+from libs.rpc.boundary.admit import Admit, Share, Users, Weigh
 from libs.rpc.boundary.authenticate import Authenticate
 from libs.rpc.boundary.observe import Observe
 from libs.rpc.boundary.translate import Translate
@@ -49,6 +50,7 @@ class Server:
     ``ready`` raises while the service cannot do its work; health follows it. ``draining`` is set when the process
     is asked to stop, so that open streams can end. ``background`` tasks run beside it: the process ends if one does.
     ``capabilities`` are names that health answers for besides the services': a probe that asks for another gets NOT_FOUND.
+    ``share`` is what each user may have under way here.
     """
 
     settings: MeshSettings
@@ -60,6 +62,7 @@ class Server:
     translate: Callable[[Exception], Failure | None] = lambda _: None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     capabilities: Sequence[str] = ()
+    share: Share = field(default_factory=Share)
     port: int = 0
 
     async def start(self) -> None:
@@ -67,8 +70,10 @@ class Server:
         access = {service.name: service.access for service in self.services}
         self._needs_verifier = bool({Access.SIGNED_IN, Access.MEMBER} & set(access.values()))
         # The one order of the interceptors, outermost first.
-        interceptors: list[Interceptor] = [Observe(), Authenticate(access, self.mesh, self.verifier), Validate(), Translate(self.translate)]
-        self._server = grpc.aio.server(interceptors=[Boundary(access, interceptors)], options=_options(self.settings))
+        users = Users(self.share)
+        unread: list[Interceptor] = [Observe(), Authenticate(access, self.mesh, self.verifier), Admit(users)]
+        read: list[Interceptor] = [Weigh(users), Validate(), Translate(self.translate)]
+        self._server = grpc.aio.server(interceptors=[Boundary(access, unread, read)], options=_options(self.settings))
         for service in self.services:
             service.add(service.servicer, self._server)
         self._health = Health(["", *access, *self.capabilities], self._probe)

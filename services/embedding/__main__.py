@@ -6,6 +6,7 @@ from functools import partial
 
 from libs.rpc import channels
 from libs.rpc.boundary import Access
+from libs.rpc.boundary.admit import Share
 from libs.rpc.identity import auth_client
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.process import configured, run
@@ -26,6 +27,9 @@ from services.embedding.servicer.internal import EmbeddingInternalServicer
 from services.embedding.servicer.model import ModelServicer
 from services.embedding.servicer.open_ai import OpenAiServicer
 from services.embedding.settings import Settings
+
+# Requests are texts: a full one of 512 passages takes the share alone.
+_SHARE = Share(calls=4, request_bytes=512 * 1024)
 
 
 async def main(settings: Settings) -> None:
@@ -74,6 +78,7 @@ async def main(settings: Settings) -> None:
                 translate=translate_model_error,
                 draining=draining,
                 capabilities=engine.sessions.providers[:1],
+                share=_SHARE,
             ).run()
         finally:
             engine.close()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
-from services.embedding.failures import draining, overloaded
+from libs.rpc.errors import draining, overloaded
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -46,7 +46,7 @@ class Once(Generic[_T]):
         except asyncio.CancelledError:
             caller = asyncio.current_task()
             if task.cancelled() and not (caller and caller.cancelling()):
-                raise draining() from None
+                raise draining("shutting down; try again") from None
             raise
         finally:
             self._waiting[key] -= 1

@@ -2,6 +2,7 @@
 
 from libs.rpc import channels
 from libs.rpc.boundary import Access
+from libs.rpc.boundary.admit import Share
 from libs.rpc.identity import auth_client
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.process import configured, run
@@ -18,6 +19,10 @@ from services.search.settings import Settings
 _AUTH = ["semantik.auth.v1.AuthInternalService"]
 _COLLECTION = ["semantik.collection.v1.CollectionInternalService"]
 _EMBEDDING = ["semantik.embedding.v1.EmbeddingInternalService"]
+
+
+# A long question costs as much as twenty short ones: one of a user's at a time leaves the others' in between.
+_SHARE = Share(calls=4, request_bytes=1024)
 
 
 async def main(settings: Settings) -> None:
@@ -53,7 +58,7 @@ async def main(settings: Settings) -> None:
             ),
         ]
         try:
-            await Server(settings, services, mesh, auth_client.verifier(auth), qdrant.ready).run()
+            await Server(settings, services, mesh, auth_client.verifier(auth), qdrant.ready, share=_SHARE).run()
         finally:
             await indexes.close()
             await client.close()

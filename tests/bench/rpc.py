@@ -24,6 +24,7 @@ import uvloop
 from google.protobuf.message import Message
 
 from deploy.local.supervisor import Mesh, Options, running
+from libs.rpc.mesh import GATEWAY_HEADER, gateway_proof
 from semantik.auth.v1.user_service_pb2 import GetMeRequest
 from semantik.client import Client
 from semantik.collection.v1.collection_service_pb2 import GetCollectionRequest
@@ -132,7 +133,8 @@ async def _run(seconds: float, rounds: int) -> list[Case]:
         await mesh.wait_ready()
         token, rpcs = await _prepared(mesh, directory)
         gateway = mesh.gateway.removeprefix("http://")
-        bearer = (("authorization", f"Bearer {token}"),)
+        proof = gateway_proof((mesh.home.keys / "mesh.pem").read_bytes())
+        bearer = (("authorization", f"Bearer {token}"), (GATEWAY_HEADER, proof))
         cases = [Case("bare", address, "/bench.Echo/Echo", b"x" * 64, (), echo)]
         for name, (service, method, request) in rpcs.items():
             spec, pid = next((child.spec, child.pid) for child in mesh.children if child.spec.name == service)

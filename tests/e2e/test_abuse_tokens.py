@@ -29,6 +29,7 @@ from tests.conftest import PASSWORD, Person
 from tests.e2e.faces import INTERNAL, PUBLIC, Refusal, empty, method, on_both, over_grpc, refusal_of
 
 GUARDED = [each for each in PUBLIC if each.containing_service.name != "AuthService"]
+PAST_THE_GATEWAY = Refusal("UNAUTHENTICATED", "CREDENTIALS_MISSING", "this service answers clients through the gateway alone")
 NO_ROUTE = ("NOT_FOUND", "ROUTE_NOT_FOUND")
 WHO = ("auth.v1.UserService.GetMe", "collection.v1.CollectionService.ListCollections")
 
@@ -56,6 +57,20 @@ async def test_an_internal_rpc_is_for_the_mesh_only(
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port_of(service)}") as direct:
         refused = await over_grpc(direct, of, empty(of), authorization=bearer)
     assert refused.why == ("UNAUTHENTICATED", "TOKEN_INVALID")
+
+
+@pytest.mark.parametrize("of", PUBLIC, ids=_name)
+async def test_past_the_gateway_nobody_is_a_client(port_of: Callable[[str], int], ada: Person, of: MethodDescriptor) -> None:
+    """A service believes neither tokens nor addresses that come to its own port, whatever proof is made up."""
+    service = of.containing_service.full_name.split(".")[1]
+    bearer = f"Bearer {ada.token}"
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port_of(service)}") as direct:
+        for headers in (
+            {"authorization": bearer},
+            {"authorization": bearer, "x_gateway_proof": "", "x_client_address": "10.1.2.3"},
+            {"authorization": bearer, "x_gateway_proof": "0" * 64},
+        ):
+            assert await over_grpc(direct, of, empty(of), **headers) == PAST_THE_GATEWAY
 
 
 def _claims(user_id: str, **changes: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from gateway.render import Gateway
 from tests.gateway.standin import StandIn
 from tests.servers import child
 
+PROOF = "only the gateway knows"
 ORIGIN = "http://app.example"
 
 
@@ -43,7 +44,7 @@ async def gateway(standin: StandIn, directory: Path) -> AsyncIterator[int]:
     descriptor, configuration = directory / "contract.pb", directory / "envoy.yaml"
     descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: [f"127.0.0.1:{standin.port}"] for name in contract.CLUSTERS}
-    settings = Gateway(endpoints, descriptor, port, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,))
+    settings = Gateway(endpoints, descriptor, port, PROOF, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,))
     configuration.write_text(settings.render())
     command = [envoy(), "-c", str(configuration), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
     async with child(Spec("envoy", command, envoy_answers(directory / "admin.sock", port, "/readyz")), directory):

@@ -10,6 +10,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from deploy.local.ready import envoy_answers
 from gateway import contract
 from gateway.render import Gateway
+from libs.rpc.mesh import new_key
 from tests.gateway.conftest import envoy, validate
 from tests.gateway.standin import StandIn
 
@@ -20,7 +21,7 @@ def test_every_public_service_is_listed_and_no_internal_one(tmp_path: Path) -> N
     assert {"semantik.auth.v1.AuthService", "semantik.search.v1.SearchService", "semantik.operation.v1.OperationService"} <= names
     assert not [name for name in names if "Internal" in name]
     endpoints = {name: ["127.0.0.1:1"] for name in contract.CLUSTERS}
-    assert "InternalService" not in Gateway(endpoints, tmp_path / "contract.pb", 1).render()
+    assert "InternalService" not in Gateway(endpoints, tmp_path / "contract.pb", 1, "proof").render()
 
 
 def test_the_descriptor_set_knows_the_error_details() -> None:
@@ -33,7 +34,17 @@ def test_the_descriptor_set_knows_the_error_details() -> None:
 def test_a_rendered_file_is_accepted_by_envoy(tmp_path: Path) -> None:
     """As an operator renders it: several replicas, names instead of addresses, an origin with quotes in it."""
     replicas = [option for name in contract.CLUSTERS for option in (f"--{name}", f"{name}-0:9000", f"--{name}", f"{name}-1:9000")]
-    options = ["--descriptor", str(tmp_path / "contract.pb"), "--cors-origin", 'http://a"b\\c', "--trusted-hops", "1"]
+    options = [
+        "--descriptor",
+        str(tmp_path / "contract.pb"),
+        "--cors-origin",
+        'http://a"b\\c',
+        "--trusted-hops",
+        "1",
+        "--mesh-key",
+        str(tmp_path / "mesh.pem"),
+    ]
+    (tmp_path / "mesh.pem").write_bytes(new_key())
     command = [sys.executable, "-P", "-m", "gateway.render", *replicas, *options]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     configuration = tmp_path / "envoy.yaml"
@@ -48,7 +59,7 @@ async def test_a_second_gateway_does_not_share_the_port(gateway_port: int, stand
     configuration, descriptor, admin = tmp_path / "envoy.yaml", tmp_path / "contract.pb", tmp_path / "admin.sock"
     descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: [f"127.0.0.1:{standin.port}"] for name in contract.CLUSTERS}
-    configuration.write_text(Gateway(endpoints, descriptor, gateway_port, admin=str(admin)).render())
+    configuration.write_text(Gateway(endpoints, descriptor, gateway_port, "proof", admin=str(admin)).render())
     command = (envoy(), "-c", str(configuration), "--disable-hot-restart", "--concurrency", "1")
     second = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     try:

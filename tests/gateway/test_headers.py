@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from tests.gateway.conftest import ORIGIN
+from tests.gateway.conftest import ORIGIN, PROOF
 from tests.gateway.standin import StandIn
 
 
@@ -16,6 +16,13 @@ async def test_the_client_address_is_the_peers(http: httpx.AsyncClient, standin:
     assert standin.seen["GetMe"]["x-client-address"] == "127.0.0.1"
     assert not {"x-forwarded-for", "x-real-ip", "x-user-id", "forwarded"} & set(standin.seen["GetMe"])
     assert "10.9.8.7" not in standin.seen["GetMe"].values()
+
+
+async def test_the_gateway_proves_itself_and_nobody_else_does(http: httpx.AsyncClient, standin: StandIn) -> None:
+    """Its own proof takes the place of whatever a client sends, and is not told to it."""
+    response = await http.get("/v1/users/me", headers=[("x-gateway-proof", "a guess"), ("X-Gateway-Proof", "another")])
+    assert standin.seen["GetMe"]["x-gateway-proof"] == PROOF
+    assert PROOF not in str(response.headers)
 
 
 async def test_envoys_own_switches_are_not_the_clients(http: httpx.AsyncClient, standin: StandIn) -> None:

@@ -2,10 +2,12 @@
 
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from typing import Any, NamedTuple, Protocol
 
 import grpc
 
+from libs.rpc.errors import message_missing
 from libs.rpc.validation import readable
 
 Context = Any  # grpc.aio.ServicerContext, which is generic in its stubs only
@@ -48,14 +50,17 @@ _KINDS = {
 
 
 class Boundary(grpc.aio.ServerInterceptor):
-    """Applies ``interceptors``, the first one outermost, to all methods of ``services``; other services stay as they are.
+    """Applies interceptors, the first one outermost, to all methods of ``services``; other services stay as they are.
 
+    A request is read between ``unread`` and ``read``: who may not call, or has to wait, holds no more of this process's memory than
+    the window of a stream. (On the wire a single message is a stream of one.)
     A handler is wrapped at its first call and kept, so that a call costs what the interceptors do and no more.
     """
 
-    def __init__(self, services: Collection[str], interceptors: Sequence[Interceptor]) -> None:
+    def __init__(self, services: Collection[str], unread: Sequence[Interceptor], read: Sequence[Interceptor]) -> None:
         self._services = frozenset(services)
-        self._interceptors = tuple(reversed(interceptors))
+        self._unread = tuple(reversed(unread))
+        self._read = tuple(reversed(read))
         self._handlers: dict[str, Any] = {}
 
     async def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
@@ -69,9 +74,39 @@ class Boundary(grpc.aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, method: str, handler: Any) -> Any:
-        kind = _KINDS[handler.request_streaming, handler.response_streaming]
-        behavior = getattr(handler, kind.attribute)
-        for interceptor in self._interceptors:
-            wrap = interceptor.stream if handler.response_streaming else interceptor.unary
-            behavior = wrap(method, behavior)
-        return kind.handler(behavior, readable(handler.request_deserializer), handler.response_serializer)
+        is_stream = bool(handler.response_streaming)
+        behavior = getattr(handler, _KINDS[handler.request_streaming, is_stream].attribute)
+        behavior = _wrapped(self._read, method, behavior, is_stream=is_stream)
+        if not handler.request_streaming:
+            behavior = _reading_stream(behavior) if is_stream else _reading(behavior)
+        behavior = _wrapped(self._unread, method, behavior, is_stream=is_stream)
+        return _KINDS[True, is_stream].handler(behavior, readable(handler.request_deserializer), handler.response_serializer)
+
+
+def _wrapped(interceptors: Sequence[Interceptor], method: str, behavior: Any, *, is_stream: bool) -> Any:
+    for interceptor in interceptors:
+        behavior = (interceptor.stream if is_stream else interceptor.unary)(method, behavior)
+    return behavior
+
+
+def _reading(behavior: Unary) -> Unary:
+    async def after_reading(_unread: Any, context: Context) -> Any:
+        return await behavior(await _message(context), context)
+
+    return after_reading
+
+
+def _reading_stream(behavior: Stream) -> Stream:
+    async def after_reading(_unread: Any, context: Context) -> AsyncIterator[Any]:
+        async with aclosing(behavior(await _message(context), context)) as responses:  # type: ignore[type-var]
+            async for response in responses:
+                yield response
+
+    return after_reading
+
+
+async def _message(context: Context) -> Any:
+    message = await context.read()
+    if message is grpc.aio.EOF:
+        raise message_missing()
+    return message

@@ -6,10 +6,10 @@ from typing import Any
 
 from libs.rpc import call
 from libs.rpc.boundary import Access, Context, Stream, Unary
-from libs.rpc.errors import credentials_missing, token_invalid
+from libs.rpc.errors import credentials_missing, gateway_only, token_invalid
 from libs.rpc.identity import Verifier
 from libs.rpc.identity.roles import require_role
-from libs.rpc.mesh import MeshIdentity
+from libs.rpc.mesh import GATEWAY_HEADER, MeshIdentity
 from semantik.auth.v1.user_pb2 import User
 
 _BEARER = "bearer "
@@ -18,7 +18,8 @@ _BEARER = "bearer "
 class Authenticate:
     """Adds the principal, or the calling service, to the call; refuses callers without access to the method's service.
 
-    ``access`` holds the access of each service by its full name.
+    Clients are let in with the gateway's proof alone, which also vouches for the address that it says they have. ``access`` holds
+    the access of each service by its full name.
     """
 
     def __init__(self, access: Mapping[str, Access], mesh: MeshIdentity, verifier: Verifier | None) -> None:
@@ -33,7 +34,7 @@ class Authenticate:
             await self._identify(access, context)
             return await behavior(request, context)
 
-        return behavior if access is Access.ANYONE else authenticated
+        return authenticated
 
     def stream(self, method: str, behavior: Stream) -> Stream:
         access = self._access_to(method)
@@ -44,13 +45,14 @@ class Authenticate:
                 async for response in responses:
                     yield response
 
-        return behavior if access is Access.ANYONE else authenticated
+        return authenticated
 
     def _access_to(self, method: str) -> Access:
         return self._access[method.rpartition("/")[0].removeprefix("/")]
 
     async def _identify(self, access: Access, context: Context) -> None:
-        authorization = next((value for key, value in context.invocation_metadata() or () if key == "authorization"), "")
+        metadata = dict(context.invocation_metadata() or ())
+        authorization = metadata.get("authorization", "")
         is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
         credential = authorization[len(_BEARER) :]
         if access is Access.MESH:
@@ -58,6 +60,10 @@ class Authenticate:
             if peer is None:
                 raise token_invalid()
             call.amend(peer=peer)
+            return
+        if not self._mesh.is_gateway(metadata.get(GATEWAY_HEADER, "")):
+            raise gateway_only()
+        if access is Access.ANYONE:
             return
         if not authorization:
             raise credentials_missing()

@@ -7,7 +7,7 @@ from typing import Any
 
 from grpc import StatusCode
 
-from libs.rpc.errors import Failure, invalid
+from libs.rpc.errors import Failure, draining, invalid
 from semantik.embedding.v1.model_service_pb2 import Download
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.embedding import blocking, metrics
@@ -15,7 +15,6 @@ from services.embedding.catalog import staging
 from services.embedding.catalog.catalog import Catalog
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles, read
 from services.embedding.downloads.transfer import Transfer
-from services.embedding.failures import draining
 from services.embedding.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ class Downloads:
                 "this installation downloads nothing, because HF_HUB_OFFLINE is set",
             )
         if self._draining.is_set():
-            raise draining()
+            raise draining("shutting down; try again")
         self._running[model_id] = transfer
         transfer.task = asyncio.create_task(self._complete(transfer))
         return transfer

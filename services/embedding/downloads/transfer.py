@@ -10,11 +10,10 @@ from typing import Any
 from grpc import StatusCode
 
 from libs.feed.topic import Topic
-from libs.rpc.errors import Failure
+from libs.rpc.errors import Failure, draining
 from semantik.embedding.v1.model_service_pb2 import Download
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.embedding import child
-from services.embedding.failures import draining
 
 log = logging.getLogger(__name__)
 _REPEAT_SECONDS = 15.0
@@ -67,7 +66,7 @@ class Transfer:
             yield state
             if state.state != Download.STATE_RUNNING:
                 return
-        raise draining()
+        raise draining("shutting down; try again")
 
     async def fetch(self, directory: Path, environment: dict[str, str]) -> None:
         """Let a process of its own bring the files into ``directory``; it is ended with this task. Raises a Failure that says why not."""

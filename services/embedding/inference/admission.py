@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from libs.rpc.errors import Failure
+from libs.rpc.errors import Failure, overloaded
 from services.embedding import metrics
-from services.embedding.failures import overloaded
 
 
 class Place:

@@ -22,6 +22,7 @@ from semantik.client import Client
 from semantik.embedding.v1 import model_service_pb2 as messages
 from semantik.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from semantik.embedding.v1.model_service_pb2_grpc import ModelServiceStub
+from tests import as_gateway
 from tests.conftest import PASSWORD, Person
 from tests.service.embedding.hub import Hub
 from tests.service.worker.conftest import Doomed
@@ -133,7 +134,7 @@ async def _running(mesh: Mesh, hub: Hub, administrator: Person, model_dir: Path,
         port = next(line for line in doomed.output if "listening on port" in line).split("listening on port ")[1].split()[0]
         identity = MeshIdentity("tests", Path(environment["MESH_KEY_FILE"]).read_bytes())
         address = f"127.0.0.1:{port}"
-        async with grpc.aio.insecure_channel(address) as channel, channels.connect(address, "embedding", identity) as peer:
+        async with as_gateway.channel(address, identity) as channel, channels.connect(address, "embedding", identity) as peer:
             signed = (("authorization", f"Bearer {administrator.token}"),)
             await _knows_tokens(ModelServiceStub(channel), signed)
             yield Own(doomed, model_dir, ModelServiceStub(channel), EmbeddingServiceStub(channel), channel, peer, signed)

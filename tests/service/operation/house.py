@@ -33,6 +33,7 @@ from semantik.error.v1.error_reason_pb2 import ErrorReason
 from semantik.operation.v1 import operation_internal_service_pb2 as internal_messages
 from semantik.operation.v1.operation_internal_service_pb2_grpc import OperationInternalServiceStub
 from semantik.operation.v1.operation_service_pb2_grpc import OperationServiceStub
+from tests import as_gateway
 from tests.servers import child, postgres
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class House:
         """Run the process for the length of the block."""
         async with child(self.spec(**settings), self.directory) as process:
             address = f"127.0.0.1:{self.port}"
-            async with channels.connect(address, "operation", self.mesh) as mesh, grpc.aio.insecure_channel(address) as channel:
+            async with channels.connect(address, "operation", self.mesh) as mesh, as_gateway.channel(address, self.mesh) as channel:
                 self.channel = mesh
                 self.internal, self.public = OperationInternalServiceStub(mesh), OperationServiceStub(channel)
                 yield process

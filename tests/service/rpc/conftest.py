@@ -17,6 +17,7 @@ from libs.rpc.mesh import MeshIdentity, new_key
 from libs.rpc.server import Served, Server
 from libs.rpc.settings import MeshSettings
 from semantik.auth.v1 import auth_service_pb2 as messages
+from tests import as_gateway
 
 SERVICE = "semantik.tests.v1.EchoService"
 _KEYS = json.dumps(KeySet([ECKey.generate_key("P-256", {"kid": "one"})]).as_dict(private=False))
@@ -76,7 +77,7 @@ async def _stopped(server: Server) -> None:
 @contextlib.asynccontextmanager
 async def method(server: Server, kind: str) -> AsyncIterator[Any]:
     """Open the method of a kind as a bare client."""
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+    async with as_gateway.channel(f"127.0.0.1:{server.port}", server.mesh) as channel:
         yield getattr(channel, kind)(
             f"/{SERVICE}/{kind}",
             request_serializer=messages.LoginRequest.SerializeToString,

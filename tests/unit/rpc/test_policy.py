@@ -47,7 +47,7 @@ def test_the_sdk_retries_what_the_contract_allows() -> None:
 def test_the_gateway_retries_what_the_contract_allows(tmp_path: object) -> None:
     """On UNAVAILABLE; everything else only when nothing was sent."""
     endpoints = {name: ["127.0.0.1:1"] for name in contract.CLUSTERS}
-    rendered = Gateway(endpoints, tmp_path / "contract.pb", 1).render()  # type: ignore[operator]
+    rendered = Gateway(endpoints, tmp_path / "contract.pb", 1, "proof").render()  # type: ignore[operator]
     unary = {f"/{'/'.join(method.full_name.rsplit('.', 1))}" for method in PUBLIC if not contract.is_stream(method)}
     retried = set()
     for line in rendered.splitlines():

@@ -1,0 +1,206 @@
+"""Keeps one user's flood from being everybody's: what a user has under way on this server is bounded."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+from prometheus_client import Counter
+
+from libs.rpc import call
+from libs.rpc.boundary import Context, Stream, Unary
+from libs.rpc.errors import Failure, overloaded
+
+_RETRY_SECONDS = 1.0
+_waited = Counter("semantik_rpc_waits_total", "Calls that waited for others of the same user.", ("method",))
+_refused = Counter("semantik_rpc_overloads_total", "Calls refused because too many of the same user were under way.", ("method",))
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one user, or one address without credentials, may have under way on one server.
+
+    ``calls`` that answer once run at a time, and are not read before; ``waiting`` more wait for their turn, and what comes on top
+    is refused. Those that run and whose requests have more than ``request_bytes`` together wait for each other. ``streams`` are
+    open at a time.
+    """
+
+    calls: int = 4
+    request_bytes: int = 256 * 1024
+    waiting: int = 256
+    streams: int = 256
+
+
+class _Gate:
+    """Lets what costs up to ``limit`` together in, in the order it came; one alone gets in whatever it costs."""
+
+    def __init__(self, limit: int, max_waiting: int) -> None:
+        self._limit = limit
+        self._max_waiting = max_waiting
+        self._used = self._inside = 0
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._inside and not self._waiting
+
+    async def enter(self, cost: int) -> bool:
+        """Return whether it had to wait; raises OVERLOADED. Whoever entered leaves with the same cost."""
+        if not self._waiting and self._fits(cost):
+            self._take(cost)
+            return False
+        if len(self._waiting) >= self._max_waiting:
+            raise overloaded("too much of yours is waiting already", _RETRY_SECONDS)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, cost))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # let in, and gone before it could begin
+                self.leave(cost)
+            elif (turn, cost) in self._waiting:
+                self._waiting.remove((turn, cost))
+                self._let_in()
+            raise
+        return True
+
+    def leave(self, cost: int) -> None:
+        self._inside -= 1
+        self._used -= cost
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._fits(self._waiting[0][1]):
+            turn, cost = self._waiting.popleft()
+            if not turn.cancelled():
+                self._take(cost)
+                turn.set_result(None)
+
+    def _take(self, cost: int) -> None:
+        self._inside += 1
+        self._used += cost
+
+    def _fits(self, cost: int) -> bool:
+        return not self._inside or self._used + cost <= self._limit
+
+
+class _User:
+    def __init__(self, share: Share) -> None:
+        self.calls = _Gate(share.calls, share.waiting)
+        self.request_bytes = _Gate(share.request_bytes, share.calls)
+        self.streams = 0
+
+
+class Users:
+    """Those who have something under way on this server."""
+
+    def __init__(self, share: Share) -> None:
+        self.share = share
+        self._users: dict[str, _User] = {}
+
+    @contextmanager
+    def present(self, who: str) -> Iterator[_User]:
+        user = self._users.get(who)
+        if user is None:
+            user = self._users[who] = _User(self.share)
+        try:
+            yield user
+        finally:
+            if user.calls.is_idle and not user.streams:
+                self._users.pop(who, None)
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+
+class Admit:
+    """Gives each call its turn before its request is read; the mesh's own calls are not counted."""
+
+    def __init__(self, users: Users) -> None:
+        self._users = users
+
+    def unary(self, method: str, behavior: Unary) -> Unary:
+        waited, refused = _waited.labels(method), _refused.labels(method)
+
+        async def admitted(request: Any, context: Context) -> Any:
+            who = _caller()
+            if not who:
+                return await behavior(request, context)
+            with self._users.present(who) as user:
+                try:
+                    if await user.calls.enter(1):
+                        waited.inc()
+                except Failure:
+                    refused.inc()
+                    raise
+                try:
+                    return await behavior(request, context)
+                finally:
+                    user.calls.leave(1)
+
+        return admitted
+
+    def stream(self, method: str, behavior: Stream) -> Stream:
+        refused = _refused.labels(method)
+
+        async def admitted(request: Any, context: Context) -> AsyncIterator[Any]:
+            with self._open(_caller(), refused):
+                async with aclosing(behavior(request, context)) as responses:  # type: ignore[type-var]
+                    async for response in responses:
+                        yield response
+
+        return admitted
+
+    @contextmanager
+    def _open(self, who: str, refused: Counter) -> Iterator[None]:
+        if not who:
+            yield
+            return
+        with self._users.present(who) as user:
+            if user.streams >= self._users.share.streams:
+                refused.inc()
+                raise overloaded(f"{user.streams} of your streams are open here already; close some of them", _RETRY_SECONDS)
+            user.streams += 1
+            try:
+                yield
+            finally:
+                user.streams -= 1
+
+
+class Weigh:
+    """Lets the large requests of a user, once read, run one after the other."""
+
+    def __init__(self, users: Users) -> None:
+        self._users = users
+
+    def unary(self, method: str, behavior: Unary) -> Unary:
+        waited = _waited.labels(method)
+
+        async def weighed(request: Any, context: Context) -> Any:
+            who = _caller()
+            if not who or not isinstance(request, Message):
+                return await behavior(request, context)
+            cost = request.ByteSize()
+            with self._users.present(who) as user:
+                if await user.request_bytes.enter(cost):
+                    waited.inc()
+                try:
+                    return await behavior(request, context)
+                finally:
+                    user.request_bytes.leave(cost)
+
+        return weighed
+
+    def stream(self, _method: str, behavior: Stream) -> Stream:
+        return behavior
+
+
+def _caller() -> str:
+    """Return whose share a call takes; empty for the mesh."""
+    current = call.current()
+    if current.principal is not None:
+        return current.principal.user_id
+    return "" if current.peer else f"address {current.client_address}"

@@ -1,0 +1,156 @@
+"""What one user has under way is bounded, in the order it came, and the bound never leaks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.rpc import call
+from libs.rpc.boundary.admit import Admit, Share, Users, Weigh
+from libs.rpc.call import Call, Principal
+from libs.rpc.errors import Failure
+from semantik.auth.v1 import user_pb2
+from semantik.search.v1.search_service_pb2 import SearchRequest
+
+SMALL = SearchRequest(query="x" * 8)
+LARGE = SearchRequest(query="x" * 500)
+
+
+class Bench:
+    """A handler whose calls end when they are told to."""
+
+    def __init__(self, share: Share) -> None:
+        self.users = Users(share)
+        self.running: dict[int, asyncio.Future[None]] = {}
+        self.wrapped = Admit(self.users).unary("tests", Weigh(self.users).unary("tests", self._behavior))
+
+    async def _behavior(self, _request: Any, context: int) -> int:
+        done = self.running[context] = asyncio.get_running_loop().create_future()
+        try:
+            await done
+        finally:
+            del self.running[context]
+        return context
+
+    def start(self, number: int, who: str, request: SearchRequest = SMALL) -> "asyncio.Task[int]":
+        async def one() -> int:
+            user = Principal(who, user_pb2.User.ROLE_USER) if who else None
+            call.enter(Call(principal=user, peer="" if who else "worker"))
+            return int(await self.wrapped(request, number))
+
+        return asyncio.create_task(one())
+
+
+async def _settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_over_a_users_share_waits_in_its_order_and_leaves_others_alone() -> None:
+    bench = Bench(Share(calls=2))
+    tasks = [bench.start(number, "ada") for number in range(4)] + [bench.start(9, "grace")]
+    await _settle()
+    assert set(bench.running) == {0, 1, 9}
+    bench.running[1].set_result(None)
+    await _settle()
+    assert set(bench.running) == {0, 2, 9}
+    for _ in range(4):
+        for done in list(bench.running.values()):
+            done.set_result(None)
+        await _settle()
+    assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 9]
+    assert not len(bench.users)
+
+
+async def test_a_large_request_runs_alone_and_is_never_passed_over() -> None:
+    bench = Bench(Share(calls=8, request_bytes=100))
+    tasks = [bench.start(0, "ada"), bench.start(1, "ada", LARGE), bench.start(2, "ada")]
+    await _settle()
+    assert set(bench.running) == {0}, "a small one overtook the large one that waits"
+    bench.running[0].set_result(None)
+    await _settle()
+    assert set(bench.running) == {1}
+    bench.running[1].set_result(None)
+    await _settle()
+    bench.running[2].set_result(None)
+    await asyncio.gather(*tasks)
+
+
+async def test_what_waits_is_bounded_too() -> None:
+    bench = Bench(Share(calls=1, waiting=3))
+    tasks = [bench.start(number, "ada") for number in range(6)]
+    await _settle()
+    refused = [task for task in tasks if task.done()]
+    assert refused == tasks[4:]
+    for task in refused:
+        with pytest.raises(Failure) as caught:
+            task.result()
+        assert (caught.value.reason_name, caught.value.retry_after) == ("OVERLOADED", 1.0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert not len(bench.users)
+
+
+async def test_the_mesh_is_not_counted() -> None:
+    bench = Bench(Share(calls=1))
+    tasks = [bench.start(number, "") for number in range(5)]
+    await _settle()
+    assert len(bench.running) == 5
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def test_streams_are_bounded_and_their_end_makes_room() -> None:
+    users = Users(Share(streams=2))
+
+    async def endless(_request: Any, _context: Any) -> AsyncIterator[int]:
+        yield 1
+        await asyncio.Event().wait()
+
+    call.enter(Call(principal=Principal("ada", user_pb2.User.ROLE_USER)))
+    watch = Admit(users).stream("tests", endless)
+    first, second = watch(SMALL, None), watch(SMALL, None)
+    assert [await anext(first), await anext(second)] == [1, 1]
+    with pytest.raises(Failure, match="2 of your streams"):
+        await anext(watch(SMALL, None))
+    await first.aclose()  # type: ignore[attr-defined]
+    async with aclosing(watch(SMALL, None)) as third:  # type: ignore[type-var]
+        assert await anext(third) == 1
+    await second.aclose()  # type: ignore[attr-defined]
+    assert not len(users)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["start", "start large", "end", "cancel"]), st.integers(0, 30)), max_size=60))
+async def test_whatever_comes_and_goes_the_share_is_kept_and_given_back(steps: list[tuple[str, int]]) -> None:
+    share = Share(calls=3, request_bytes=60, waiting=4)
+    bench = Bench(share)
+    tasks: dict[int, asyncio.Task[int]] = {}
+    sizes: dict[int, int] = {}
+    for number, (step, which) in enumerate(steps):
+        if step.startswith("start"):
+            request = LARGE if step.endswith("large") else SMALL
+            tasks[number], sizes[number] = bench.start(number, "ada", request), request.ByteSize()
+        elif step == "end" and bench.running:
+            done = list(bench.running.values())[which % len(bench.running)]
+            if not done.done():
+                done.set_result(None)
+        elif step == "cancel" and tasks:
+            list(tasks.values())[which % len(tasks)].cancel()
+        if which % 2:
+            await _settle()
+            assert len(bench.running) <= share.calls
+            assert len(bench.running) <= 1 or sum(sizes[each] for each in bench.running) <= share.request_bytes
+    for task in tasks.values():
+        task.cancel()
+    await _settle()
+    if tasks:
+        await asyncio.wait(tasks.values())
+    for task in tasks.values():
+        assert task.cancelled() or task.exception() is None or isinstance(task.exception(), Failure)
+    assert not len(bench.users)
