@@ -23,8 +23,6 @@ class Settings(MeshSettings):
     gpu_batch_tokens: int = Field(default=32_768, ge=64)
     bulk_queue_tokens: int = Field(default=400_000, ge=1)
     interactive_queue_tokens: int = Field(default=20_000, ge=1)
-    # What one user may have waiting: one largest request to embed and half of another.
-    user_queue_tokens: int = Field(default=200_000, ge=1)
     # The hub's library reads these and its other variables itself, in the process that downloads.
     hf_hub_offline: str = ""
     transformers_offline: str = ""

@@ -113,13 +113,15 @@ async def test_a_stranger_is_not_known(http: httpx.AsyncClient, key: str) -> Non
 async def test_too_much_at_once_is_refused(client: openai.AsyncOpenAI) -> None:
     """What one user has waiting has a limit; the rest is to come later."""
     texts = [f"{number} {'word ' * 240}" for number in range(512)]
-    asked = [asyncio.ensure_future(client.embeddings.create(model=MODEL, input=texts)) for _ in range(3)]
-    done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-    for each in waiting:
+    large = [asyncio.ensure_future(client.embeddings.create(model=MODEL, input=texts)) for _ in range(4)]
+    small = [asyncio.ensure_future(client.embeddings.create(model=MODEL, input="x")) for _ in range(300)]
+    done, _ = await asyncio.wait([*large, *small], return_when=asyncio.FIRST_EXCEPTION)
+    for each in (*large, *small):
         each.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+    await asyncio.gather(*large, *small, return_exceptions=True)
+    refusals = [each for each in done if each.exception() is not None]
     with pytest.raises(openai.RateLimitError) as refused:
-        done.pop().result()
+        refusals[0].result()
     assert (refused.value.code, refused.value.type) == ("overloaded", "rate_limit_error")
     assert int(refused.value.response.headers["retry-after"]) >= 1
 

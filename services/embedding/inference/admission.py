@@ -1,6 +1,5 @@
-"""The tokens that wait in a lane: bounded for all callers together and for each user."""
+"""The tokens that wait in a lane: bounded for all callers together."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,40 +10,36 @@ from services.embedding import metrics
 class Place:
     """The tokens that one admitted call has in its lane."""
 
-    def __init__(self, admission: "Admission", tokens: int, user: str) -> None:
+    def __init__(self, admission: "Admission", tokens: int) -> None:
         self._admission = admission
-        self._user = user
         self._tokens = 0
         self.recount(tokens)
 
     def recount(self, tokens: int) -> None:
         """Count ``tokens`` from now on, where they were estimated before; an admitted call is not refused any more."""
-        self._admission.count(self._user, tokens - self._tokens)
+        self._admission.count(tokens - self._tokens)
         self._tokens = tokens
 
 
 class Admission:
     """Refuses what is too much instead of queueing it. ``rate`` is the tokens/s of one thread until there is a measurement."""
 
-    def __init__(self, lane: str, threads: int, queue_tokens: int, user_tokens: int, rate: float) -> None:
+    def __init__(self, lane: str, threads: int, queue_tokens: int, rate: float) -> None:
         self._lane = lane
         self._threads = threads
-        self._limit, self._user_limit = queue_tokens, user_tokens
+        self._limit = queue_tokens
         self._rate = rate
         self._waiting = 0
-        self._of_user: Counter[str] = Counter()
 
     @contextmanager
-    def admitted(self, tokens: int, user: str = "") -> Iterator[Place]:
-        """Hold a place for ``tokens`` while they are computed; ``user`` is empty for the mesh itself.
+    def admitted(self, tokens: int) -> Iterator[Place]:
+        """Hold a place for ``tokens`` while they are computed.
 
         Raises OVERLOADED (RESOURCE_EXHAUSTED) with the time the queue needs as RetryInfo; an idle lane takes anything.
         """
         if self._waiting and self._waiting + tokens > self._limit:
             raise self._overloaded("too much is waiting to be computed already", self._waiting + tokens - self._limit)
-        if user and self._of_user[user] and self._of_user[user] + tokens > self._user_limit:
-            raise self._overloaded("too much of yours is waiting already", self._of_user[user] + tokens - self._user_limit)
-        place = Place(self, tokens, user)
+        place = Place(self, tokens)
         try:
             yield place
         finally:
@@ -54,13 +49,9 @@ class Admission:
         """Learn how fast a thread is."""
         self._rate += 0.1 * (tokens / max(seconds, 1e-6) - self._rate)
 
-    def count(self, user: str, tokens: int) -> None:
+    def count(self, tokens: int) -> None:
         self._waiting += tokens
         metrics.queued(self._lane, self._waiting)
-        if user:
-            self._of_user[user] += tokens
-            if not self._of_user[user]:
-                del self._of_user[user]
 
     def _overloaded(self, message: str, excess: int) -> Failure:
         metrics.refused(self._lane)

@@ -49,7 +49,7 @@ class Engine:
         budget = settings.memory_budget_mib << 20
         self.sessions = Sessions(settings.model_dir, catalog.digest, settings.provider_order, budget, self._keeps)
         self.default_precision = self.sessions.precisions[0]
-        self._bulk = BulkLane(settings.threads, settings.bulk_queue_tokens, settings.user_queue_tokens)
+        self._bulk = BulkLane(settings.threads, settings.bulk_queue_tokens)
         interactive = InteractiveLane(settings.interactive_queue_tokens)
         self._lanes: Mapping[Lane, Computing] = {Lane.INTERACTIVE: interactive, Lane.BULK: self._bulk}
 
@@ -93,15 +93,15 @@ class Engine:
             )
         self.sessions.unload(files)
 
-    async def count(self, files: ModelFiles, texts: Sequence[str], user: str = "") -> list[int]:
+    async def count(self, files: ModelFiles, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has, special tokens included; raises ModelDamagedError, OVERLOADED."""
         tokens = await self.sessions.tokens(files)
-        return await self._bulk.count(texts, lambda some, _: tokens.count(some), user)
+        return await self._bulk.count(texts, lambda some, _: tokens.count(some))
 
     async def embed(
-        self, files: ModelFiles, precision: str, texts: Sequence[str], *, lane: Lane, is_query: bool, truncate: bool, user: str = ""
+        self, files: ModelFiles, precision: str, texts: Sequence[str], *, lane: Lane, is_query: bool, truncate: bool
     ) -> Embedded:
-        """Embed ``texts`` in their order; equal texts are computed once. ``user`` is empty for the mesh itself.
+        """Embed ``texts`` in their order; equal texts are computed once.
 
         Raises ModelDamagedError, TEXT_TOO_LONG, PRECISION_UNSUPPORTED, MODEL_TOO_LARGE, and OVERLOADED when the lane is full.
         """
@@ -109,7 +109,7 @@ class Engine:
         prefix = files.prefixes[0 if is_query else 1]
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         computed = await self._compute(
-            loaded, [prefix + text for text in places], loaded.tokens.tokenize, None if truncate else _first_positions(texts), lane, user
+            loaded, [prefix + text for text in places], loaded.tokens.tokenize, None if truncate else _first_positions(texts), lane
         )
         order = [places[text] for text in texts]
         return Embedded(
@@ -118,13 +118,11 @@ class Engine:
             truncated=[position for position, place in enumerate(order) if computed.tokenized[place].excess],
         )
 
-    async def rerank(
-        self, files: ModelFiles, precision: str, query: str, texts: Sequence[str], *, lane: Lane, truncate: bool, user: str = ""
-    ) -> Scored:
+    async def rerank(self, files: ModelFiles, precision: str, query: str, texts: Sequence[str], *, lane: Lane, truncate: bool) -> Scored:
         """Score each text against the query; raises as ``embed`` does."""
         loaded = await self.load(files, precision)
         whole = None if truncate else range(len(texts))
-        computed = await self._compute(loaded, texts, partial(loaded.tokens.pairs, query), whole, lane, user)
+        computed = await self._compute(loaded, texts, partial(loaded.tokens.pairs, query), whole, lane)
         scores = 1 / (1 + np.exp(-computed.rows[:, 0].astype(np.float64)))
         truncated = [position for position, text in enumerate(computed.tokenized) if text.excess]
         return Scored([float(score) for score in scores], truncated)
@@ -136,7 +134,6 @@ class Engine:
         tokenize: Callable[[Sequence[str]], list[Tokenized]],
         whole: Sequence[int] | None,
         lane: Lane,
-        user: str,
     ) -> Computed:
         """Compute ``texts`` in a lane; ``whole`` holds their positions in the request where none may be cut."""
 
@@ -147,7 +144,7 @@ class Engine:
             return tokenized
 
         batch_tokens = self._settings.gpu_batch_tokens if loaded.session.pads else self._settings.batch_tokens
-        return await self._lanes[lane].compute(Work(loaded, texts, read, batch_tokens, user))
+        return await self._lanes[lane].compute(Work(loaded, texts, read, batch_tokens))
 
     def _keeps(self, files: ModelFiles, precision: str) -> bool:
         return files.id == self._settings.default_model and precision == self.default_precision

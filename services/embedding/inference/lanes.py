@@ -26,8 +26,8 @@ _READ_RATE = 300_000.0
 _CHARACTERS_A_TOKEN = 4  # about, in English
 # What is tokenised in one go: some 4,000 tokens, 10 ms.
 _SLICE_CHARACTERS = 16_000
-# What may wait to be counted: twice, and by one user once, the most that one message holds.
-_COUNT_TOKENS, _USER_COUNT_TOKENS = 4_200_000, 2_100_000
+# What may wait to be counted: twice the most that one message holds.
+_COUNT_TOKENS = 4_200_000
 _T = TypeVar("_T")
 Rows = npt.NDArray[np.float32]
 # Tokenises some texts of a request; ``first`` is the position of the first of them.
@@ -43,13 +43,12 @@ class Lane(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Work:
-    """Texts for one model. ``batch_tokens`` is what a thread computes before others have their turn; ``user`` is empty for the mesh."""
+    """Texts for one model. ``batch_tokens`` is what a thread computes before others have their turn."""
 
     loaded: Loaded
     texts: Sequence[str]
     read: Read[Tokenized]
     batch_tokens: int
-    user: str
 
     @property
     def estimated_tokens(self) -> int:
@@ -78,11 +77,11 @@ class InteractiveLane:
 
     def __init__(self, queue_tokens: int) -> None:
         self._threads = ThreadPoolExecutor(_INTERACTIVE_THREADS, thread_name_prefix=Lane.INTERACTIVE)
-        self._admission = Admission(Lane.INTERACTIVE, _INTERACTIVE_THREADS, queue_tokens, queue_tokens, _COMPUTE_RATE)
+        self._admission = Admission(Lane.INTERACTIVE, _INTERACTIVE_THREADS, queue_tokens, _COMPUTE_RATE)
 
     async def compute(self, work: Work) -> Computed:
         create_time = time.perf_counter()
-        with self._admission.admitted(work.estimated_tokens, work.user):
+        with self._admission.admitted(work.estimated_tokens):
             loop = asyncio.get_running_loop()
             computed, start_time, seconds = await loop.run_in_executor(self._threads, _compute_at_once, work)
         metrics.waited(Lane.INTERACTIVE, start_time - create_time)
@@ -96,14 +95,14 @@ class InteractiveLane:
 class BulkLane:
     """Tokenises a call slice by slice and computes it batch by batch, in turn with the other calls."""
 
-    def __init__(self, threads: int, queue_tokens: int, user_tokens: int) -> None:
+    def __init__(self, threads: int, queue_tokens: int) -> None:
         self._tokenizing = tokenizer_executor()
         self._turns = Turns(Lane.BULK, threads)
-        self._admission = Admission(Lane.BULK, threads, queue_tokens, user_tokens, _COMPUTE_RATE)
-        self._counting = Admission("count", 1, _COUNT_TOKENS, _USER_COUNT_TOKENS, _READ_RATE)
+        self._admission = Admission(Lane.BULK, threads, queue_tokens, _COMPUTE_RATE)
+        self._counting = Admission("count", 1, _COUNT_TOKENS, _READ_RATE)
 
     async def compute(self, work: Work) -> Computed:
-        with self._admission.admitted(work.estimated_tokens, work.user) as place:
+        with self._admission.admitted(work.estimated_tokens) as place:
             create_time = time.perf_counter()
             tokenized = await self._read(work.texts, work.read)
             place.recount(token_count(tokenized))
@@ -113,9 +112,9 @@ class BulkLane:
             metrics.waited(Lane.BULK, read_seconds + await self._turns.run(parts))
         return Computed(tokenized, rows)
 
-    async def count(self, texts: Sequence[str], read: Read[int], user: str) -> list[int]:
+    async def count(self, texts: Sequence[str], read: Read[int]) -> list[int]:
         """Return what ``read`` says of each text; raises OVERLOADED."""
-        with self._counting.admitted(sum(map(len, texts)) // _CHARACTERS_A_TOKEN, user):
+        with self._counting.admitted(sum(map(len, texts)) // _CHARACTERS_A_TOKEN):
             return await self._read(texts, read)
 
     async def _read(self, texts: Sequence[str], read: Read[_T]) -> list[_T]:

@@ -1,6 +1,5 @@
 """EmbeddingService: vectors, counts and scores for people and programs."""
 
-from libs.rpc import call
 from libs.rpc.boundary import Context
 from semantik.embedding.v1 import embedding_service_pb2 as messages
 from semantik.embedding.v1 import embedding_service_pb2_grpc, model_pb2
@@ -22,7 +21,6 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             lane=Lane.BULK,
             is_query=request.kind == model_pb2.TEXT_KIND_QUERY,
             truncate=request.truncate,
-            user=call.principal().user_id,
         )
         truncated = set(embedded.truncated)
         embeddings = [
@@ -33,7 +31,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
 
     async def CountTokens(self, request: messages.CountTokensRequest, context: Context) -> messages.CountTokensResponse:
         files = self._engine.catalog.get(request.model)
-        counts = await self._engine.count(files, list(request.texts), call.principal().user_id)
+        counts = await self._engine.count(files, list(request.texts))
         return messages.CountTokensResponse(token_counts=counts, max_length=files.max_length)
 
     async def Rerank(self, request: messages.RerankRequest, context: Context) -> messages.RerankResponse:
@@ -45,7 +43,6 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             list(request.texts),
             lane=Lane.BULK,
             truncate=request.truncate,
-            user=call.principal().user_id,
         )
         truncated = set(scored.truncated)
         order = sorted(range(len(scored.scores)), key=lambda position: -scored.scores[position])[: request.limit or None]

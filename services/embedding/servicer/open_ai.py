@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import struct_pb2
 
-from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import invalid
 from semantik.embedding.v1 import open_ai_service_pb2 as messages
@@ -37,7 +36,6 @@ class OpenAiServicer(open_ai_service_pb2_grpc.OpenAiServiceServicer):
             lane=Lane.BULK,
             is_query=False,
             truncate=False,
-            user=call.principal().user_id,
         )
         write = _write_text if request.encoding_format == "base64" else _write_numbers
         count = sum(embedded.token_counts)

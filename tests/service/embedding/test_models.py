@@ -200,40 +200,40 @@ async def test_without_a_cross_encoder_the_answer_says_how_to_get_one(ada: Perso
 
 
 async def test_one_user_cannot_fill_the_queue(start: Start, ada: Person) -> None:
-    """Another user's request gets its turn meanwhile; once the first caller has gone, there is place again."""
-    own = await start(USER_QUEUE_TOKENS="2000", BULK_THREADS="1")
+    """A large request of one user keeps their next ones waiting and nobody else's; once it has gone, they have their turn."""
+    own = await start(BULK_THREADS="1")
     await own.doomed.says("loaded all-minilm-l6-v2")
-    first = asyncio.ensure_future(_embed(own, texts=[f"{number} " + "tide " * 250 for number in range(400)]))
+    first = asyncio.ensure_future(_embed(own, texts=[f"{number} " + "tide " * 300 for number in range(400)], truncate=True))
     more: dict[str, Any] = {"texts": [f"{number} " + "moon " * 200 for number in range(10)]}
     await _computing(own)
-    async with _refused("RESOURCE_EXHAUSTED", "OVERLOADED") as caught:
-        await _embed(own, **more)
-    assert float(dict(caught.value.trailing_metadata())["retry-after"]) >= 1
-    answer = await own.embedding.Embed(messages.EmbedRequest(**more), metadata=(("authorization", f"Bearer {ada.token}"),))
+    second = asyncio.ensure_future(_embed(own, **more))
+    answer = await own.embedding.Embed(messages.EmbedRequest(**more), metadata=_bearer(ada))
     assert len(answer.embeddings) == 10
     assert not first.done()
+    assert not second.done(), "it was computed before what its user had asked for earlier"
     first.cancel()
     await asyncio.wait([first])
-    async with asyncio.timeout(20):
-        while True:
-            with contextlib.suppress(grpc.aio.AioRpcError):
-                await _embed(own, **more)
-                break
-            await asyncio.sleep(_PAUSE)
+    assert len((await second).embeddings) == 10
 
 
-async def test_what_waits_to_be_tokenised_counts_as_waiting(start: Start) -> None:
-    """Of two large requests the second is refused before anything of the first has been computed."""
-    own = await start(USER_QUEUE_TOKENS="2000")
+async def test_what_waits_to_be_tokenised_counts_as_waiting(start: Start, ada: Person) -> None:
+    """Of the large requests of two users the second is refused before anything of the first has been computed."""
+    own = await start(BULK_QUEUE_TOKENS="2000")
     await own.doomed.says("loaded all-minilm-l6-v2")
     texts = [f"{number} " + "tide " * 3000 for number in range(500)]
-    both = [asyncio.ensure_future(_embed(own, texts=texts, truncate=True)) for _ in range(2)]
+    foreign = own.embedding.Embed(messages.EmbedRequest(texts=texts, truncate=True), metadata=_bearer(ada))
+    both = [asyncio.ensure_future(each) for each in (_embed(own, texts=texts, truncate=True), foreign)]
     done, [first] = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    async with _refused("RESOURCE_EXHAUSTED", "OVERLOADED"):
+    async with _refused("RESOURCE_EXHAUSTED", "OVERLOADED") as caught:
         await done.pop()
+    assert float(dict(caught.value.trailing_metadata())["retry-after"]) >= 1
     assert (await _model(own, _MODEL)).sessions[0].token_count == 0
     first.cancel()
     await asyncio.wait([first])
+
+
+def _bearer(person: Person) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {person.token}"),)
 
 
 async def _computing(own: Own) -> None:
