@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from google.rpc.code_pb2 import Code
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from semantik.error.v1.error_reason_pb2 import ErrorReason
@@ -30,6 +30,8 @@ _MEANINGS = {
 _TEXTS = {
     404: "there is no such route",
     405: "this method is not allowed",
+    408: "the request did not arrive in time",
+    429: "too many requests from this address, try again in a second",
     503: "a service is not available, try again",
     504: "the service did not answer in time",
 }
@@ -37,21 +39,21 @@ _TEXTS = {
 _GRPC_TEXTS = _TEXTS | {
     400: "the gateway cannot read this request",
     404: "there is no such method",
-    408: "the request did not arrive in time",
     411: "the request has no length",
     413: "the request is too large",
     415: "the gateway does not know this content type",
     426: "the gateway does not speak this protocol",
-    429: "the gateway is overloaded, try again",
     431: "the request's headers are too large",
     500: "the gateway failed",
 }
-_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+_TYPES = "type.googleapis.com/google.rpc"
 
 
 def mappers() -> list[dict[str, Any]]:
     """Return ``local_reply_config.mappers``, two for each status: JSON and gRPC."""
-    return [mapper for status in _MEANINGS for mapper in (_json(status), _grpc(status))]
+    # Envoy refuses HTTP/1 for want of memory with a 500, known by its details.
+    overload = [{**mapper, "status_code": 503} for mapper in (_json(503, _out_of_memory()), _grpc(503, _out_of_memory()))]
+    return overload + [mapper for status in _MEANINGS for mapper in (_json(status, _status_is(status)), _grpc(status, _status_is(status)))]
 
 
 def trailers(status: int) -> list[dict[str, Any]]:
@@ -60,6 +62,8 @@ def trailers(status: int) -> list[dict[str, Any]]:
     code = Code.UNIMPLEMENTED if status == HTTPStatus.NOT_FOUND else code
     details = Status(code=int(code), message=_GRPC_TEXTS[status])
     details.details.add().Pack(ErrorInfo(reason=_name(reason), domain="semantik"))
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        details.details.add().Pack(RetryInfo(retry_delay={"seconds": 1}))
     values = {
         "grpc-status": str(int(code)),
         "grpc-message": details.message,
@@ -68,19 +72,18 @@ def trailers(status: int) -> list[dict[str, Any]]:
     return [{"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"} for key, value in values.items()]
 
 
-def _json(status: int) -> dict[str, Any]:
+def _json(status: int, condition: dict[str, Any]) -> dict[str, Any]:
     code, reason = _MEANINGS[status]
-    body = {
-        "code": int(code),
-        "message": _TEXTS.get(status, "%LOCAL_REPLY_BODY%"),
-        "details": [{"@type": _INFO, "reason": _name(reason), "domain": "semantik", "metadata": {}}],
-    }
+    details: list[dict[str, Any]] = [{"@type": f"{_TYPES}.ErrorInfo", "reason": _name(reason), "domain": "semantik", "metadata": {}}]
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        details.append({"@type": f"{_TYPES}.RetryInfo", "retryDelay": "1s"})
+    body = {"code": int(code), "message": _TEXTS.get(status, "%LOCAL_REPLY_BODY%"), "details": details}
     json = {"or_filter": {"filters": [_content_type_is_grpc(no=True), _transcoded()]}}
-    return {"filter": {"and_filter": {"filters": [_status_is(status), json]}}, "body_format_override": {"json_format": body}}
+    return {"filter": {"and_filter": {"filters": [condition, json]}}, "body_format_override": {"json_format": body}}
 
 
-def _grpc(status: int) -> dict[str, Any]:
-    grpc = {"and_filter": {"filters": [_status_is(status), _content_type_is_grpc()]}}
+def _grpc(status: int, condition: dict[str, Any]) -> dict[str, Any]:
+    grpc = {"and_filter": {"filters": [condition, _content_type_is_grpc()]}}
     return {
         "filter": grpc,
         "headers_to_add": trailers(status),
@@ -94,6 +97,12 @@ def _name(reason: "ErrorReason.ValueType") -> str:
 
 def _status_is(status: int) -> dict[str, Any]:
     return {"status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": f"error_{status}"}}}}
+
+
+def _out_of_memory() -> dict[str, Any]:
+    kind = "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
+    config = {"@type": kind, "expression": "response.code_details == 'overload'"}
+    return {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": config}}
 
 
 def _content_type_is_grpc(*, no: bool = False) -> dict[str, Any]:

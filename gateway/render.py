@@ -23,8 +23,17 @@ _JSON_BYTES = 8 * 1024 * 1024
 # What signing in takes, and more.
 _ANONYMOUS_BYTES = 16 * 1024
 _UPLOAD_BYTES = 200 * 1024 * 1024
+# What precedes a message in gRPC.
+_GRPC_PREFIX = 5
 # What people stored is for saving, never for showing in place.
 _ATTACHMENT = {"header": {"key": "content-disposition", "value": "attachment"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+# Where JSON is until its body is whole; then the RPC's route has its own times.
+_NOWHERE = {
+    "cluster": "nowhere",
+    "cluster_not_found_response_code": "NOT_FOUND",
+    "idle_timeout": "10s",
+    "max_stream_duration": {"max_stream_duration": "30s"},
+}
 _UNSENT = "connect-failure,refused-stream"
 
 
@@ -58,7 +67,9 @@ class Gateway:
             "cors_origins": [{"exact": origin} for origin in self.cors_origins],
             "json_bytes": _JSON_BYTES,
             "anonymous_bytes": _ANONYMOUS_BYTES,
+            "anonymous_path": f"/{contract.ANONYMOUS}/",
             "upload_bytes": _UPLOAD_BYTES,
+            "until_whole": _NOWHERE,
             "descriptor": str(self.descriptor),
             "open_ai": _OPEN_AI.read_text(),
             "strict": strict.source(),
@@ -80,15 +91,18 @@ def _routes() -> list[dict[str, Any]]:
     rpcs, uploads, anonymous = [], [], []
     for service in contract.public_services():
         cluster = contract.cluster(service)
+        is_anonymous = service.full_name == contract.ANONYMOUS
         for method in service.methods:
             path = f"/{service.full_name}/{method.name}"
             route = (
                 _stream(path, cluster) if contract.is_stream(method) else _unary(path, cluster, is_repeatable=policy.is_repeatable(method))
             )
+            if is_anonymous:
+                route["typed_per_filter_config"] = _buffered(_GRPC_PREFIX + _ANONYMOUS_BYTES)
             if contract.returns_files(method):
                 route["response_headers_to_add"] = [_ATTACHMENT]
             rpcs.append(route)
-            if service.full_name == contract.ANONYMOUS:
+            if is_anonymous:
                 anonymous.append(_small(contract.http_rule(method).path))
             if method.client_streaming:
                 uploads.append(_upload(contract.http_rule(method).path))
@@ -98,17 +112,18 @@ def _routes() -> list[dict[str, Any]]:
 def _upload(path: str) -> dict[str, Any]:
     """Keep the path of an upload, which is not yet gRPC, off the catch-all route: its body is not buffered."""
     pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^}]+\}", path))
-    return {"match": {"safe_regex": {"regex": pattern}}, "route": {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"}}
+    return {"match": {"safe_regex": {"regex": pattern}}, "route": _NOWHERE}
 
 
 def _small(path: str) -> dict[str, Any]:
     """Let the JSON of a path that asks for no credentials have a small body."""
-    limit = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
-        "buffer": {"max_request_bytes": _ANONYMOUS_BYTES},
-    }
-    route = {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
-    return {"match": {"path": path}, "route": route, "typed_per_filter_config": {"envoy.filters.http.buffer": limit}}
+    return {"match": {"path": path}, "route": _NOWHERE, "typed_per_filter_config": _buffered(_ANONYMOUS_BYTES)}
+
+
+def _buffered(limit: int) -> dict[str, Any]:
+    """Hold a request in the gateway, which accounts for it, until it is whole."""
+    kind = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"
+    return {"envoy.filters.http.buffer": {"@type": kind, "buffer": {"max_request_bytes": limit}}}
 
 
 def _stream(path: str, cluster: str) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import grpc
 import httpx
@@ -38,14 +39,18 @@ async def gateway_port(standin: StandIn, tmp_path_factory: pytest.TempPathFactor
 
 
 @asynccontextmanager
-async def gateway(standin: StandIn, directory: Path) -> AsyncIterator[int]:
-    """Run an Envoy before a server; gives its port."""
+async def gateway(standin: StandIn, directory: Path, changes: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[int]:
+    """Run an Envoy before a server, with other texts in its configuration for those in ``changes``; gives its port."""
     port = choose(["gateway"], directory / "ports.json", str(directory))["gateway"]
     descriptor, configuration = directory / "contract.pb", directory / "envoy.yaml"
     descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: [f"127.0.0.1:{standin.port}"] for name in contract.CLUSTERS}
     settings = Gateway(endpoints, descriptor, port, PROOF, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,))
-    configuration.write_text(settings.render())
+    rendered = settings.render()
+    for old, new in changes.items():
+        assert old in rendered
+        rendered = rendered.replace(old, new)
+    configuration.write_text(rendered)
     command = [envoy(), "-c", str(configuration), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
     async with child(Spec("envoy", command, envoy_answers(directory / "admin.sock", port, "/readyz")), directory):
         yield port

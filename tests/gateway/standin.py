@@ -1,5 +1,6 @@
 """A gRPC server with a few of the public methods and one internal one, which remembers what reached it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ _OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 8 * 10
 class StandIn:
     """The server; ``seen`` holds the metadata of the last call of each method, ``calls`` how often it was called.
 
-    ``peers`` are the connections that calls came by; ``options`` are gRPC's.
+    ``peers`` are the connections that calls came by; ``options`` are gRPC's; while ``released`` is clear, slow calls do not end.
     """
 
     def __init__(self, options: Sequence[tuple[str, int]] = ()) -> None:
@@ -33,6 +34,8 @@ class StandIn:
         self.failures = 0  # so many reads are refused as UNAVAILABLE before one is answered
         self.uploaded = 0
         self.port = 0
+        self.released = asyncio.Event()
+        self.released.set()
 
     async def start(self) -> None:
         self.server = grpc.aio.server(options=[*_OPTIONS, *self.options])
@@ -111,6 +114,11 @@ class _Document(_Part, document_service_pb2_grpc.DocumentServiceServicer):
         document = document_pb2.Document(name=name, size_bytes=self.standin.uploaded)
         return documents.UploadDocumentResponse(document=document)
 
+    async def RetryDocuments(self, request: Any, context: Any) -> documents.RetryDocumentsResponse:
+        self.standin.note("RetryDocuments", context)
+        await self.standin.released.wait()
+        return documents.RetryDocumentsResponse(document_count=1)
+
     async def GetDocumentContent(self, request: Any, context: Any) -> AsyncIterator[HttpBody]:
         self.standin.note("GetDocumentContent", context)
         for part in (b"one ", b"two"):
@@ -124,3 +132,4 @@ class _Operation(_Part, operation_service_pb2_grpc.OperationServiceServicer):
         self.standin.note("WatchOperation", context)
         for state in (operation_pb2.Operation.STATE_RUNNING, operation_pb2.Operation.STATE_SUCCEEDED):
             yield operations.WatchOperationResponse(operation=operation_pb2.Operation(id=request.operation_id, state=state))
+            await self.standin.released.wait()

@@ -7,8 +7,6 @@ from pathlib import Path
 import grpc
 from google.api.httpbody_pb2 import HttpBody
 
-from semantik.auth.v1 import auth_service_pb2
-from semantik.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from semantik.collection.v1 import document_service_pb2
 from semantik.collection.v1.document_service_pb2_grpc import DocumentServiceStub
 from tests.gateway.conftest import gateway
@@ -29,10 +27,10 @@ async def test_a_service_may_close_its_connections_by_age(tmp_path: Path) -> Non
             yield document_service_pb2.UploadDocumentRequest(name="a.txt", content=HttpBody(data=b"x"))
             await asyncio.sleep(0.01)
 
-    async def call(auth: AuthServiceStub) -> int:
+    async def call(stub: DocumentServiceStub) -> int:
         count = 0
         while len(standin.peers) < connections:
-            await auth.Login(auth_service_pb2.LoginRequest(username="ada", password="p" * 12))  # type: ignore[misc]
+            await stub.RetryDocuments(document_service_pb2.RetryDocumentsRequest())  # type: ignore[misc]
             count += 1
         return count
 
@@ -44,11 +42,11 @@ async def test_a_service_may_close_its_connections_by_age(tmp_path: Path) -> Non
             asyncio.TaskGroup() as tasks,
         ):
             upload = tasks.create_task(_upload(channel, parts()))
-            calls = [tasks.create_task(call(AuthServiceStub(channel))) for _ in range(4)]
+            calls = [tasks.create_task(call(DocumentServiceStub(channel))) for _ in range(4)]
     finally:
         await standin.server.stop(0)
     assert (await upload).document.size_bytes == standin.uploaded
-    assert sum([await task for task in calls]) == standin.calls["Login"]
+    assert sum([await task for task in calls]) == standin.calls["RetryDocuments"]
 
 
 async def _upload(
