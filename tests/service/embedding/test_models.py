@@ -199,6 +199,7 @@ async def test_without_a_cross_encoder_the_answer_says_how_to_get_one(ada: Perso
     assert "semantik models download" in response.json()["message"]
 
 
+@pytest.mark.abuse(32, 38)
 async def test_one_user_cannot_fill_the_queue(start: Start, ada: Person) -> None:
     """Another user's request gets its turn meanwhile; once the first caller has gone, there is place again."""
     own = await start(USER_QUEUE_TOKENS="2000", BULK_THREADS="1")
@@ -222,6 +223,7 @@ async def test_one_user_cannot_fill_the_queue(start: Start, ada: Person) -> None
             await asyncio.sleep(_PAUSE)
 
 
+@pytest.mark.abuse(32, 38)
 async def test_what_waits_to_be_tokenised_counts_as_waiting(start: Start) -> None:
     """Of two large requests the second is refused before anything of the first has been computed."""
     own = await start(USER_QUEUE_TOKENS="2000")
@@ -243,6 +245,7 @@ async def _computing(own: Own) -> None:
             await asyncio.sleep(_PAUSE)
 
 
+@pytest.mark.abuse(30)
 async def test_a_deadline_that_has_passed_is_said_at_once(ada: Person) -> None:
     """What it asked for is not computed."""
     request = messages.EmbedRequest(texts=[f"{number} " + "tide " * 200 for number in range(500)])

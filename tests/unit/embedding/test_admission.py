@@ -14,6 +14,7 @@ def admission() -> Admission:
     return Admission("test", 1, 1000, 600, 5000.0)
 
 
+@pytest.mark.abuse(32, 38)
 @pytest.mark.parametrize(
     ("before", "tokens", "user", "is_refused"),
     [
