@@ -72,9 +72,11 @@ async def _store(gateway: grpc.aio.Channel, http: httpx.AsyncClient, person: Per
     """Send every text in every field by both faces; return how many were sent."""
     count = 0
     for number, text in enumerate(HOSTILE.values()):
-        for name, request in _requests(text, number, collection):
-            if "Auth" in name and REPEATS == 1 and number % 4:
-                continue  # each costs the hash of a password
+        for place, (name, request) in enumerate(_requests(text, number, collection)):
+            # The hash of a password is dear; a description is stored as it is, and looked at below.
+            share = 4 if "Auth" in name else 2
+            if REPEATS == 1 and (number + place) % share and not getattr(request, "description", ""):
+                continue
             signed = {} if "Auth" in name else {"authorization": f"Bearer {person.token}"}
             for refused in (
                 await over_grpc(gateway, method(name), request, **signed),
@@ -168,7 +170,7 @@ async def _answer(http: httpx.AsyncClient, path: str, header: str, value: bytes,
 
 
 @pytest.mark.abuse(35)
-@pytest.mark.parametrize("header", ["user-agent", "x-correlation-id", "content-type", "traceparent", "grpc-timeout", "accept"])
+@pytest.mark.parametrize("header", ["user-agent", "x-correlation-id", "content-type", "traceparent", "accept"])
 async def test_a_header_that_acts_is_text_or_refused(mesh: Mesh, http: httpx.AsyncClient, header: str) -> None:
     """It comes back in no header and makes no line of a log."""
     answers = await asyncio.gather(*(_answer(http, "/v1/auth:refresh", header, value, {"refreshToken": "nonsense"}) for value in HEADERS))
