@@ -114,16 +114,11 @@ async def _within(http: httpx.AsyncClient, ada: Person, of: MethodDescriptor, gi
 
 @pytest.mark.abuse(30)
 @pytest.mark.parametrize("of", GUARDED, ids=[each.name for each in GUARDED])
-async def test_a_deadline_of_any_length_is_a_deadline(
-    gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, of: MethodDescriptor
-) -> None:
-    """A client that keeps the time says when it is over; ten years are as good as none."""
+async def test_a_deadline_of_ten_years_is_as_good_as_none(http: httpx.AsyncClient, ada: Person, of: MethodDescriptor) -> None:
+    """The answer is the same, and comes as soon."""
     usual = await _within(http, ada, of, None)
     for given in ("87600H", "99999999H"):
         assert await _within(http, ada, of, given) == usual
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await gateway.unary_unary(f"/{of.containing_service.full_name}/{of.name}")(b"", timeout=0.0001)  # type: ignore[arg-type]
-    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 @pytest.mark.abuse(30)
