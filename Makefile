@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke faults faults-quick bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
+.PHONY: help setup generate format lint types check test smoke faults faults-quick abuse bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -65,6 +65,11 @@ faults: ## hurt a mesh in every way we know, and audit it; SEED=n MINUTES=m at r
 
 faults-quick: ## the faults that take less than five minutes together
 	$(BIN)/python -P -m tests.faults --quick --patience $(PATIENCE)
+
+REPEATS ?= 20
+
+abuse: ## attack a mesh in every way we know; REPEATS=n times as many probes and races as in the tests
+	ABUSE_REPEATS=$(REPEATS) $(BIN)/python -P -m tests.abuse
 
 bench-index: ## measure indexing through the whole mesh beside the embedder alone
 	$(BIN)/python -P -m tests.bench.index

@@ -17,14 +17,17 @@ from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Mesh, Options, running
 from libs.rpc import channels
 from libs.rpc.mesh import MeshIdentity
-from semantik.auth.v1 import user_pb2
+from semantik.auth.v1 import session_pb2, user_pb2
 from semantik.client import Client
+from semantik.client.tokens import MemoryTokens
 from semantik.collection.v1 import collection_pb2
 
 PASSWORD = "correct horse battery staple"
 # More than all tests together need from one computer; the meshes that they start inherit it.
 REGISTRATIONS = 2000
 os.environ["REGISTRATIONS_PER_NETWORK"] = str(REGISTRATIONS)
+REPEATS = int(os.environ.get("ABUSE_REPEATS", "1"))
+"""How many times as many random attacks are made; `make abuse` sets it."""
 _numbers = itertools.count(1)
 
 
@@ -111,13 +114,32 @@ async def rows(mesh: Mesh) -> AsyncIterator[psycopg.AsyncConnection]:
         yield connection
 
 
+class NotedTokens(MemoryTokens):
+    """Notes every token that a client gets."""
+
+    def __init__(self, held: set[str]) -> None:
+        super().__init__()
+        self._held = held
+
+    def write(self, tokens: session_pb2.Tokens | None) -> None:
+        super().write(tokens)
+        if tokens is not None:
+            self._held |= {tokens.access_token, tokens.refresh_token}
+
+
+@pytest.fixture(scope="session")
+def held_tokens() -> set[str]:
+    """The tokens that the clients of the tests have held."""
+    return set()
+
+
 @pytest.fixture
-async def person(address: str) -> AsyncIterator[Callable[[], Awaitable[Person]]]:
+async def person(address: str, held_tokens: set[str]) -> AsyncIterator[Callable[[], Awaitable[Person]]]:
     """Register a fresh user."""
     async with AsyncExitStack() as stack:
 
         async def register() -> Person:
-            client = await stack.enter_async_context(Client(address))
+            client = await stack.enter_async_context(Client(address, token_store=NotedTokens(held_tokens)))
             name = f"user{next(_numbers)}"
             return Person(await client.accounts.register(name, f"{name}@example.org", PASSWORD), client)
 

@@ -25,6 +25,12 @@ async def gateway(mesh: Mesh) -> AsyncIterator[grpc.aio.Channel]:
         yield channel
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run last what looks at what all other tests leave."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
 def started(*arguments: str | Path, **environment: str) -> Awaitable[asyncio.subprocess.Process]:
     """Start the command."""
     return asyncio.create_subprocess_exec(

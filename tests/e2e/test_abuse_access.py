@@ -93,6 +93,7 @@ def _watch(of: Holdings) -> tuple[str, Message]:
     return f"{OPERATIONS}.WatchOperation", operation_service_pb2.WatchOperationRequest(operation_id=of.operation)
 
 
+@pytest.mark.abuse(7)
 async def test_what_belongs_to_somebody_else_does_not_exist(
     gateway: grpc.aio.Channel,
     http: httpx.AsyncClient,
@@ -124,6 +125,7 @@ async def test_what_belongs_to_somebody_else_does_not_exist(
     assert (await ada.client.operations.get(hers.operation)).state == operation_pb2.Operation.STATE_QUEUED
 
 
+@pytest.mark.abuse(7)
 async def test_foreign_ids_in_a_filter_find_nothing(
     peer: Callable[[str], grpc.aio.Channel], ada: Person, stranger: Person, shelf: Path
 ) -> None:
@@ -138,6 +140,7 @@ async def test_foreign_ids_in_a_filter_find_nothing(
     assert [each async for each in stranger.client.collections.list(owned_only=True)] == [own]
 
 
+@pytest.mark.abuse(8)
 async def test_who_may_read_may_not_therefore_write(
     gateway: grpc.aio.Channel,
     http: httpx.AsyncClient,
@@ -158,6 +161,7 @@ async def test_who_may_read_may_not_therefore_write(
     assert (await ada.client.collections.update(public.collection, is_public=False)).document_count == 1
 
 
+@pytest.mark.abuse(8)
 @pytest.mark.parametrize(("role", "listing"), [("GUEST", ("PERMISSION_DENIED", "ROLE_REQUIRED")), ("USER", ("OK", ""))])
 async def test_global_roles_gate_what_a_user_may_make(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, rows: psycopg.AsyncConnection, ada: Person, role: str, listing: tuple[str, str]
@@ -173,6 +177,7 @@ async def test_global_roles_gate_what_a_user_may_make(
     assert (await http.get("/v1/users/me", headers={"authorization": bearer})).json()["user"]["role"] == f"ROLE_{role}"
 
 
+@pytest.mark.abuse(22)
 async def test_a_source_lies_below_an_allowed_root(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, shelf: Path) -> None:
     """Whatever leads out or is no file is refused alike, whether it is there or not."""
     collection = await ada.client.collections.create("papers")
@@ -199,6 +204,7 @@ async def test_a_source_lies_below_an_allowed_root(gateway: grpc.aio.Channel, ht
     assert refused.why == ("PERMISSION_DENIED", "PATH_NOT_ALLOWED")
 
 
+@pytest.mark.abuse(22)
 async def test_what_leads_out_of_a_source_is_skipped(http: httpx.AsyncClient, ada: Person, shelf: Path) -> None:
     """Links out, pipes and links to directories are listed with the reason, on both faces, and never read."""
     (shelf / "note.txt").write_text("A note.")
@@ -229,6 +235,7 @@ async def test_what_leads_out_of_a_source_is_skipped(http: httpx.AsyncClient, ad
     }
 
 
+@pytest.mark.abuse(27)
 async def test_a_request_id_is_one_request(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, shelf: Path) -> None:
     """The same again, by either face, is the same operation; another body is refused."""
     collection = await ada.client.collections.create("papers")
@@ -255,6 +262,7 @@ async def test_a_request_id_is_one_request(gateway: grpc.aio.Channel, http: http
     assert (await on_both(gateway, http, upload, sent, authorization=f"Bearer {ada.token}")).reason == "REQUEST_ID_REUSED"
 
 
+@pytest.mark.abuse(28)
 async def test_cancelling_what_has_ended_changes_nothing(http: httpx.AsyncClient, ada: Person, shelf: Path) -> None:
     """Neither once nor twice, by either face."""
     collection = await ada.client.collections.create("papers")

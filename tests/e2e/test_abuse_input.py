@@ -108,13 +108,19 @@ _BAD = [
 ]
 
 
-@pytest.mark.parametrize("bad", _BAD, ids=[each.name for each in _BAD])
+def _row(bad: Bad) -> int:
+    """Return the row of the rule that is broken."""
+    return {"query": 15, "limit": 16, "collection_ids": 18, "directory.path": 22}.get(bad.field) or (14 if " with " in bad.name else 21)
+
+
+@pytest.mark.parametrize("bad", [pytest.param(each, id=each.name, marks=pytest.mark.abuse(_row(each))) for each in _BAD])
 async def test_bad_input_names_its_field(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, bad: Bad) -> None:
     """The same words over gRPC and over JSON."""
     refused = await on_both(gateway, http, method(bad.rpc), bad.request, authorization=f"Bearer {ada.token}")
     assert (*refused.why, refused.message.partition(":")[0]) == (*INVALID, bad.field)
 
 
+@pytest.mark.abuse(16, 17)
 @pytest.mark.parametrize("of", LISTS, ids=[each.name for each in LISTS])
 async def test_a_page_has_a_size_and_a_token_of_ours(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, of: MethodDescriptor
@@ -132,6 +138,7 @@ async def test_a_page_has_a_size_and_a_token_of_ours(
         assert refused.why == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID"), token
 
 
+@pytest.mark.abuse(17)
 async def test_a_page_token_is_good_for_its_request_and_user_only(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, stranger: Person
 ) -> None:
@@ -159,6 +166,7 @@ async def test_a_page_token_is_good_for_its_request_and_user_only(
     assert {each.why for each in refusals} == {("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")}
 
 
+@pytest.mark.abuse(11)
 async def test_what_is_too_large_is_refused(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person) -> None:
     """A gRPC message over 8 MiB, and a JSON body over its limit."""
     bearer = f"Bearer {ada.token}"
@@ -191,6 +199,7 @@ def _filled(of: MethodDescriptor, collection: Collection, number: int) -> Messag
     return request
 
 
+@pytest.mark.abuse(14)
 @pytest.mark.parametrize("of", PUBLIC, ids=[each.name for each in PUBLIC])
 async def test_a_nul_breaks_nothing(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, collection: Collection, of: MethodDescriptor
@@ -213,6 +222,7 @@ async def test_a_nul_breaks_nothing(
         }
 
 
+@pytest.mark.abuse(14)
 async def test_a_nul_that_only_the_database_minds_names_its_field(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, collection: Collection
 ) -> None:

@@ -16,6 +16,7 @@ from semantik.auth.v1.auth_service_pb2 import LoginRequest, RegisterRequest
 from semantik.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from tests.conftest import PASSWORD, REGISTRATIONS, Person
 
+pytestmark = pytest.mark.abuse(6, 39)
 THROTTLED = ("RESOURCE_EXHAUSTED", "TOO_MANY_ATTEMPTS", "too many wrong passwords; try again later")
 WRONG = ("UNAUTHENTICATED", "CREDENTIALS_WRONG", "the username or the password is wrong")
 LONGEST = 60

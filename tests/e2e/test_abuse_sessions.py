@@ -51,6 +51,7 @@ async def _renewed_as_json(http: httpx.AsyncClient, token: str) -> Tokens:
     return json_format.ParseDict(answer.json()["tokens"], Tokens())
 
 
+@pytest.mark.abuse(4)
 async def test_refreshes_at_once_get_the_same_successor(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person) -> None:
     """Whichever face they come by, and all of them go on."""
     first = _tokens(ada).refresh_token
@@ -64,6 +65,7 @@ async def test_refreshes_at_once_get_the_same_successor(gateway: grpc.aio.Channe
         assert (await on_both(gateway, http, ME, GetMeRequest(), authorization=f"Bearer {tokens.access_token}")).code == "OK"
 
 
+@pytest.mark.abuse(3)
 @pytest.mark.parametrize("aged", ["the grace is over", "the successor was used"])
 async def test_a_refresh_token_used_again_ends_its_session(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, rows: psycopg.AsyncConnection, face: Face, ada: Person, aged: str
@@ -88,6 +90,7 @@ async def test_a_refresh_token_used_again_ends_its_session(
     assert await cursor.fetchone() == (1,)
 
 
+@pytest.mark.abuse(5)
 async def test_a_session_that_ended_and_a_user_that_was_disabled_are_shut_out_everywhere(
     gateway: grpc.aio.Channel,
     http: httpx.AsyncClient,
@@ -117,6 +120,7 @@ async def test_a_session_that_ended_and_a_user_that_was_disabled_are_shut_out_ev
             await asyncio.sleep(0.5)
 
 
+@pytest.mark.abuse(7)
 async def test_another_users_session_does_not_exist(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, stranger: Person
 ) -> None:

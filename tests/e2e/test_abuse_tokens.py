@@ -38,12 +38,14 @@ def _name(of: MethodDescriptor) -> str:
     return f"{of.containing_service.name}.{of.name}"
 
 
+@pytest.mark.abuse(1)
 @pytest.mark.parametrize("of", GUARDED, ids=_name)
 async def test_no_token_is_unauthenticated_everywhere(gateway: grpc.aio.Channel, http: httpx.AsyncClient, of: MethodDescriptor) -> None:
     """Every public RPC but those that hand out tokens asks who calls before it looks at the request."""
     assert (await on_both(gateway, http, of, empty(of))).why == ("UNAUTHENTICATED", "CREDENTIALS_MISSING")
 
 
+@pytest.mark.abuse(10)
 @pytest.mark.parametrize("of", INTERNAL, ids=_name)
 async def test_an_internal_rpc_is_for_the_mesh_only(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, port_of: Callable[[str], int], ada: Person, of: MethodDescriptor
@@ -132,6 +134,7 @@ def _forgeries(user_id: str, key_file: Path) -> dict[str, str]:
 SOMEBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
+@pytest.mark.abuse(1, 2)
 async def test_a_forged_token_is_unauthenticated(mesh: Mesh, gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person) -> None:
     """Whatever is wrong with a token, the answer is the same word for word; the pattern itself is good."""
     key_file = mesh.home.keys / "signing" / "current.pem"
@@ -148,6 +151,7 @@ async def test_a_forged_token_is_unauthenticated(mesh: Mesh, gateway: grpc.aio.C
         assert await on_both(gateway, http, me, GetMeRequest(), authorization=scheme) == expected, scheme
 
 
+@pytest.mark.abuse(2)
 async def test_a_mesh_token_is_no_access_token(gateway: grpc.aio.Channel, http: httpx.AsyncClient, mesh_key: bytes) -> None:
     """What services show each other opens no public RPC."""
     key = ECKey.import_key(mesh_key)
@@ -169,6 +173,7 @@ CLAIMS = {
 }
 
 
+@pytest.mark.abuse(9)
 async def test_nobody_is_somebody_else_by_a_header(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, rows: psycopg.AsyncConnection, ada: Person, stranger: Person
 ) -> None:
@@ -185,6 +190,7 @@ async def test_nobody_is_somebody_else_by_a_header(
         assert (await on_both(gateway, http, of, empty(of), **headers)).why == ("PERMISSION_DENIED", "ROLE_REQUIRED"), of.full_name
 
 
+@pytest.mark.abuse(9)
 async def test_nobody_is_somebody_else_by_a_field(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, stranger: Person
 ) -> None:
@@ -206,6 +212,7 @@ async def test_nobody_is_somebody_else_by_a_field(
     assert (await AuthServiceStub(gateway).Register(registration)).user.role == User.ROLE_POWER_USER
 
 
+@pytest.mark.abuse(9)
 async def test_the_address_kept_is_the_one_the_gateway_saw(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person) -> None:
     """No header of the client gets into what is kept about its session, by either face."""
     account = {"username": ada.user.username, "password": PASSWORD}
@@ -218,6 +225,7 @@ def _bearer(person: Person) -> dict[str, str]:
     return {"authorization": f"Bearer {person.token}"}
 
 
+@pytest.mark.abuse(29)
 @pytest.mark.parametrize("path", ["/semantik.auth.v1.UserService/Nothing", "/semantik.nothing.v1.NothingService/Do"])
 async def test_what_does_not_exist_is_unimplemented(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, path: str) -> None:
     """Unknown services and methods answer alike, with a token as without; JSON says 404."""
@@ -227,6 +235,7 @@ async def test_what_does_not_exist_is_unimplemented(gateway: grpc.aio.Channel, h
     assert refusal_of(await http.post(path, json={}, headers=ada.headers)).why == NO_ROUTE
 
 
+@pytest.mark.abuse(29)
 @pytest.mark.parametrize(
     ("verb", "path", "body", "status", "why"),
     [

@@ -36,6 +36,7 @@ async def test_models_are_shown(semantik: Command, ada: Person) -> None:
     assert await semantik("models", "show", "nothing") == (4, [])
 
 
+@pytest.mark.abuse(8)
 async def test_only_an_administrator_loads_and_unloads(semantik: Command, ada: Person, twin: str) -> None:
     """Loading says where it went; what must stay stays."""
     await semantik("login", ada.user.username)

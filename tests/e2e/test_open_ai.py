@@ -98,6 +98,7 @@ async def test_the_field_at_fault_is_named(client: openai.AsyncOpenAI) -> None:
     assert refused.value.param == "dimensions"
 
 
+@pytest.mark.abuse(1)
 @pytest.mark.parametrize("key", ["", "nonsense"])
 async def test_a_stranger_is_not_known(http: httpx.AsyncClient, key: str) -> None:
     """Without a key, and with one that is none."""
@@ -110,6 +111,7 @@ async def test_a_stranger_is_not_known(http: httpx.AsyncClient, key: str) -> Non
     assert (refused.value.code, refused.value.type) == ("token_invalid" if key else "credentials_missing", "authentication_error")
 
 
+@pytest.mark.abuse(32, 38)
 async def test_too_much_at_once_is_refused(client: openai.AsyncOpenAI) -> None:
     """What one user has waiting has a limit; the rest is to come later."""
     texts = [f"{number} {'word ' * 240}" for number in range(512)]
@@ -126,6 +128,7 @@ async def test_too_much_at_once_is_refused(client: openai.AsyncOpenAI) -> None:
     assert int(refused.value.response.headers["retry-after"]) >= 1
 
 
+@pytest.mark.abuse(29)
 @pytest.mark.parametrize(
     ("path", "status", "code"), [("/openai/v1/chat", 404, "route_not_found"), ("/openai/v1/embeddings", 400, "invalid_request")]
 )

@@ -27,6 +27,7 @@ async def _refused(person: Person, collection: Collection, path: Path, capabilit
     assert (caught.value.code, caught.value.reason) == ("PERMISSION_DENIED", "PATH_NOT_ALLOWED")
 
 
+@pytest.mark.abuse(22, 33)
 async def test_nobody_adds_what_belongs_to_the_mesh(mesh: Mesh, ada: Person, collection: Collection, shelf: Path, capability: str) -> None:
     """Keys, logs, sockets, other people's objects, the database: not even its operator, however the path is written."""
     home = mesh.home
@@ -38,6 +39,7 @@ async def test_nobody_adds_what_belongs_to_the_mesh(mesh: Mesh, ada: Person, col
             await _refused(ada, collection, path, given)
 
 
+@pytest.mark.abuse(22, 40)
 async def test_the_operator_indexes_in_place_and_others_do_not(
     ada: Person, stranger: Person, collection: Collection, tmp_path: Path, capability: str
 ) -> None:
@@ -56,6 +58,7 @@ async def test_the_operator_indexes_in_place_and_others_do_not(
     await _refused(stranger, own, tmp_path, "")
 
 
+@pytest.mark.abuse(33)
 async def test_secrets_are_left_out_unless_a_source_asks_for_them(ada: Person, collection: Collection, shelf: Path) -> None:
     """By name, by folder and by content, each with its reason."""
     (shelf / ".ssh").mkdir()

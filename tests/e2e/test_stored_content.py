@@ -33,6 +33,7 @@ async def _raw(http: httpx.AsyncClient, person: Person, path: str) -> bytes:
         writer.close()
 
 
+@pytest.mark.abuse(35)
 @pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "application/xhtml+xml", "TEXT/HTML; charset=utf-8"])
 async def test_an_active_type_comes_back_as_bytes_to_save(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, collection: Collection, content_type: str
@@ -47,6 +48,7 @@ async def test_an_active_type_comes_back_as_bytes_to_save(
     assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
+@pytest.mark.abuse(35)
 @pytest.mark.parametrize("kind", ["ORIGINAL", "TEXT"])
 async def test_what_stands_in_the_tables_splits_no_answer(
     gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, collection: Collection, rows: psycopg.AsyncConnection, kind: str
@@ -67,6 +69,7 @@ async def test_what_stands_in_the_tables_splits_no_answer(
     assert {part.content_type for part in parts} == {"application/octet-stream"}
 
 
+@pytest.mark.abuse(35)
 async def test_every_answer_is_no_page(http: httpx.AsyncClient) -> None:
     """Errors too, and what has no path."""
     for path in ("/v1/collections", "/v1/nothing", "/healthz", "/", "/v1/auth:login"):

@@ -31,6 +31,7 @@ async def test_a_stream_passes(channel: grpc.aio.Channel) -> None:
     assert [answer.operation.id async for answer in call] == ["1", "1"]
 
 
+@pytest.mark.abuse(10)
 async def test_an_internal_service_does_not_exist(channel: grpc.aio.Channel) -> None:
     """Behind the gateway the server has it; through the gateway it is UNIMPLEMENTED."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -38,6 +39,7 @@ async def test_an_internal_service_does_not_exist(channel: grpc.aio.Channel) -> 
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
+@pytest.mark.abuse(10, 29)
 @pytest.mark.parametrize(
     "method",
     [
@@ -56,6 +58,7 @@ async def test_what_is_not_listed_does_not_exist(channel: grpc.aio.Channel, meth
     assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.UNIMPLEMENTED, "ROUTE_NOT_FOUND")
 
 
+@pytest.mark.abuse(29)
 async def test_a_path_the_gateway_refuses_is_an_invalid_request(channel: grpc.aio.Channel) -> None:
     """Not INTERNAL, which HTTP's 400 would be in gRPC."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -102,6 +105,7 @@ async def test_grpc_web_passes(http: httpx.AsyncClient, path: str) -> None:
     assert b"grpc-status:0" in trailer
 
 
+@pytest.mark.abuse(10)
 async def test_grpc_web_reaches_no_internal_service(http: httpx.AsyncClient) -> None:
     """gRPC-Web opens no other door."""
     response = await http.post(

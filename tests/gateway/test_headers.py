@@ -9,6 +9,7 @@ from tests.gateway.conftest import ORIGIN, PROOF
 from tests.gateway.standin import StandIn
 
 
+@pytest.mark.abuse(9)
 async def test_the_client_address_is_the_peers(http: httpx.AsyncClient, standin: StandIn) -> None:
     """Whatever the client claims, services see where it is, and no header of identity."""
     claims = {"x-client-address": "10.9.8.7", "x-forwarded-for": "10.9.8.7", "x-real-ip": "10.9.8.7", "x-user-id": "root"}
@@ -18,6 +19,7 @@ async def test_the_client_address_is_the_peers(http: httpx.AsyncClient, standin:
     assert "10.9.8.7" not in standin.seen["GetMe"].values()
 
 
+@pytest.mark.abuse(9, 39, 40)
 async def test_the_gateway_proves_itself_and_nobody_else_does(http: httpx.AsyncClient, standin: StandIn) -> None:
     """Its own proof takes the place of whatever a client sends, and is not told to it."""
     response = await http.get("/v1/users/me", headers=[("x-gateway-proof", "a guess"), ("X-Gateway-Proof", "another")])
@@ -25,6 +27,7 @@ async def test_the_gateway_proves_itself_and_nobody_else_does(http: httpx.AsyncC
     assert PROOF not in str(response.headers)
 
 
+@pytest.mark.abuse(9)
 async def test_envoys_own_switches_are_not_the_clients(http: httpx.AsyncClient, standin: StandIn) -> None:
     """Timeouts and retries are not set from outside."""
     await http.get("/v1/users/me", headers={"x-envoy-upstream-rq-timeout-ms": "1", "x-envoy-retry-on": "5xx", "x-envoy-max-retries": "9"})
@@ -38,6 +41,7 @@ async def test_a_correlation_id_goes_in_and_out(http: httpx.AsyncClient, standin
     assert response.headers["x-correlation-id"] == "case-17"
 
 
+@pytest.mark.abuse(35)
 @pytest.mark.parametrize("given", [None, "", "a b", "x" * 200, 'a"b'])
 async def test_an_unfit_correlation_id_is_replaced(http: httpx.AsyncClient, standin: StandIn, given: str | None) -> None:
     """None, too long, or not fit for a log: the gateway makes one."""
@@ -56,6 +60,7 @@ async def test_browsers_of_a_listed_origin_may_call(http: httpx.AsyncClient) -> 
     assert "authorization" in response.headers["access-control-allow-headers"]
 
 
+@pytest.mark.abuse(9)
 async def test_browsers_of_another_origin_may_not(http: httpx.AsyncClient) -> None:
     """An origin that is not listed gets no permission."""
     headers = {"origin": "http://evil.example", "access-control-request-method": "POST"}

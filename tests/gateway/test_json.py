@@ -38,6 +38,7 @@ async def test_an_error_of_a_service_keeps_its_details(http: httpx.AsyncClient) 
     assert response.json()["message"] == "there is no such collection"
 
 
+@pytest.mark.abuse(29, 36)
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "expected"),
     [
@@ -97,12 +98,14 @@ async def test_an_unknown_field_is_named(http: httpx.AsyncClient) -> None:
     assert response.json()["message"] == "there is no field usrname"
 
 
+@pytest.mark.abuse(9)
 async def test_a_header_with_an_underscore_is_refused(http: httpx.AsyncClient) -> None:
     """Proxies disagree about x_user_id and x-user-id, so it does not pass."""
     response = await http.get("/v1/users/me", headers={"x_user_id": "1"})
     assert (response.status_code, reason(response)) == (400, "INVALID_REQUEST")
 
 
+@pytest.mark.abuse(11)
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_json_body_over_the_limit_is_refused(http: httpx.AsyncClient, chunked: bool) -> None:
     """8 MiB is the limit of a JSON body, announced or not."""
@@ -117,6 +120,7 @@ async def test_a_json_body_over_the_limit_is_refused(http: httpx.AsyncClient, ch
     assert (response.status_code, reason(response)) == (413, "MESSAGE_TOO_LARGE")
 
 
+@pytest.mark.abuse(11, 38)
 @pytest.mark.parametrize("path", ["/v1/auth:login", "/v1/auth:register", "/v1/collections", "/v1/nothing"])
 async def test_nobody_has_a_large_body_without_credentials(http: httpx.AsyncClient, path: str) -> None:
     """Nor where none are needed, whatever is shown."""
@@ -128,6 +132,7 @@ async def test_nobody_has_a_large_body_without_credentials(http: httpx.AsyncClie
     assert small.status_code == 200
 
 
+@pytest.mark.abuse(13, 38)
 @pytest.mark.parametrize(
     "body", [b"[0" + b",0" * 4_000_000, b'{"name": "' + b"\\\\" * 4_000_000 + b'"}', b'{"name":' * 1_000_000, b"{" + b" " * 8_000_000],
     ids=["numbers", "escapes", "depth", "spaces"],
@@ -160,6 +165,7 @@ async def test_an_upload_is_streamed(http: httpx.AsyncClient) -> None:
     assert response.json()["document"]["name"] == "notes/a.txt"
 
 
+@pytest.mark.abuse(11)
 async def test_an_upload_announced_as_too_large_is_not_read(gateway_port: int) -> None:
     """An upload over 200 MiB is refused by its announced length, before any of it is sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway_port)

@@ -146,9 +146,10 @@ class User:
         seed = oracle.unlink(name)
         try:
             await self._person.delete(oracle.collection_id, names[name], corpus.word(seed))
-        except SemantikError:
-            oracle.unknown.add(seed)
-            raise
+        except SemantikError as error:
+            if error.reason != "DOCUMENT_NOT_FOUND":  # a sync has missed the file, and was faster
+                oracle.unknown.add(seed)
+                raise
         oracle.gone.add(seed)
         return f"{name} {names[name]}"
 

@@ -77,6 +77,7 @@ async def test_a_user_signs_in_by_name_or_address(auth: "AuthServiceAsyncStub", 
         assert answer.user.HasField("last_login_time")
 
 
+@pytest.mark.abuse(6)
 async def test_every_wrong_sign_in_is_answered_alike(auth: "AuthServiceAsyncStub", ada: Person) -> None:
     """Nobody can find out by signing in who has an account."""
     said = set()

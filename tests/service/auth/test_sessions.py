@@ -66,6 +66,7 @@ async def _only_session(users: "UserServiceAsyncStub", token: str) -> str:
     return str(session.id)
 
 
+@pytest.mark.abuse(4)
 async def test_parallel_refreshes_get_the_same_successor(auth: "AuthServiceAsyncStub", users: "UserServiceAsyncStub", ada: Person) -> None:
     """Two tabs that renew at once both go on."""
     first = await _login(auth, ada)
@@ -75,6 +76,7 @@ async def test_parallel_refreshes_get_the_same_successor(auth: "AuthServiceAsync
     assert [await _me(users, tokens.access_token) for tokens in renewed] == [(grpc.StatusCode.OK, "")] * 4
 
 
+@pytest.mark.abuse(3)
 @pytest.mark.parametrize("aged", ["the grace is over", "the successor was used"])
 async def test_a_refresh_token_used_again_ends_its_session(
     auth: "AuthServiceAsyncStub",
@@ -122,6 +124,7 @@ async def test_a_refresh_token_ends_with_its_time_and_its_user(
     assert reason_of(caught.value) == "CREDENTIALS_WRONG"
 
 
+@pytest.mark.abuse(5)
 async def test_logout_ends_the_session_at_once(
     auth: "AuthServiceAsyncStub", users: "UserServiceAsyncStub", internal: "AuthInternalServiceAsyncStub", ada: Person
 ) -> None:
@@ -137,6 +140,7 @@ async def test_logout_ends_the_session_at_once(
     assert (revocation.user_id, bool(revocation.session_id)) == ("", True)
 
 
+@pytest.mark.abuse(37)
 @pytest.mark.parametrize("end", ["revoked", "logged out", "reused"])
 async def test_a_session_that_ends_while_it_is_refreshed_has_ended(
     auth: "AuthServiceAsyncStub", users: "UserServiceAsyncStub", ada: Person, end: str
@@ -183,6 +187,7 @@ async def test_sessions_are_listed_newest_first_and_ended_one_by_one(
     assert [each.id for each in left.sessions] == [each.id for each in listed[1:]]
 
 
+@pytest.mark.abuse(7)
 async def test_another_users_session_does_not_exist(users: "UserServiceAsyncStub", ada: Person, stranger: Person) -> None:
     """It answers like an id nobody has, and lives on."""
     hers = await _only_session(users, ada.token)

@@ -135,6 +135,7 @@ async def test_a_removed_source_is_out_of_sight_and_can_be_removed_again(
     assert caught.value.reason == "SOURCE_NOT_FOUND"
 
 
+@pytest.mark.abuse(27)
 async def test_no_request_id_of_a_user_stands_in_the_way_of_a_delete(ada: Person, collection: Collection, tmp_path: Path) -> None:
     """Neither as it was once written nor as it is written now."""
     for number, request_id in enumerate((f"delete:{collection.id}", f"own:delete:{collection.id}", "once:1")):

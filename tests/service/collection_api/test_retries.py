@@ -69,6 +69,7 @@ async def test_of_equal_documents_one_is_tried_again(quiet: Quiet, ada: Person, 
     ]
 
 
+@pytest.mark.abuse(7, 27)
 async def test_a_retry_is_one_request(quiet: Quiet, ada: Person, stranger: Person, collection: Collection, tmp_path: Path) -> None:
     """The same id gives the same operation, another body is refused, and so is who may not write."""
     documents = await _uploaded(ada, collection, tmp_path, ["text"])

@@ -135,6 +135,7 @@ async def test_what_is_there_already_is_not_indexed_again(quiet: Quiet, ada: Per
     await _audit(quiet, collection)
 
 
+@pytest.mark.abuse(35)
 async def test_a_content_type_that_is_none_is_refused(ada: Person, collection: Collection) -> None:
     """It would come back in a header of the content."""
     stub = DocumentServiceStub(ada.client.session.channel)

@@ -90,6 +90,7 @@ def _generation(collection_id: str) -> Generation:
     return Generation(collection_id=collection_id, qdrant_name=collection_id, **given, **numbers)
 
 
+@pytest.mark.abuse(7, 8)
 @pytest.mark.parametrize("principal", PRINCIPALS.values(), ids=PRINCIPALS)
 async def test_the_sql_says_what_the_design_says(engine: AsyncEngine, principal: Principal) -> None:
     """On one, on many and on all collections, with and without a transaction."""

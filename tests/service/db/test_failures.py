@@ -93,6 +93,7 @@ async def test_a_transaction_that_lost_against_another_is_told_to_try_again(engi
         assert _meaning(error) == ("UNAVAILABLE", "TRANSACTION_CONFLICT", False)
 
 
+@pytest.mark.abuse(40)
 async def test_an_error_does_not_tell_what_was_written(engine: AsyncEngine) -> None:
     """Its text goes to the log."""
     async with engine.connect() as connection:

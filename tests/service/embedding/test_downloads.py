@@ -278,6 +278,7 @@ async def test_what_a_killed_service_left_is_cleared(hub: Hub, start: Start) -> 
     assert other.installed() == ["alive", "killed"]
 
 
+@pytest.mark.abuse(8)
 async def test_only_administrators_download(own: Own, ada: Person) -> None:
     """Others are told which role it takes."""
     call = own.models.DownloadModel(messages.DownloadModelRequest(repository="acme/moon"), metadata=tuple(ada.headers.items()))
@@ -286,6 +287,7 @@ async def test_only_administrators_download(own: Own, ada: Person) -> None:
     assert (caught.value.code().name, reason_of(caught.value)) == ("PERMISSION_DENIED", "ROLE_REQUIRED")
 
 
+@pytest.mark.abuse(21)
 @pytest.mark.parametrize(
     "field", [{"repository": "moon"}, {"repository": "a/../b"}, {"model_id": "../b"}, {"repository": f"a/{'b' * 101}"}]
 )

@@ -35,6 +35,7 @@ def _signed(person: Person) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {person.token}"),)
 
 
+@pytest.mark.abuse(15, 16)
 @pytest.mark.parametrize(("fields", "code", "reason"), _BAD)
 async def test_what_cannot_be_embedded_is_refused_alike_on_both_faces(
     ada: Person, peer: Callable[[str], grpc.aio.Channel], fields: dict[str, Any], code: str, reason: str

@@ -199,6 +199,7 @@ async def test_without_a_cross_encoder_the_answer_says_how_to_get_one(ada: Perso
     assert "semantik models download" in response.json()["message"]
 
 
+@pytest.mark.abuse(32, 38)
 async def test_one_user_cannot_fill_the_queue(start: Start, ada: Person) -> None:
     """A large request of one user keeps their next ones waiting and nobody else's; once it has gone, they have their turn."""
     own = await start(BULK_THREADS="1")
@@ -216,6 +217,7 @@ async def test_one_user_cannot_fill_the_queue(start: Start, ada: Person) -> None
     assert len((await second).embeddings) == 10
 
 
+@pytest.mark.abuse(32, 38)
 async def test_what_waits_to_be_tokenised_counts_as_waiting(start: Start, ada: Person) -> None:
     """Of the large requests of two users the second is refused before anything of the first has been computed."""
     own = await start(BULK_QUEUE_TOKENS="2000")
@@ -243,6 +245,7 @@ async def _computing(own: Own) -> None:
             await asyncio.sleep(_PAUSE)
 
 
+@pytest.mark.abuse(30)
 async def test_a_deadline_that_has_passed_is_said_at_once(ada: Person) -> None:
     """What it asked for is not computed."""
     request = messages.EmbedRequest(texts=[f"{number} " + "tide " * 200 for number in range(500)])

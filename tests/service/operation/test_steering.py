@@ -165,6 +165,7 @@ async def test_a_watch_shows_the_state_now_and_each_change_to_the_end(
     assert await call.code() == grpc.StatusCode.OK
 
 
+@pytest.mark.abuse(28)
 async def test_finished_work_is_watched_as_one_message(public: "OperationServiceAsyncStub", start: Start, ada: User) -> None:
     """Its final state, then the end, for many watchers at once."""
     operation_id = (await start(ada.id)).operation.id
@@ -215,6 +216,7 @@ async def test_operations_are_listed_newest_first_by_page(
     assert await listed(states=[Operation.STATE_CANCELLED]) == [ids[0]]
 
 
+@pytest.mark.abuse(7)
 async def test_a_strangers_operation_does_not_exist(public: "OperationServiceAsyncStub", start: Start, ada: User, stranger: User) -> None:
     """Seeing, watching and cancelling it answer like an id nobody has, word for word."""
     hers, who = (await start(ada.id)).operation.id, stranger.metadata

@@ -24,6 +24,7 @@ async def test_a_correlation_id_given_comes_back_on_both_ends(ada: Person, http:
         assert (response.status_code, response.headers["x-correlation-id"]) == (status, "my-trace-1")
 
 
+@pytest.mark.abuse(13)
 @pytest.mark.parametrize(
     ("sent", "why"),
     [(b"\x0a\x03\xed\xa0\x80", "bad UTF-8"), (b"\x0a\xff\xff", "Wire format was corrupt"), (b"\xff\xff\xff", "Wire format was corrupt")],
@@ -40,6 +41,7 @@ async def test_bytes_that_are_no_message_are_an_invalid_request(ada: Person, sen
     assert why in (caught.value.details() or "")
 
 
+@pytest.mark.abuse(14)
 async def test_a_lone_surrogate_in_json_is_an_invalid_request(ada: Person, http: httpx.AsyncClient) -> None:
     """The gateway refuses it, escaped or not."""
     for sent in (b'{"texts":["\\ud800"]}', b'{"texts":["\xed\xa0\x80"]}'):

@@ -182,6 +182,7 @@ async def test_documents_are_hidden_by_id_or_by_source(
         assert await refusal(index.HideDocuments(request)) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
 
 
+@pytest.mark.abuse(19)
 @pytest.mark.parametrize("vector", [[float("nan"), 0, 0, 1], [float("inf"), 0, 0, 1], [0, 0, 0, 0], [1, 0, 0], [1, 0, 0, 0, 0]])
 async def test_a_bad_vector_is_never_stored(
     index: "IndexInternalServiceAsyncStub", name: str, chunk: Make, refusal: Refusal, vector: list[float]
@@ -191,6 +192,7 @@ async def test_a_bad_vector_is_never_stored(
     assert await _stats(index, name) == (0, 5)
 
 
+@pytest.mark.abuse(19)
 async def test_a_vector_is_whole_numbers_of_bytes(index: "IndexInternalServiceAsyncStub", name: str, chunk: Make, refusal: Refusal) -> None:
     """Four bytes a number."""
     broken = chunk()
@@ -236,6 +238,7 @@ async def test_a_dropped_index_is_gone_and_may_come_back(index: "IndexInternalSe
     assert await _stats(index, name) == (0, 0)
 
 
+@pytest.mark.abuse(10)
 async def test_a_user_is_not_a_peer(port_of: Callable[[str], int], ada: Person, refusal: Refusal) -> None:
     """A user's token opens no internal service."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port_of('search')}") as channel:

@@ -217,6 +217,7 @@ async def test_the_limit_holds(ada: Person, collection: Collection, fill: Fill) 
         assert len((await ada.client.search("whale", [collection.id], limit=limit)).hits) == min(limit, 60)
 
 
+@pytest.mark.abuse(7)
 @pytest.mark.parametrize("mode", ["semantic", "keyword", "hybrid"])
 async def test_what_one_may_not_read_does_not_exist(ada: Person, stranger: Person, collection: Collection, fill: Fill, mode: str) -> None:
     """Alone or among one's own, it answers as an id that never was; a public one can be read."""
@@ -232,6 +233,7 @@ async def test_what_one_may_not_read_does_not_exist(ada: Person, stranger: Perso
         await ada.client.collections.update(collection.id, is_public=False)
 
 
+@pytest.mark.abuse(20)
 async def test_an_index_of_vectors_of_another_length_is_refused(
     ada: Person,
     collection: Collection,
@@ -254,6 +256,7 @@ async def test_an_index_of_vectors_of_another_length_is_refused(
         assert "a whale" in _texts(await ada.client.search("whale", ids, mode="keyword"))
 
 
+@pytest.mark.abuse(20)
 @pytest.mark.parametrize(("model", "digest"), [(None, "0" * 64), ("another-model", None)])
 async def test_an_index_of_another_model_is_refused(
     ada: Person, collection: Collection, fill: Fill, rows: psycopg.AsyncConnection, model: str | None, digest: str | None

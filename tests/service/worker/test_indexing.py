@@ -125,6 +125,7 @@ async def test_a_deleted_collection_leaves_no_index_of_any_generation(
     assert await left.fetchone() == (0,)
 
 
+@pytest.mark.abuse(26)
 async def test_a_bad_file_costs_only_itself(ada: Person, collection: Collection, shelf: Path) -> None:
     """One document of no words, one of a single endless word, one broken, and one that is fine."""
     (shelf / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")

@@ -26,6 +26,7 @@ def test_a_type_is_read_without_its_parameters(said: str, mime_type: str) -> Non
     assert parsed(said) == mime_type
 
 
+@pytest.mark.abuse(35)
 @pytest.mark.parametrize(
     "said",
     [
@@ -39,12 +40,14 @@ def test_what_is_no_type_is_refused(said: str) -> None:
     assert parsed(said) is None
 
 
+@pytest.mark.abuse(35)
 @given(st.text(), st.text())
 def test_nothing_stored_leaves_the_value_of_a_header(mime_type: str, charset: str) -> None:
     """Whatever stands in the tables."""
     assert _SAFE.fullmatch(served(mime_type, charset))
 
 
+@pytest.mark.abuse(35)
 @pytest.mark.parametrize(
     "mime_type",
     [

@@ -14,6 +14,7 @@ def admission() -> Admission:
     return Admission("test", 1, 1000, 5000.0)
 
 
+@pytest.mark.abuse(32, 38)
 @pytest.mark.parametrize(
     ("before", "tokens", "is_refused"),
     [([], 10_000, False), ([400], 600, False), ([400], 601, True), ([400, 400], 200, False), ([400, 400], 201, True)],

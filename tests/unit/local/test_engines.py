@@ -39,6 +39,7 @@ async def test_making_what_is_there_changes_nothing(cluster: Postgres) -> None:
     await cluster.create("mesh")
 
 
+@pytest.mark.abuse(40)
 async def test_it_listens_on_its_socket_only(cluster: Postgres) -> None:
     """No TCP port, and only its own account may enter the socket's directory."""
     async with await psycopg.AsyncConnection.connect(cluster.dsn()) as connection:
@@ -102,6 +103,7 @@ async def test_schemas_without_migrations_are_outdated(cluster: Postgres) -> Non
     assert [len(schemas.newest(role)) for role in ROLES] == [1, 1, 1]
 
 
+@pytest.mark.abuse(40)
 async def test_redis_wants_its_password() -> None:
     """On a socket, and with a password all the same."""
     async with redis() as server:

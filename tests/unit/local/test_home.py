@@ -22,6 +22,7 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
+@pytest.mark.abuse(40)
 def test_a_secret_is_made_once_and_is_the_owners(home: Home) -> None:
     """The second reader gets the first one's secret."""
     made = home.secret("redis-password")

@@ -98,6 +98,7 @@ async def test_a_remembered_token_ends_with_its_time(monkeypatch: pytest.MonkeyP
     assert await _refusal(verifier, token) == "TOKEN_INVALID"
 
 
+@pytest.mark.abuse(5)
 @pytest.mark.parametrize("subject", ["ada", "one"])
 async def test_a_revocation_voids_remembered_tokens_at_once(subject: str) -> None:
     """Of the user or of the session; one that the user gets afterwards, in another session, holds."""
@@ -125,6 +126,7 @@ async def test_a_key_that_is_withdrawn_voids_what_it_signed() -> None:
     await verifier.authenticate(_signed(NEXT))
 
 
+@pytest.mark.abuse(38)
 async def test_memory_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one used longest ago goes first."""
     monkeypatch.setattr(tokens, "_MAX_REMEMBERED", 2)
@@ -147,17 +149,20 @@ NUMBERS = {"nbf in the future": {"nbf": NOW + 3600}} | {
 }
 
 
+@pytest.mark.abuse(2)
 @pytest.mark.parametrize("changes", NUMBERS.values(), ids=NUMBERS)
 async def test_a_token_with_a_moment_that_is_none_is_refused(changes: dict[str, Any]) -> None:
     """Though our own key signed it."""
     assert await _refusal(await _verifier(Auth(OURS)), _signed(**changes)) == "TOKEN_INVALID"
 
 
+@pytest.mark.abuse(2)
 async def test_a_moment_of_400_digits_is_refused() -> None:
     """It is a number, and none that a clock can hold."""
     assert await _refusal(await _verifier(Auth(OURS)), _signed(exp=10**400)) == "TOKEN_INVALID"
 
 
+@pytest.mark.abuse(1)
 @pytest.mark.parametrize(
     "credential",
     [
@@ -183,6 +188,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.abuse(2)
 @given(header=st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk"]), VALUES), rest=st.text(max_size=20))
 async def test_no_header_of_a_strangers_choice_is_an_error_of_ours(header: dict[str, Any], rest: str) -> None:
     """The answer is TOKEN_INVALID."""
@@ -190,6 +196,7 @@ async def test_no_header_of_a_strangers_choice_is_an_error_of_ours(header: dict[
     assert await _refusal(verifier, f"{_coded(header)}.{rest.replace('.', '')}.x") == "TOKEN_INVALID"
 
 
+@pytest.mark.abuse(5)
 async def test_nothing_is_accepted_before_the_revocations_were_read_to_the_end() -> None:
     """A restart must not let a revoked token in: the newest revocation stands on the last page."""
     auth = Auth(OURS, pages=[[Revocation(f"session{number}", NOW)] for number in range(3)] + [[Revocation("one", NOW + 3600)]])
@@ -205,6 +212,7 @@ async def test_nothing_is_accepted_before_the_revocations_were_read_to_the_end()
     assert (verifier.is_ready, await _refusal(verifier, token)) == (True, "TOKEN_INVALID")
 
 
+@pytest.mark.abuse(5)
 async def test_a_revocation_that_commits_late_is_found_by_the_next_round() -> None:
     """It stands before one that was read already."""
     auth = Auth(OURS, pages=[[Revocation("another", NOW + 100)]])
@@ -223,6 +231,7 @@ async def test_a_new_key_is_found_without_waiting_for_the_next_round() -> None:
     assert (await verifier.authenticate(_signed(NEXT))).user_id == "ada"
 
 
+@pytest.mark.abuse(38)
 async def test_unknown_keys_do_not_queue_while_auth_is_away() -> None:
     """All who ask at once share one attempt; who asks soon afterwards is answered at once; known keys work on."""
     auth = Auth(OURS)
@@ -239,6 +248,7 @@ async def test_unknown_keys_do_not_queue_while_auth_is_away() -> None:
     assert auth.fetched == before + 1
 
 
+@pytest.mark.abuse(38)
 async def test_a_forger_does_not_make_us_ask_auth_each_time() -> None:
     """Once in five seconds."""
     auth = Auth(OURS)

@@ -37,6 +37,7 @@ def test_a_mesh_token_tells_its_audience_who_calls() -> None:
     assert AUTH.verify(_signed()) == "search"
 
 
+@pytest.mark.abuse(10)
 @pytest.mark.parametrize(
     "make",
     [
@@ -77,6 +78,7 @@ def test_a_page_token_brings_its_cursor_back(cursor: Cursor, size: int, name: st
     assert page_size(request) == size
 
 
+@pytest.mark.abuse(17)
 @given(cursor=CURSORS, position=st.integers(0, 15), flip=st.integers(1, 63))
 def test_a_page_token_is_good_for_nothing_else(cursor: Cursor, position: int, flip: int) -> None:
     """Not for another user, request or key, and not with one character changed."""

@@ -16,6 +16,7 @@ def _tokens(access: str) -> Tokens:
     return Tokens(access_token=access, refresh_token=f"{access}-refresh")
 
 
+@pytest.mark.abuse(40)
 def test_sign_ins_are_kept_by_address_for_their_owner_alone(tmp_path: Path) -> None:
     """Nobody else can read them, whatever the umask; signing out of one place leaves the other."""
     path = tmp_path / "new" / "credentials.json"

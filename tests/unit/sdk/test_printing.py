@@ -138,6 +138,7 @@ def test_a_duration_shows_its_two_largest_units(seconds: float, shown: str) -> N
     assert duration(seconds) == shown
 
 
+@pytest.mark.abuse(35)
 def test_control_characters_are_shown_and_not_sent_to_the_terminal() -> None:
     """A name or a passage that sets the title, fills the clipboard or clears the screen; offsets into it stay right."""
     text = "a\x1b]52;c;aGk=\x07\x9bJ\x7f\tb\nc"
@@ -146,6 +147,7 @@ def test_control_characters_are_shown_and_not_sent_to_the_terminal() -> None:
     assert _marked(Hit(text=text), None).plain == printable(text)
 
 
+@pytest.mark.abuse(35)
 def test_json_holds_no_raw_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     """They are escaped, so that a program gets them and a terminal does not."""
     print_json({"name": "\x1b[2J\x9b2J\x7fé"})

@@ -5,6 +5,7 @@ import pytest
 from semantik.secrecy import is_secret_file, is_secret_folder, is_secret_text
 
 
+@pytest.mark.abuse(33)
 @pytest.mark.parametrize(
     "name",
     [
@@ -37,12 +38,14 @@ def test_names_of_documents(name: str) -> None:
     assert not is_secret_file(name)
 
 
+@pytest.mark.abuse(33)
 def test_folders_of_secrets() -> None:
     """All that is in them stays out."""
     assert all(is_secret_folder(name) for name in (".ssh", ".AWS", ".gnupg", "keyrings"))
     assert not any(is_secret_folder(name) for name in ("ssh", "papers", ".github"))
 
 
+@pytest.mark.abuse(33)
 @pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
 def test_a_private_key_is_known_by_its_first_line(kind: str) -> None:
     """A text that speaks of one, or shows a certificate, is a text."""

@@ -73,6 +73,7 @@ async def test_an_answer_is_kept_for_its_time(case: _Case) -> None:
     assert case.collection.asked[2:] == [["a"]]
 
 
+@pytest.mark.abuse(7)
 @pytest.mark.parametrize(
     ("other", "is_shared"),
     [
@@ -90,6 +91,7 @@ async def test_a_permission_is_of_whom_it_was_given_to(case: _Case, other: Princ
     assert len(case.collection.asked) == (1 if is_shared else 2)
 
 
+@pytest.mark.abuse(7)
 async def test_a_refusal_is_never_kept(case: _Case) -> None:
     """What appears is readable at once."""
     case.collection.gone = {"a"}

@@ -50,6 +50,7 @@ async def test_globs_narrow_what_is_read(tmp_path: Path) -> None:
     assert list(await _listed(tmp_path, include=["*.md"], exclude=["drafts"])) == ["docs/y.md", "keep.md"]
 
 
+@pytest.mark.abuse(22)
 async def test_what_leads_out_of_the_source_is_refused(tmp_path: Path) -> None:
     """Links, pipes and sockets are listed with a reason and never opened."""
     root, outside = tmp_path / "root", tmp_path / "outside"
@@ -78,6 +79,7 @@ async def test_what_leads_out_of_the_source_is_refused(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.abuse(34)
 async def test_a_file_swapped_for_a_link_after_listing_is_not_followed(tmp_path: Path) -> None:
     """What was listed as a file is opened as a file or not at all."""
     root, secret = tmp_path / "root", tmp_path / "secret.txt"
@@ -94,6 +96,7 @@ async def test_a_file_swapped_for_a_link_after_listing_is_not_followed(tmp_path:
         await _text(connector, entry)
 
 
+@pytest.mark.abuse(22)
 @pytest.mark.parametrize("root", ["/proc", "/sys", "/dev"])
 async def test_the_systems_own_directories_are_refused(root: str) -> None:
     """Even where the whole machine is allowed."""
@@ -101,6 +104,7 @@ async def test_the_systems_own_directories_are_refused(root: str) -> None:
     assert entry.refusal == ("UNSAFE_PATH", "the path belongs to the system, not to documents")
 
 
+@pytest.mark.abuse(34)
 async def test_a_source_must_lie_under_the_allowed_roots_each_time(tmp_path: Path) -> None:
     """A link that took the place of the source since it was added changes nothing."""
     (tmp_path / "allowed").mkdir()
@@ -112,6 +116,7 @@ async def test_a_source_must_lie_under_the_allowed_roots_each_time(tmp_path: Pat
         await _entries(DirectoryConnector(str(tmp_path / "allowed/missing"), {}, Roots([tmp_path / "allowed"])))
 
 
+@pytest.mark.abuse(21)
 async def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     """Bytes that are not UTF-8 have no place in a database."""
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt")).write_text("x")
@@ -150,6 +155,7 @@ async def test_any_other_json_lines_file_is_one_document(tmp_path: Path) -> None
     assert list(await _listed(tmp_path)) == ["log.jsonl"]
 
 
+@pytest.mark.abuse(34)
 async def test_a_folder_swapped_for_a_link_after_listing_is_not_followed(tmp_path: Path) -> None:
     """Every part of the way is opened as what it was, not only the last."""
     root, outside = tmp_path / "root", tmp_path / "outside"
@@ -167,6 +173,7 @@ async def test_a_folder_swapped_for_a_link_after_listing_is_not_followed(tmp_pat
         await _text(connector, entry)
 
 
+@pytest.mark.abuse(38)
 async def test_a_deep_tree_is_listed_as_far_as_its_paths_can_be_kept(tmp_path: Path) -> None:
     """A thousand folders in each other are no reason to give up on the others."""
     root = tmp_path / "root"
@@ -191,6 +198,7 @@ async def test_a_deep_tree_is_listed_as_far_as_its_paths_can_be_kept(tmp_path: P
     assert {entry.name for entry in entries if not entry.refusal} == {"deep.txt", "z.txt"}
 
 
+@pytest.mark.abuse(22)
 @pytest.mark.parametrize("location", ["loop", "loop/below", "missing", "file/below"])
 async def test_a_location_that_leads_nowhere_is_unreadable(tmp_path: Path, location: str) -> None:
     """A circle of links too."""

@@ -99,6 +99,7 @@ def test_markdown_headings_are_found_outside_of_listings() -> None:
     assert [text[start:end] for start, end in found.blocks] == ["```sh\n# no heading\n```"]
 
 
+@pytest.mark.abuse(26)
 @pytest.mark.parametrize("line", ["# " * 500_000, "# a" + " " * 1_000_000 + "x", "\n" * 1_000_000, "#" * 1_000_000])
 def test_no_line_takes_the_structure_long(line: str) -> None:
     """Each is read once: a square of a million would never end."""
@@ -120,6 +121,7 @@ async def test_children_read_files_side_by_side(pool: ExtractionPool, tmp_path: 
     assert len(pool._resting) == 2
 
 
+@pytest.mark.abuse(26)
 async def test_a_file_that_hangs_or_swells_costs_only_itself(pool: ExtractionPool, tmp_path: Path) -> None:
     """The child is killed, the next file gets a new one."""
     hangs = _file(tmp_path, "deep.html", "<div>" * 400_000 + "x")
@@ -132,6 +134,7 @@ async def test_a_file_that_hangs_or_swells_costs_only_itself(pool: ExtractionPoo
     assert [getattr(each, "reason", None) or each.text for each in results] == ["TOO_COSTLY", "TOO_COSTLY", "words"]  # type: ignore[union-attr]
 
 
+@pytest.mark.abuse(33)
 async def test_a_child_has_none_of_our_secrets(pool: ExtractionPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A parser that is taken over finds no credentials in its environment."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://secret")

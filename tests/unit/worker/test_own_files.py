@@ -34,12 +34,14 @@ async def _entries(home: Path, location: str = "", **config: object) -> dict[str
     return {entry.path: entry async for batch in connector.entries() for entry in batch}
 
 
+@pytest.mark.abuse(33)
 async def test_a_source_around_the_mesh_leaves_it_out(home: Path) -> None:
     """With a reason, and everything else is there."""
     listed = await _entries(home)
     assert {path: entry.refusal for path, entry in listed.items()} == {"papers/a.txt": None, "share/semantik": _OWN}
 
 
+@pytest.mark.abuse(33)
 @pytest.mark.parametrize("below", ["", "/", "/keys", "/keys/mesh.pem.txt", "/keys/../keys", "/./keys", "/../semantik/keys"])
 @pytest.mark.parametrize("anywhere", [False, True])
 async def test_no_source_lies_in_the_mesh(home: Path, below: str, *, anywhere: bool) -> None:
@@ -54,6 +56,7 @@ async def test_no_source_lies_in_the_mesh(home: Path, below: str, *, anywhere: b
                 await _entries(home, path, anywhere=anywhere)
 
 
+@pytest.mark.abuse(33, 34)
 async def test_a_folder_that_becomes_the_mesh_after_listing_is_not_read(home: Path) -> None:
     """Its name says papers; the system says which folder it is."""
     (home / "papers/keys").mkdir()
@@ -72,6 +75,7 @@ async def test_a_folder_that_becomes_the_mesh_after_listing_is_not_read(home: Pa
             pass
 
 
+@pytest.mark.abuse(33)
 async def test_another_name_of_a_key_is_the_key(home: Path) -> None:
     """A hard link is the file itself; another file with two names is read."""
     os.link(home / "share/semantik/keys/mesh.pem.txt", home / "papers/b.txt")
@@ -87,6 +91,7 @@ async def test_another_name_of_a_key_is_the_key(home: Path) -> None:
     assert await connector.digest(listed["c.txt"]) == await connector.digest(listed["d.txt"])
 
 
+@pytest.mark.abuse(33)
 async def test_a_link_to_a_key_is_not_followed(home: Path) -> None:
     """Inside the source as well."""
     (home / "papers/key.txt").symlink_to(home / "share/semantik/keys/mesh.pem.txt")

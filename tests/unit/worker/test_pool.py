@@ -65,6 +65,7 @@ async def _until_busy(pool: ExtractionPool) -> None:
     raise AssertionError("no child was asked")
 
 
+@pytest.mark.abuse(26)
 async def test_a_file_that_ends_its_child_costs_no_other_of_its_batch(pool: ExtractionPool, tmp_path: Path) -> None:
     """What came before it keeps its answer, what comes after gets another child."""
     contents = [b"<p>before"] * 3 + [_HANGS] + [b"<p>after"] * (MAX_FILES + 3)
@@ -147,6 +148,7 @@ def test_a_child_ends_with_its_pool() -> None:
 _NO_LANDMARKS: dict[str, object] = {"pages": [], "headings": [], "breaks": [], "blocks": []}
 
 
+@pytest.mark.abuse(26)
 @pytest.mark.parametrize(
     "head",
     [
@@ -164,6 +166,7 @@ def test_an_answer_that_no_child_of_ours_would_give_is_refused(head: dict[str, o
         _answer(head, "text")
 
 
+@pytest.mark.abuse(26)
 async def test_ten_gibibytes_are_refused_by_the_childs_own_limit(pool: ExtractionPool, tmp_path: Path) -> None:
     """The document fails, the child lives or not, the next file is read."""
     bomb = tmp_path / "bomb.txt"

@@ -60,6 +60,7 @@ def _refused(layers: str, key: Path, listeners: tuple[int, str]) -> set[str]:
     return {name for name, outcome in _probe(layers, key, listeners)["outcomes"].items() if outcome == "PermissionError"}
 
 
+@pytest.mark.abuse(33)
 def test_a_child_can_do_nothing_but_answer(key: Path, listeners: tuple[int, str]) -> None:
     """Each attempt is refused, not only impossible for another reason."""
     answer = _probe("all", key, listeners)
@@ -82,6 +83,7 @@ def test_without_the_sandbox_the_attempts_succeed(key: Path, listeners: tuple[in
     assert {name: outcomes[name] for name in attempts} == dict.fromkeys(attempts, "done")
 
 
+@pytest.mark.abuse(33)
 @pytest.mark.skipif(not _has_landlock(), reason="this kernel has no Landlock")
 def test_landlock_alone_keeps_files_programs_and_other_processes_out_of_reach(key: Path, listeners: tuple[int, str]) -> None:
     """Where a process may still open libraries, it opens nothing else."""
@@ -101,6 +103,7 @@ def test_landlock_alone_keeps_files_programs_and_other_processes_out_of_reach(ke
     }
 
 
+@pytest.mark.abuse(33)
 def test_seccomp_alone_keeps_everything_out_of_reach(key: Path, listeners: tuple[int, str]) -> None:
     """A system without Landlock opens no file at all."""
     outcomes = _probe("seccomp", key, listeners)["outcomes"]

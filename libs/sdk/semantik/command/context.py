@@ -21,7 +21,9 @@ from semantik.client import Client, SemantikError
 from semantik.command.credentials import Credentials
 
 _UNWRAPPED = 100_000
-_CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+# Terminal codes, and what reorders text or has no width; joiners stay, which some scripts need.
+_INVISIBLE = (0x061C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
+_CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160), *_INVISIBLE) if chr(code) not in "\t\n"}
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 EXIT_CODES = {"UNAUTHENTICATED": 3, "NOT_FOUND": 4, "PERMISSION_DENIED": 5, "UNAVAILABLE": 6, "DEADLINE_EXCEEDED": 6}
 EXIT_HELP = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not found, 5 not permitted, 6 not reachable."
@@ -70,7 +72,7 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
 
 
 def printable(text: str) -> str:
-    """Return the text with each control character replaced by U+FFFD, so that it cannot control the terminal."""
+    """Return the text with U+FFFD for each character that controls the terminal, the order of a line or nothing visible."""
     return text.translate(_CONTROL)
 
 
