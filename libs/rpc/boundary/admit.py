@@ -24,8 +24,8 @@ class Share:
     """What one user, or one address without credentials, may have under way on one server.
 
     ``calls`` that answer once run at a time, and are not read before; ``waiting`` more wait for their turn, and what comes on top
-    is refused. Those that run and whose requests have more than ``request_bytes`` together wait for each other. ``streams`` are
-    open at a time.
+    is refused. Those that run and whose requests have more than ``request_bytes`` together wait for each other; one of less than an
+    eighth of that waits for none. ``streams`` are open at a time.
     """
 
     calls: int = 4
@@ -175,6 +175,7 @@ class Weigh:
 
     def __init__(self, users: Users) -> None:
         self._users = users
+        self._small = users.share.request_bytes // 8
 
     def unary(self, method: str, behavior: Unary) -> Unary:
         waited = _waited.labels(method)
@@ -184,6 +185,8 @@ class Weigh:
             if not who or not isinstance(request, Message):
                 return await behavior(request, context)
             cost = request.ByteSize()
+            if cost <= self._small:
+                return await behavior(request, context)
             with self._users.present(who) as user:
                 if await user.request_bytes.enter(cost):
                     waited.inc()

@@ -207,14 +207,14 @@ async def test_one_user_cannot_fill_the_queue(start: Start, ada: Person) -> None
     first = asyncio.ensure_future(_embed(own, texts=[f"{number} " + "tide " * 300 for number in range(400)], truncate=True))
     more: dict[str, Any] = {"texts": [f"{number} " + "moon " * 200 for number in range(10)]}
     await _computing(own)
-    second = asyncio.ensure_future(_embed(own, **more))
+    second = asyncio.ensure_future(_embed(own, texts=[f"{number} " + "sand " * 200 for number in range(100)], truncate=True))
     answer = await own.embedding.Embed(messages.EmbedRequest(**more), metadata=_bearer(ada))
     assert len(answer.embeddings) == 10
     assert not first.done()
     assert not second.done(), "it was computed before what its user had asked for earlier"
     first.cancel()
     await asyncio.wait([first])
-    assert len((await second).embeddings) == 10
+    assert len((await second).embeddings) == 100
 
 
 @pytest.mark.abuse(32, 38)
