@@ -28,7 +28,7 @@ class Share:
     eighth of that waits for none. ``streams`` are open at a time.
     """
 
-    calls: int = 4
+    calls: int = 2
     request_bytes: int = 256 * 1024
     waiting: int = 256
     streams: int = 256

@@ -31,11 +31,11 @@ def lower_priority() -> None:
 
 
 def tokenizer_executor() -> ThreadPoolExecutor:
-    """Return the thread that tokenises bulk texts.
+    """Return the two threads that tokenise bulk texts: one long text, which cannot be cut, leaves the other.
 
     The tokenizers' own threads are started by the first thread that tokenises several texts, once in a process, and inherit
     its priority: so they are started here, with the lower one.
     """
-    executor = ThreadPoolExecutor(1, thread_name_prefix="tokenize", initializer=lower_priority)
+    executor = ThreadPoolExecutor(2, thread_name_prefix="tokenize", initializer=lower_priority)
     executor.submit(start_threads).result()
     return executor

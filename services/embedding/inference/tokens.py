@@ -11,6 +11,8 @@ from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles
 
+_FEW_TEXTS, _FEW_CHARACTERS = 4, 4000
+
 
 def start_threads() -> None:
     """Start the library's own threads, which all tokenizers share; they inherit the priority of the calling one."""
@@ -65,7 +67,7 @@ class Tokens:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has, special tokens included."""
-        return [len(encoding.ids) for encoding in self._encoded(texts)]
+        return [len(encoding) for encoding in self._encoded(texts)]
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokenized]:
         """Return the ids of each text, cut to what the model reads."""
@@ -85,8 +87,10 @@ class Tokens:
         return [self._cut(encoding.ids, encoding.type_ids) for encoding in encodings]
 
     def _encoded(self, texts: Sequence[str]) -> Iterable[Encoding]:
-        # A few at a time need no pool of threads, which may be busy with a great many.
-        return map(self._tokenizer.encode, texts) if len(texts) <= 4 else self._tokenizer.encode_batch_fast(texts)
+        # A few short ones need no pool of threads, which may be busy with a great many. This way the library keeps Python's lock,
+        # for a millisecond or two with texts of this length.
+        is_short = len(texts) <= _FEW_TEXTS and sum(map(len, texts)) <= _FEW_CHARACTERS
+        return map(self._tokenizer.encode, texts) if is_short else self._tokenizer.encode_batch_fast(texts)
 
     def _cut(self, ids: list[int], types: list[int] | None) -> Tokenized:
         excess = len(ids) - self._max_length
