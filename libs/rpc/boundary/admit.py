@@ -15,6 +15,10 @@ from libs.rpc.boundary import Context, Stream, Unary
 from libs.rpc.errors import Failure, overloaded
 
 _RETRY_SECONDS = 1.0
+# While others are about, whoever keeps calls waiting leaves a pause of so many times a call's length behind each.
+_PAUSES = 2.0
+_MAX_PAUSE_SECONDS = 0.1
+_ABOUT_SECONDS = 1.0
 _waited = Counter("semantik_rpc_waits_total", "Calls that waited for others of the same user.", ("method",))
 _refused = Counter("semantik_rpc_overloads_total", "Calls refused because too many of the same user were under way.", ("method",))
 
@@ -46,6 +50,10 @@ class _Gate:
     @property
     def is_idle(self) -> bool:
         return not self._inside and not self._waiting
+
+    @property
+    def is_crowded(self) -> bool:
+        return bool(self._waiting)
 
     async def enter(self, cost: int) -> bool:
         """Return whether it had to wait; raises OVERLOADED. Whoever entered leaves with the same cost."""
@@ -100,6 +108,9 @@ class Users:
     def __init__(self, share: Share) -> None:
         self.share = share
         self._users: dict[str, _User] = {}
+        # The last caller, and the last one before who was another, with the time on the event loop's clock.
+        self._last: tuple[str, float] = ("", 0.0)
+        self._other: tuple[str, float] = ("", 0.0)
 
     @contextmanager
     def present(self, who: str) -> Iterator[_User]:
@@ -109,8 +120,32 @@ class Users:
         try:
             yield user
         finally:
-            if user.calls.is_idle and not user.streams:
-                self._users.pop(who, None)
+            self._forget(who, user)
+
+    def note(self, who: str) -> None:
+        """Remember that somebody calls."""
+        if who != self._last[0]:
+            self._other = self._last
+        self._last = (who, asyncio.get_running_loop().time())
+
+    def end(self, who: str, user: _User, seconds: float) -> None:
+        """End a call that took ``seconds``: its place is free at once, or after a pause if it is fair to leave one."""
+        if user.calls.is_crowded and self._others_are_about(who):
+            asyncio.get_running_loop().call_later(min(seconds * _PAUSES, _MAX_PAUSE_SECONDS), self._leave, who, user)
+        else:
+            user.calls.leave(1)
+
+    def _others_are_about(self, who: str) -> bool:
+        other = self._other if self._last[0] == who else self._last
+        return asyncio.get_running_loop().time() - other[1] < _ABOUT_SECONDS
+
+    def _leave(self, who: str, user: _User) -> None:
+        user.calls.leave(1)
+        self._forget(who, user)
+
+    def _forget(self, who: str, user: _User) -> None:
+        if user.calls.is_idle and not user.streams:
+            self._users.pop(who, None)
 
     def __len__(self) -> int:
         return len(self._users)
@@ -129,6 +164,7 @@ class Admit:
             who = _caller()
             if not who:
                 return await behavior(request, context)
+            self._users.note(who)
             with self._users.present(who) as user:
                 try:
                     if await user.calls.enter(1):
@@ -136,10 +172,11 @@ class Admit:
                 except Failure:
                     refused.inc()
                     raise
+                started = asyncio.get_running_loop().time()
                 try:
                     return await behavior(request, context)
                 finally:
-                    user.calls.leave(1)
+                    self._users.end(who, user, asyncio.get_running_loop().time() - started)
 
         return admitted
 
