@@ -1,7 +1,7 @@
 """The context of the RPC that a task serves: who calls, from where, until when."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from semantik.auth.v1 import principal_pb2, user_pb2
 
@@ -32,12 +32,17 @@ class Principal:
 
 @dataclass(frozen=True)
 class Call:
-    """A served RPC; ``deadline`` is on the event loop's clock, None without one; ``peer`` is the calling service."""
+    """A served RPC; ``deadline`` is on the event loop's clock, None without one; ``peer`` is the calling service.
+
+    ``authorization`` and ``gateway_proof`` are what the caller shows, and are not believed before they are verified.
+    """
 
     method: str = ""
     correlation_id: str = ""
     client_address: str = ""
     user_agent: str = ""
+    authorization: str = field(default="", repr=False)
+    gateway_proof: str = field(default="", repr=False)
     deadline: float | None = None
     principal: Principal | None = None
     peer: str = ""

@@ -29,7 +29,7 @@ from services.embedding.servicer.open_ai import OpenAiServicer
 from services.embedding.settings import Settings
 
 # Requests are texts: a full one of 512 passages takes the share alone.
-_SHARE = Share(request_bytes=512 * 1024)
+_SHARE = Share(calls=2, request_bytes=512 * 1024)
 
 
 async def main(settings: Settings) -> None:

@@ -22,7 +22,7 @@ _EMBEDDING = ["semantik.embedding.v1.EmbeddingInternalService"]
 
 
 # A long question costs as much as twenty short ones: one of a user's at a time leaves the others' in between.
-_SHARE = Share(request_bytes=2048)
+_SHARE = Share(calls=4, request_bytes=2048)
 
 
 async def main(settings: Settings) -> None:

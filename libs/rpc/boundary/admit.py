@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -27,21 +28,22 @@ _refused = Counter("semantik_rpc_overloads_total", "Calls refused because too ma
 class Share:
     """What one user, or one address without credentials, may have under way on one server.
 
-    ``calls`` that answer once run at a time, and are not read before; ``waiting`` more wait for their turn, and what comes on top
-    is refused. Those that run and whose requests have more than ``request_bytes`` together wait for each other; one of less than an
-    eighth of that waits for none. ``streams`` are open at a time.
+    ``calls`` that answer once run at a time, and are not read before; ``shared_calls`` while others are about. ``waiting`` more wait
+    for their turn, and what comes on top is refused. Those that run and whose requests have more than ``request_bytes`` together
+    wait for each other; one of less than an eighth of that waits for none. ``streams`` are open at a time.
     """
 
-    calls: int = 2
+    calls: int = 16
+    shared_calls: int = 2
     request_bytes: int = 256 * 1024
     waiting: int = 256
     streams: int = 256
 
 
 class _Gate:
-    """Lets what costs up to ``limit`` together in, in the order it came; one alone gets in whatever it costs."""
+    """Lets what costs up to ``limit()`` together in, in the order it came; one alone gets in whatever it costs."""
 
-    def __init__(self, limit: int, max_waiting: int) -> None:
+    def __init__(self, limit: Callable[[], int], max_waiting: int) -> None:
         self._limit = limit
         self._max_waiting = max_waiting
         self._used = self._inside = 0
@@ -55,11 +57,15 @@ class _Gate:
     def is_crowded(self) -> bool:
         return bool(self._waiting)
 
-    async def enter(self, cost: int) -> bool:
-        """Return whether it had to wait; raises OVERLOADED. Whoever entered leaves with the same cost."""
-        if not self._waiting and self._fits(cost):
-            self._take(cost)
+    def enter(self, cost: int) -> bool:
+        """Return whether there was room; who gets none waits. Whoever is in leaves with the same cost."""
+        if self._waiting or not self._fits(cost):
             return False
+        self._take(cost)
+        return True
+
+    async def wait(self, cost: int) -> None:
+        """Wait for room; raises OVERLOADED where too many do already."""
         if len(self._waiting) >= self._max_waiting:
             raise overloaded("too much of yours is waiting already", _RETRY_SECONDS)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -73,7 +79,6 @@ class _Gate:
                 self._waiting.remove((turn, cost))
                 self._let_in()
             raise
-        return True
 
     def leave(self, cost: int) -> None:
         self._inside -= 1
@@ -92,13 +97,13 @@ class _Gate:
         self._used += cost
 
     def _fits(self, cost: int) -> bool:
-        return not self._inside or self._used + cost <= self._limit
+        return not self._inside or self._used + cost <= self._limit()
 
 
 class _User:
-    def __init__(self, share: Share) -> None:
-        self.calls = _Gate(share.calls, share.waiting)
-        self.request_bytes = _Gate(share.request_bytes, share.calls)
+    def __init__(self, share: Share, calls: Callable[[], int]) -> None:
+        self.calls = _Gate(calls, share.waiting)
+        self.request_bytes = _Gate(lambda: share.request_bytes, share.calls)
         self.streams = 0
 
 
@@ -114,26 +119,32 @@ class Users:
 
     @contextmanager
     def present(self, who: str) -> Iterator[_User]:
-        user = self._users.get(who)
-        if user is None:
-            user = self._users[who] = _User(self.share)
+        user = self.begin(who)
         try:
             yield user
         finally:
             self._forget(who, user)
 
-    def note(self, who: str) -> None:
-        """Remember that somebody calls."""
+    def begin(self, who: str) -> _User:
+        """Return who calls, and remember it."""
         if who != self._last[0]:
             self._other = self._last
         self._last = (who, asyncio.get_running_loop().time())
+        user = self._users.get(who)
+        if user is None:
+            user = self._users[who] = _User(self.share, partial(self._calls, who))
+        return user
 
-    def end(self, who: str, user: _User, seconds: float) -> None:
-        """End a call that took ``seconds``: its place is free at once, or after a pause if it is fair to leave one."""
+    def end(self, who: str, user: _User, started: float) -> None:
+        """End a call that has run since ``started``: its place is free at once, or after a pause if it is fair to leave one."""
         if user.calls.is_crowded and self._others_are_about(who):
-            asyncio.get_running_loop().call_later(min(seconds * _PAUSES, _MAX_PAUSE_SECONDS), self._leave, who, user)
+            loop = asyncio.get_running_loop()
+            loop.call_later(min((loop.time() - started) * _PAUSES, _MAX_PAUSE_SECONDS), self._leave, who, user)
         else:
-            user.calls.leave(1)
+            self._leave(who, user)
+
+    def _calls(self, who: str) -> int:
+        return self.share.shared_calls if self._others_are_about(who) else self.share.calls
 
     def _others_are_about(self, who: str) -> bool:
         other = self._other if self._last[0] == who else self._last
@@ -164,19 +175,19 @@ class Admit:
             who = _caller()
             if not who:
                 return await behavior(request, context)
-            self._users.note(who)
-            with self._users.present(who) as user:
+            user = self._users.begin(who)
+            if not user.calls.enter(1):
+                waited.inc()
                 try:
-                    if await user.calls.enter(1):
-                        waited.inc()
+                    await user.calls.wait(1)
                 except Failure:
                     refused.inc()
                     raise
-                started = asyncio.get_running_loop().time()
-                try:
-                    return await behavior(request, context)
-                finally:
-                    self._users.end(who, user, asyncio.get_running_loop().time() - started)
+            started = asyncio.get_running_loop().time()
+            try:
+                return await behavior(request, context)
+            finally:
+                self._users.end(who, user, started)
 
         return admitted
 
@@ -225,8 +236,9 @@ class Weigh:
             if cost <= self._small:
                 return await behavior(request, context)
             with self._users.present(who) as user:
-                if await user.request_bytes.enter(cost):
+                if not user.request_bytes.enter(cost):
                     waited.inc()
+                    await user.request_bytes.wait(cost)
                 try:
                     return await behavior(request, context)
                 finally:

@@ -9,7 +9,7 @@ from libs.rpc.boundary import Access, Context, Stream, Unary
 from libs.rpc.errors import credentials_missing, gateway_only, token_invalid
 from libs.rpc.identity import Verifier
 from libs.rpc.identity.roles import require_role
-from libs.rpc.mesh import GATEWAY_HEADER, MeshIdentity
+from libs.rpc.mesh import MeshIdentity
 from semantik.auth.v1.user_pb2 import User
 
 _BEARER = "bearer "
@@ -31,7 +31,7 @@ class Authenticate:
         access = self._access_to(method)
 
         async def authenticated(request: Any, context: Context) -> Any:
-            await self._identify(access, context)
+            await self._identify(access)
             return await behavior(request, context)
 
         return authenticated
@@ -40,7 +40,7 @@ class Authenticate:
         access = self._access_to(method)
 
         async def authenticated(request: Any, context: Context) -> AsyncIterator[Any]:
-            await self._identify(access, context)
+            await self._identify(access)
             async with aclosing(behavior(request, context)) as responses:  # type: ignore[type-var]
                 async for response in responses:
                     yield response
@@ -50,9 +50,9 @@ class Authenticate:
     def _access_to(self, method: str) -> Access:
         return self._access[method.rpartition("/")[0].removeprefix("/")]
 
-    async def _identify(self, access: Access, context: Context) -> None:
-        metadata = dict(context.invocation_metadata() or ())
-        authorization = metadata.get("authorization", "")
+    async def _identify(self, access: Access) -> None:
+        shown = call.current()
+        authorization = shown.authorization
         is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
         credential = authorization[len(_BEARER) :]
         if access is Access.MESH:
@@ -61,7 +61,7 @@ class Authenticate:
                 raise token_invalid()
             call.amend(peer=peer)
             return
-        if not self._mesh.is_gateway(metadata.get(GATEWAY_HEADER, "")):
+        if not self._mesh.is_gateway(shown.gateway_proof):
             raise gateway_only()
         if access is Access.ANYONE:
             return

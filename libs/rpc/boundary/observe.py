@@ -13,6 +13,7 @@ from grpc import StatusCode
 from libs.rpc import call
 from libs.rpc.boundary import Context, Stream, Unary
 from libs.rpc.errors import Failure, internal
+from libs.rpc.mesh import GATEWAY_HEADER
 from libs.telemetry import failures, logs, metrics, traces
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class _Rpc:
                 correlation_id=correlation_id,
                 client_address=metadata.get("x-client-address", "")[:64],
                 user_agent=metadata.get("user-agent", "")[:200],
+                authorization=metadata.get("authorization", ""),
+                gateway_proof=metadata.get(GATEWAY_HEADER, ""),
                 deadline=deadline,
             )
         )

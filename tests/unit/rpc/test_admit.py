@@ -46,9 +46,9 @@ class Bench:
         return asyncio.create_task(one())
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait for what a pause, which ends by itself, holds up."""
+        """Wait for what a pause holds up, which ends by itself."""
         async with asyncio.timeout(5):
-            while not holds():
+            while not holds():  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
 
 
@@ -58,8 +58,8 @@ async def _settle() -> None:
 
 
 async def test_what_is_over_a_users_share_waits_in_its_order_and_leaves_others_alone() -> None:
-    bench = Bench(Share(calls=2))
-    tasks = [bench.start(number, "ada") for number in range(4)] + [bench.start(9, "grace")]
+    bench = Bench(Share(calls=3))
+    tasks = [bench.start(9, "grace")] + [bench.start(number, "ada") for number in range(4)]
     await _settle()
     assert set(bench.running) == {0, 1, 9}
     bench.running[1].set_result(None)
@@ -69,7 +69,7 @@ async def test_what_is_over_a_users_share_waits_in_its_order_and_leaves_others_a
             if not done.done():
                 done.set_result(None)
         await _settle()
-    assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 9]
+    assert await asyncio.gather(*tasks) == [9, 0, 1, 2, 3]
     await bench.until(lambda: not len(bench.users))
 
 
@@ -107,7 +107,7 @@ async def test_what_waits_is_bounded_too() -> None:
 @pytest.mark.parametrize("others", [True, False], ids=["others are about", "alone"])
 async def test_who_keeps_calls_waiting_leaves_pauses_for_others(others: bool) -> None:
     """While somebody else calls too; alone, one call follows the other."""
-    bench = Bench(Share(calls=1))
+    bench = Bench(Share(calls=1, shared_calls=1))
     if others:
         grace = bench.start(9, "grace")
         await _settle()
@@ -157,7 +157,7 @@ async def test_streams_are_bounded_and_their_end_makes_room() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["start", "start large", "end", "cancel"]), st.integers(0, 30)), max_size=60))
 async def test_whatever_comes_and_goes_the_share_is_kept_and_given_back(steps: list[tuple[str, int]]) -> None:
-    share = Share(calls=3, request_bytes=600, waiting=4)
+    share = Share(calls=3, shared_calls=3, request_bytes=600, waiting=4)
     bench = Bench(share)
     tasks: dict[int, asyncio.Task[int]] = {}
     sizes: dict[int, int] = {}
