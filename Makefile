@@ -49,8 +49,11 @@ types: ## check types
 
 check: lint types ## everything that needs no running service
 
-test: ## run the tests, through real services
-	$(BIN)/pytest
+test: ## run the tests, through real services, in two processes: those of one mesh beside all others
+	mkdir -p build
+	$(BIN)/pytest --part mesh >build/test-mesh.log 2>&1 & mesh=$$!; status=0; \
+	$(BIN)/pytest --part rest || status=$$?; \
+	wait $$mesh || status=$$?; cat build/test-mesh.log; exit $$status
 
 smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 	$(BIN)/python -P -m tests.e2e.smoke

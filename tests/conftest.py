@@ -31,6 +31,21 @@ REPEATS = int(os.environ.get("ABUSE_REPEATS", "1"))
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", choices=("mesh", "rest"), help="run the tests that use the shared mesh, or all others")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep one part, so that two processes share the work."""
+    part = config.getoption("--part")
+    if part is not None:
+        of_mesh = [item for item in items if "mesh" in getattr(item, "fixturenames", ())]
+        rest = [item for item in items if "mesh" not in getattr(item, "fixturenames", ())]
+        kept, left = (of_mesh, rest) if part == "mesh" else (rest, of_mesh)
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
 @dataclass(frozen=True)
 class Person:
     """A registered user with a client over gRPC and a bearer header for JSON."""
