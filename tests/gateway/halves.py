@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from h2.connection import H2Connection
 from h2.events import RemoteSettingsChanged, ResponseReceived, StreamReset, TrailersReceived
+from h2.exceptions import ProtocolError
 
 _CHUNK = b" " * 65_536
 
@@ -94,6 +95,17 @@ class Http2:
         self._http.reset_stream(stream)
         self._writer.write(self._http.data_to_send())
         await self._writer.drain()
+
+    async def flood(self, frames: Callable[[H2Connection], None], count: int) -> int:
+        """Send what ``frames`` makes so often, or until the other side closes the connection; return how often."""
+        with suppress(OSError, ProtocolError):
+            for number in range(count):
+                frames(self._http)
+                self._writer.write(self._http.data_to_send())
+                await self._writer.drain()
+                if self._reading.done() or self._writer.is_closing():
+                    return number
+        return count
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with self._changed:
