@@ -4,6 +4,7 @@ import asyncio
 import functools
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import grpc
 import httpx
@@ -11,10 +12,15 @@ import psycopg
 import pytest
 from google.protobuf import json_format
 
+from libs.rpc.errors import reason_of
 from semantik.auth.v1.auth_service_pb2 import LogoutRequest, RefreshTokenRequest
 from semantik.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from semantik.auth.v1.session_pb2 import Tokens
 from semantik.auth.v1.user_service_pb2 import GetMeRequest, RevokeSessionRequest
+from semantik.collection.v1.collection_pb2 import Collection
+from semantik.operation.v1.operation_pb2 import Operation
+from semantik.operation.v1.operation_service_pb2 import WatchOperationRequest
+from semantik.operation.v1.operation_service_pb2_grpc import OperationServiceStub
 from tests.conftest import Person
 from tests.e2e.faces import Refusal, empty, method, on_both, over_grpc, over_http
 
@@ -98,8 +104,22 @@ async def test_a_session_that_ended_and_a_user_that_was_disabled_are_shut_out_ev
     ada: Person,
     stranger: Person,
     person: Callable[[], Awaitable[Person]],
+    collection: Collection,
+    shelf: Path,
 ) -> None:
-    """By whichever face one signs out, within 60 seconds also at the services that hear of it from auth, on both faces."""
+    """By whichever face one signs out, within 60 seconds also at the services that hear of it from auth, on both faces.
+
+    What was open ends too.
+    """
+    _, operation = await ada.client.sources.add(collection.id, str(shelf))
+    await ada.client.operations.wait(operation.id)
+    # It waits for good now, for a worker that there is not.
+    await rows.execute("UPDATE operation.operations SET state = 'QUEUED', queue = 'nobody' WHERE id = %s", (operation.id,))
+    watch = OperationServiceStub(gateway).WatchOperation(
+        WatchOperationRequest(operation_id=operation.id), metadata=tuple(ada.headers.items()), timeout=70
+    )
+    states = watch.__aiter__()
+    assert (await anext(states)).operation.state == Operation.STATE_QUEUED
     ended, ended_as_json, disabled = _tokens(ada), _tokens(await person()), stranger.token
     await rows.execute("UPDATE auth.users SET is_active = false WHERE id = %s", (stranger.user.id,))
     await rows.execute(
@@ -118,6 +138,10 @@ async def test_a_session_that_ended_and_a_user_that_was_disabled_are_shut_out_ev
                         assert (await over_http(http, of, empty(of), authorization=f"Bearer {token}")).why == VOID
                         pending.discard((token, of.full_name))
             await asyncio.sleep(0.5)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            async for _ in states:
+                pass
+    assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
 
 
 @pytest.mark.abuse(7)

@@ -61,7 +61,7 @@ class Verifier:
         return principal
 
     async def still_holds(self, principal: Principal) -> None:
-        """Raise UNAUTHENTICATED if the principal's user or session was revoked since; open streams ask each minute."""
+        """Raise UNAUTHENTICATED if the principal's user or session was revoked since; open streams ask before each message."""
         if self._revocations.covers(principal):
             raise token_invalid()
 

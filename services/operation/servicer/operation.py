@@ -78,8 +78,8 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
         with self._feed.topic(request.operation_id, watch_message(row)) as topic, metrics.watchers.track_inprogress():
             async with aclosing(topic.read(self._repeat_seconds)) as states:
                 async for state in states:
+                    await self._verifier.still_holds(call.principal())
                     if time.monotonic() - checked > _RECHECK_SECONDS:
-                        await self._verifier.still_holds(call.principal())
                         await self._readable(request.operation_id)
                         checked = time.monotonic()
                     yield state
