@@ -34,17 +34,17 @@ async def standin() -> AsyncIterator[StandIn]:
 
 @pytest.fixture(scope="session")
 async def gateway_port(standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
-    async with gateway(standin, tmp_path_factory.mktemp("gateway")) as port:
+    async with gateway(standin.port, tmp_path_factory.mktemp("gateway")) as port:
         yield port
 
 
 @asynccontextmanager
-async def gateway(standin: StandIn, directory: Path, changes: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[int]:
-    """Run an Envoy before a server, with other texts in its configuration for those in ``changes``; gives its port."""
+async def gateway(service_port: int, directory: Path, changes: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[int]:
+    """Run an Envoy before the server on ``service_port``, its configuration changed as ``changes`` say; gives its port."""
     port = choose(["gateway"], directory / "ports.json", str(directory))["gateway"]
     descriptor, configuration = directory / "contract.pb", directory / "envoy.yaml"
     descriptor.write_bytes(contract.descriptor_set())
-    endpoints = {name: [f"127.0.0.1:{standin.port}"] for name in contract.CLUSTERS}
+    endpoints = {name: [f"127.0.0.1:{service_port}"] for name in contract.CLUSTERS}
     settings = Gateway(endpoints, descriptor, port, PROOF, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,))
     rendered = settings.render()
     for old, new in changes.items():

@@ -34,7 +34,7 @@ _HALF_BYTES = 7_500_000
 async def test_half_bodies_do_not_fill_the_memory(standin: StandIn, tmp_path: Path, kind: str) -> None:
     """Of 150 bodies of 7.5 MB that never end so many are ended that others are answered, and what is held is bounded."""
     async with (
-        gateway(standin, tmp_path) as port,
+        gateway(standin.port, tmp_path) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
         _admin(tmp_path) as admin,
         asyncio.timeout(60),
@@ -66,7 +66,7 @@ async def test_a_body_that_trickles_is_ended(tmp_path: Path) -> None:
         yield b"two"
 
     async with (
-        gateway(standin, tmp_path, {'"30s"': '"1s"'}) as port,
+        gateway(standin.port, tmp_path, {'"30s"': '"1s"'}) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http,
         http.stream("GET", f"/v1/operations/{COLLECTION}:watch") as watch,
         asyncio.TaskGroup() as tasks,
@@ -90,7 +90,7 @@ async def test_a_body_that_trickles_is_ended(tmp_path: Path) -> None:
 async def test_a_message_that_trickles_is_ended(standin: StandIn, tmp_path: Path) -> None:
     """Also where the answer would be a stream, which may last a day."""
     async with (
-        gateway(standin, tmp_path, {"request_timeout: 3600s": "request_timeout: 1s"}) as port,
+        gateway(standin.port, tmp_path, {"request_timeout: 3600s": "request_timeout: 1s"}) as port,
         asyncio.timeout(20),
         aclosing(Http2(port)) as http,
     ):
@@ -104,7 +104,7 @@ async def test_a_message_that_trickles_is_ended(standin: StandIn, tmp_path: Path
 async def test_an_address_has_a_rate_where_it_needs_no_credentials(standin: StandIn, tmp_path: Path) -> None:
     """So many calls at once and so many a second, in JSON and gRPC together; nothing else is held up."""
     async with (
-        gateway(standin, tmp_path, {"max_tokens: 1000, tokens_per_fill: 100,": "max_tokens: 100, tokens_per_fill: 20,"}) as port,
+        gateway(standin.port, tmp_path, {"max_tokens: 1000, tokens_per_fill: 100,": "max_tokens: 100, tokens_per_fill: 20,"}) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
         asyncio.timeout(60),

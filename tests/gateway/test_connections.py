@@ -36,7 +36,7 @@ async def test_a_service_may_close_its_connections_by_age(tmp_path: Path) -> Non
 
     try:
         async with (
-            gateway(standin, tmp_path) as port,
+            gateway(standin.port, tmp_path) as port,
             grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
             asyncio.timeout(60),
             asyncio.TaskGroup() as tasks,

@@ -54,7 +54,7 @@ async def test_a_flood_of_frames_holds_nobody_up(gateway_port: int, channel: grp
 async def test_headers_that_trickle_hold_nobody_up(standin: StandIn, tmp_path: Path) -> None:
     """500 connections whose headers never end: they are ended after their time, and others are answered meanwhile."""
     async with (
-        gateway(standin, tmp_path, {"request_headers_timeout: 10s": "request_headers_timeout: 2s"}) as port,
+        gateway(standin.port, tmp_path, {"request_headers_timeout: 10s": "request_headers_timeout: 2s"}) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
         asyncio.timeout(60),
     ):

@@ -19,7 +19,7 @@ async def own(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     standin = StandIn()
     await standin.start()
     try:
-        async with gateway(standin, tmp_path) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+        async with gateway(standin.port, tmp_path) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
             yield client
     finally:
         await standin.server.stop(0)

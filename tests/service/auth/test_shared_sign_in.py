@@ -14,14 +14,17 @@ from deploy.local.child import Spec
 from deploy.local.ports import choose
 from deploy.local.ready import grpc_health
 from libs.db.migrate import upgrade
+from libs.rpc.mesh import gateway_proof
 from semantik.client import Client, SemantikError
 from semantik.command.credentials import Credentials
 from tests.conftest import PASSWORD
+from tests.gateway.conftest import PROOF, gateway
 from tests.servers import child, postgres
 
 _PROGRAM = """
 import asyncio, sys
 from pathlib import Path
+from libs.rpc.mesh import gateway_proof
 from semantik.client import Client
 from semantik.command.credentials import Credentials
 
@@ -38,7 +41,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.fixture(scope="module")
 async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """An auth service whose access tokens are renewed at every call, and whose refresh tokens are good for one use without grace."""
+    """An auth service behind its gateway: access tokens are renewed at every call, refresh tokens have no grace."""
     directory = tmp_path_factory.mktemp("auth")
     (directory / "mesh.pem").write_bytes(supervisor._new_key())
     async with postgres() as cluster:
@@ -56,8 +59,12 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
             "REFRESH_GRACE_SECONDS": "0",
         }
         command = [sys.executable, "-P", "-m", "services.auth"]
-        async with child(Spec("auth", command, grpc_health(port), environment=environment), directory):
-            yield f"127.0.0.1:{port}"
+        proof = gateway_proof((directory / "mesh.pem").read_bytes())
+        async with (
+            child(Spec("auth", command, grpc_health(port), environment=environment), directory),
+            gateway(port, directory, {PROOF: proof}) as gateway_port,
+        ):
+            yield f"127.0.0.1:{gateway_port}"
 
 
 async def _sign_in(address: str, path: Path, name: str) -> None:
