@@ -65,6 +65,8 @@ class Http2:
 
     async def aclose(self) -> None:
         self._reading.cancel()
+        with suppress(asyncio.CancelledError, OSError, ProtocolError):  # the other side may have ended it in any way
+            await self._reading
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()

@@ -56,7 +56,7 @@ async def test_who_may_not_call_is_told_so_before_the_request_is_there(start: St
 
 async def test_half_a_request_keeps_only_its_own_caller_waiting(start: Start) -> None:
     """Another address is answered on the same connection; the next call of the same one has its turn when the half one has gone."""
-    server = await start(served({"unary_unary": _echo}), share=Share(calls=1))
+    server = await start(served({"unary_unary": _echo}), share=Share(calls=1, shared_calls=1))
     async with asyncio.timeout(20), aclosing(Http2(server.port)) as http:
         await http.open()
         half = await _half(http, _headers(server.mesh, **{"x-client-address": "192.0.2.1"}))
