@@ -106,7 +106,7 @@ class Periodic:
     def _worker(self) -> Worker:
         # arq's own pool has no limit on the time an answer may take: a half-open connection would hold the jobs up for good.
         pool = ConnectionPool.from_url(self.redis_url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_ANSWER_SECONDS)
-        return Worker(
+        return _Worker(
             cron_jobs=[self._cron_job(job) for job in self.jobs],
             queue_name=f"semantik:periodic:{self.service}",
             redis_pool=ArqRedis(pool, job_serializer=_serialize, job_deserializer=json.loads, expires_extra_ms=_REMEMBERED_SECONDS * 1000),
@@ -140,7 +140,7 @@ class Periodic:
         worker.handle_sig(signal.SIGTERM)
         tasks = {work, *worker.tasks.values()}
         for task in tasks:
-            task.add_done_callback(self._note_end)
+            task.add_done_callback(_note_end)
         for _ in range(2):
             await asyncio.wait(tasks, timeout=_STOP_SECONDS)
             try:
@@ -149,10 +149,19 @@ class Periodic:
             except Exception as error:
                 log.debug("the periodic jobs of %s did not leave Redis in order", self.service, exc_info=error)
 
-    def _note_end(self, task: asyncio.Task[None]) -> None:
-        failure = None if task.cancelled() else task.exception()
-        if failure is not None:
-            log.debug("the periodic jobs of %s ended", self.service, exc_info=failure)
+
+class _Worker(Worker):
+    def finish_job(self, *args: Any, **kwargs: Any) -> "asyncio.Task[None]":  # type: ignore[override]
+        """Write down the end of a job. arq shields this: when the job is cancelled meanwhile, only we look at how it went."""
+        task = asyncio.create_task(super().finish_job(*args, **kwargs))
+        task.add_done_callback(_note_end)
+        return task
+
+
+def _note_end(task: asyncio.Task[None]) -> None:
+    failure = None if task.cancelled() else task.exception()
+    if failure is not None:
+        log.debug("a periodic job, or their loop, ended", exc_info=failure)
 
 
 async def _run(name: str, job: Job) -> None:
