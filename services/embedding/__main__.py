@@ -28,8 +28,8 @@ from services.embedding.servicer.model import ModelServicer
 from services.embedding.servicer.open_ai import OpenAiServicer
 from services.embedding.settings import Settings
 
-# Requests are texts: a full one of 512 passages takes the share alone.
-_SHARE = Share(calls=2, request_bytes=512 * 1024)
+# Of texts: a full request of 512 passages takes it alone.
+_SHARE_BYTES = 512 * 1024
 
 
 async def main(settings: Settings) -> None:
@@ -78,7 +78,7 @@ async def main(settings: Settings) -> None:
                 translate=translate_model_error,
                 draining=draining,
                 capabilities=engine.sessions.providers[:1],
-                share=_SHARE,
+                share=Share(settings.user_calls, request_bytes=_SHARE_BYTES),
             ).run()
         finally:
             engine.close()

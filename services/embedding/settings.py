@@ -21,6 +21,8 @@ class Settings(MeshSettings):
     # What a thread computes before another call has its turn; on a processor, texts are computed one by one all the same.
     batch_tokens: int = Field(default=256, ge=64)
     gpu_batch_tokens: int = Field(default=32_768, ge=64)
+    # Calls of one user that run at a time; those that wait for a model to be loaded are among them.
+    user_calls: int = Field(default=2, ge=1)
     bulk_queue_tokens: int = Field(default=400_000, ge=1)
     interactive_queue_tokens: int = Field(default=20_000, ge=1)
     # The hub's library reads these and its other variables itself, in the process that downloads.

@@ -92,7 +92,7 @@ async def _in_time(work: Coroutine[Any, Any, None]) -> None:
 
 async def test_the_first_use_of_a_model_delays_no_other_caller(start: Start) -> None:
     """While it is hashed and while it is read, everything else answers; its callers share one load, and each may leave."""
-    own = await start()
+    own = await start(USER_CALLS="64")
     await own.doomed.says(f"loaded {_MODEL}")
     held = _Held(own.model_dir, "slow")
     callers = [_embed(own, "slow", _FLOAT32) for _ in range(20)]
@@ -116,7 +116,7 @@ async def test_the_first_use_of_a_model_delays_no_other_caller(start: Start) -> 
 
 async def test_a_bounded_number_of_callers_waits_for_a_load(start: Start) -> None:
     """The others are told when to come back, before their texts take memory for minutes."""
-    own = await start()
+    own = await start(USER_CALLS="64")
     await own.doomed.says(f"loaded {_MODEL}")
     held = _Held(own.model_dir, "slow")
     callers = [_embed(own, "slow", _FLOAT32) for _ in range(33)]
