@@ -28,9 +28,9 @@ _refused = Counter("semantik_rpc_overloads_total", "Calls refused because too ma
 class Share:
     """What one user, or one address without credentials, may have under way on one server.
 
-    ``calls`` that answer once run at a time, and are not read before; ``shared_calls`` while others are about. ``waiting`` more wait
-    for their turn, and what comes on top is refused. Those that run and whose requests have more than ``request_bytes`` together
-    wait for each other; one of less than an eighth of that waits for none. ``streams`` are open at a time.
+    Of each gRPC service ``calls`` that answer once run at a time, and are not read before; ``shared_calls`` while others are about.
+    ``waiting`` more wait for their turn, and what comes on top is refused. Those that run and whose requests have more than
+    ``request_bytes`` together wait for each other; one of less than an eighth of that waits for none. ``streams`` are open at a time.
     """
 
     calls: int = 16
@@ -102,9 +102,22 @@ class _Gate:
 
 class _User:
     def __init__(self, share: Share, calls: Callable[[], int]) -> None:
-        self.calls = _Gate(calls, share.waiting)
-        self.request_bytes = _Gate(lambda: share.request_bytes, share.calls)
+        self._share = share
+        self._limit = calls
+        self._calls: dict[str, _Gate] = {}
+        self.request_bytes = _Gate(lambda: share.request_bytes, share.waiting)
         self.streams = 0
+
+    def calls(self, service: str) -> _Gate:
+        """Return the gate of a service: its calls, which may take minutes, hold up none of another."""
+        gate = self._calls.get(service)
+        if gate is None:
+            gate = self._calls[service] = _Gate(self._limit, self._share.waiting)
+        return gate
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.streams and all(gate.is_idle for gate in self._calls.values())
 
 
 class Users:
@@ -135,13 +148,13 @@ class Users:
             user = self._users[who] = _User(self.share, partial(self._calls, who))
         return user
 
-    def end(self, who: str, user: _User, started: float) -> None:
+    def end(self, who: str, user: _User, gate: _Gate, started: float) -> None:
         """End a call that has run since ``started``: its place is free at once, or after a pause if it is fair to leave one."""
-        if user.calls.is_crowded and self._others_are_about(who):
+        if gate.is_crowded and self._others_are_about(who):
             loop = asyncio.get_running_loop()
-            loop.call_later(min((loop.time() - started) * _PAUSES, _MAX_PAUSE_SECONDS), self._leave, who, user)
+            loop.call_later(min((loop.time() - started) * _PAUSES, _MAX_PAUSE_SECONDS), self._leave, who, user, gate)
         else:
-            self._leave(who, user)
+            self._leave(who, user, gate)
 
     def _calls(self, who: str) -> int:
         return self.share.shared_calls if self._others_are_about(who) else self.share.calls
@@ -150,12 +163,12 @@ class Users:
         other = self._other if self._last[0] == who else self._last
         return asyncio.get_running_loop().time() - other[1] < _ABOUT_SECONDS
 
-    def _leave(self, who: str, user: _User) -> None:
-        user.calls.leave(1)
+    def _leave(self, who: str, user: _User, gate: _Gate) -> None:
+        gate.leave(1)
         self._forget(who, user)
 
     def _forget(self, who: str, user: _User) -> None:
-        if user.calls.is_idle and not user.streams:
+        if user.is_idle:
             self._users.pop(who, None)
 
     def __len__(self) -> int:
@@ -170,16 +183,18 @@ class Admit:
 
     def unary(self, method: str, behavior: Unary) -> Unary:
         waited, refused = _waited.labels(method), _refused.labels(method)
+        service = method.rpartition("/")[0]
 
         async def admitted(request: Any, context: Context) -> Any:
             who = _caller()
             if not who:
                 return await behavior(request, context)
             user = self._users.begin(who)
-            if not user.calls.enter(1):
+            gate = user.calls(service)
+            if not gate.enter(1):
                 waited.inc()
                 try:
-                    await user.calls.wait(1)
+                    await gate.wait(1)
                 except Failure:
                     refused.inc()
                     raise
@@ -187,7 +202,7 @@ class Admit:
             try:
                 return await behavior(request, context)
             finally:
-                self._users.end(who, user, started)
+                self._users.end(who, user, gate, started)
 
         return admitted
 

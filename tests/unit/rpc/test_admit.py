@@ -27,7 +27,9 @@ class Bench:
     def __init__(self, share: Share) -> None:
         self.users = Users(share)
         self.running: dict[int, asyncio.Future[None]] = {}
-        self.wrapped = Admit(self.users).unary("tests", Weigh(self.users).unary("tests", self._behavior))
+        self.wrapped = {
+            name: Admit(self.users).unary(f"/{name}/Do", Weigh(self.users).unary(f"/{name}/Do", self._behavior)) for name in ("One", "Two")
+        }
 
     async def _behavior(self, _request: Any, context: int) -> int:
         done = self.running[context] = asyncio.get_running_loop().create_future()
@@ -37,11 +39,11 @@ class Bench:
             del self.running[context]
         return context
 
-    def start(self, number: int, who: str, request: SearchRequest = SMALL) -> "asyncio.Task[int]":
+    def start(self, number: int, who: str, request: SearchRequest = SMALL, service: str = "One") -> "asyncio.Task[int]":
         async def one() -> int:
             user = Principal(who, user_pb2.User.ROLE_USER) if who else None
             call.enter(Call(principal=user, peer="" if who else "worker"))
-            return int(await self.wrapped(request, number))
+            return int(await self.wrapped[service](request, number))
 
         return asyncio.create_task(one())
 
@@ -86,6 +88,17 @@ async def test_large_requests_run_one_after_the_other_and_small_ones_beside_them
     for number in (2, 3):
         bench.running[number].set_result(None)
     await asyncio.gather(*tasks)
+
+
+async def test_the_calls_of_one_service_hold_up_none_of_another() -> None:
+    bench = Bench(Share(calls=1, shared_calls=1))
+    tasks = [bench.start(0, "ada"), bench.start(1, "ada"), bench.start(2, "ada", service="Two")]
+    await _settle()
+    assert set(bench.running) == {0, 2}
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert not len(bench.users)
 
 
 async def test_what_waits_is_bounded_too() -> None:
