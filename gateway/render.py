@@ -27,6 +27,8 @@ _UPLOAD_BYTES = 200 * 1024 * 1024
 _GRPC_PREFIX = 5
 # What people stored is for saving, never for showing in place.
 _ATTACHMENT = {"header": {"key": "content-disposition", "value": "attachment"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+# A watch repeats its state every 15 s; a stream without data for this long is dead.
+_IDLE = "300s"
 # Where JSON is until its body is whole; then the RPC's route has its own times.
 _NOWHERE = {
     "cluster": "nowhere",
@@ -140,6 +142,7 @@ def _rpc(path: str, cluster: str, *, timeout: str, longest: str, retry_on: str) 
     route = {
         "cluster": cluster,
         "timeout": timeout,
+        "idle_timeout": _IDLE,  # else that of the route before would stay
         "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
     }
     return {"match": {"path": path, "headers": [grpc]}, "route": {**route, **_retries(retry_on)}}

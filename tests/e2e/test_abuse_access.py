@@ -271,3 +271,18 @@ async def test_cancelling_what_has_ended_changes_nothing(http: httpx.AsyncClient
     assert await ada.client.operations.cancel(operation.id) == ended
     answer = await http.post(f"/v1/operations/{operation.id}:cancel", json={}, headers=ada.headers)
     assert (answer.status_code, answer.json()["operation"]["state"]) == (200, "STATE_SUCCEEDED")
+
+
+@pytest.mark.abuse(8)
+async def test_a_reader_does_not_see_where_files_lie_on_the_host(ada: Person, stranger: Person, shelf: Path) -> None:
+    """Names and paths within the source, and nothing of what is above it; who may write sees all."""
+    public = await ada.client.collections.create("shown", is_public=True)
+    (shelf / "tides.txt").write_text("The tide comes twice a day.")
+    _, operation = await ada.client.sources.add(public.id, str(shelf))
+    await ada.client.operations.wait(operation.id)
+    for person, sees_all in ((ada, True), (stranger, False)):
+        [source] = [each async for each in person.client.sources.list(public.id)]
+        [document] = [each async for each in person.client.documents.list(public.id)]
+        shown = f"{source} {document} {await person.client.documents.get(document.id)}"
+        assert (str(shelf.parent) in shown) is sees_all
+        assert (source.location.endswith(shelf.name), document.path) == (True, "tides.txt")

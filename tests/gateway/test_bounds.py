@@ -66,7 +66,7 @@ async def test_a_body_that_trickles_is_ended(tmp_path: Path) -> None:
         yield b"two"
 
     async with (
-        gateway(standin.port, tmp_path, {'"30s"': '"1s"'}) as port,
+        gateway(standin.port, tmp_path, {'"30s"': '"1s"', '"idle_timeout": "10s"': '"idle_timeout": "1s"'}) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http,
         http.stream("GET", f"/v1/operations/{COLLECTION}:watch") as watch,
         asyncio.TaskGroup() as tasks,

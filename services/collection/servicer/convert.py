@@ -1,10 +1,14 @@
 """Rows of collection as messages of its contract."""
 
+from pathlib import PurePosixPath
+
 from libs.db.tables import AnyRow
 from libs.rpc.timestamps import timestamp
 from semantik.collection.v1 import collection_pb2, document_pb2, grant_pb2, source_pb2
 from semantik.embedding.v1 import model_pb2
 from services.collection.source_kinds import config_field
+from services.collection.store.roles import includes
+from services.collection.tables import Role
 
 
 def role_message(role: str) -> "grant_pb2.Grant.Role.ValueType":
@@ -38,28 +42,31 @@ def collection_message(row: AnyRow) -> collection_pb2.Collection:
     )
 
 
-def source_message(row: AnyRow) -> source_pb2.Source:
+def source_message(row: AnyRow, role: str | None) -> source_pb2.Source:
+    """Return a source as who has ``role`` on its collection sees it: where it lies on the host is for those who may write."""
+    location = row.location if includes(role, Role.WRITE) else PurePosixPath(row.location).name
     return source_pb2.Source(
         id=row.id,
         collection_id=row.collection_id,
         kind=source_pb2.Source.Kind.Value(f"KIND_{row.kind}"),
-        location=row.location,
+        location=location,
         document_count=row.document_count,
         size_bytes=row.size_bytes,
         last_sync_time=timestamp(row.last_sync_time),
         create_time=timestamp(row.create_time),
         update_time=timestamp(row.update_time),
-        **config_field(row.kind, row.location, row.config),
+        **config_field(row.kind, location, row.config),
     )
 
 
-def document_message(row: AnyRow) -> document_pb2.Document:
+def document_message(row: AnyRow, role: str | None) -> document_pb2.Document:
+    """Return a document as who has ``role`` on its collection sees it, as ``source_message`` does."""
     reason = document_pb2.Document.Reason.Value(f"REASON_{row.reason}") if row.reason else document_pb2.Document.REASON_UNSPECIFIED
     return document_pb2.Document(
         id=row.id,
         collection_id=row.collection_id,
         source_id=row.source_id,
-        uri=row.uri,
+        uri=row.uri if includes(role, Role.WRITE) or not row.uri.startswith("file:") else "",
         path=row.path,
         name=row.name,
         size_bytes=row.size_bytes,

@@ -80,7 +80,7 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
                 await audit.record(session, collection.id, "document.upload", document_id=document_id, name=upload.name)
             document = await permission.require_document(session, principal, first or document_id, Role.READ)
         metrics.uploads.labels("new" if is_pending else "unchanged").inc()
-        return messages.UploadDocumentResponse(document=document_message(document), operation=await self._starter.send(asked))
+        return messages.UploadDocumentResponse(document=document_message(document, Role.WRITE), operation=await self._starter.send(asked))
 
     async def ListDocuments(self, request: messages.ListDocumentsRequest, context: Context) -> messages.ListDocumentsResponse:
         principal, size = call.principal(), page_size(request)
@@ -98,12 +98,12 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
                 after=(str(cursor[0]), str(cursor[1])) if cursor else None,
             )
         page, token = self._pager.page(rows, size, lambda row: [row.path, row.id], request, principal)
-        return messages.ListDocumentsResponse(documents=map(document_message, page), next_page_token=token)
+        return messages.ListDocumentsResponse(documents=[document_message(row, collection.role) for row in page], next_page_token=token)
 
     async def GetDocument(self, request: messages.GetDocumentRequest, context: Context) -> messages.GetDocumentResponse:
         async with self._sessions() as session:
             document = await permission.require_document(session, call.principal(), request.document_id, Role.READ)
-        return messages.GetDocumentResponse(document=document_message(document))
+        return messages.GetDocumentResponse(document=document_message(document, document.role))
 
     async def GetDocumentContent(
         self, request: messages.GetDocumentContentRequest, context: Context

@@ -52,7 +52,7 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
                 await audit.record(session, collection.id, "source.add", source_id=source_id, location=place.location)
             asked.request.source_id = first or source_id
             source = await permission.require_source(session, principal, asked.request.source_id, Role.WRITE)
-        return messages.AddSourceResponse(source=source_message(source), operation=await self._starter.send(asked))
+        return messages.AddSourceResponse(source=source_message(source, source.role), operation=await self._starter.send(asked))
 
     async def ListSources(self, request: messages.ListSourcesRequest, context: Context) -> messages.ListSourcesResponse:
         principal, size = call.principal(), page_size(request)
@@ -62,12 +62,12 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
             collection = await permission.require_collection(session, principal, request.collection_id, Role.READ)
             rows = await sources.list_present(session, collection.id, size + 1, before)
         page, token = self._pager.page(rows, size, lambda row: [row.create_time.isoformat(), row.id], request, principal)
-        return messages.ListSourcesResponse(sources=map(source_message, page), next_page_token=token)
+        return messages.ListSourcesResponse(sources=[source_message(row, collection.role) for row in page], next_page_token=token)
 
     async def GetSource(self, request: messages.GetSourceRequest, context: Context) -> messages.GetSourceResponse:
         async with self._sessions() as session:
             source = await permission.require_source(session, call.principal(), request.source_id, Role.READ)
-        return messages.GetSourceResponse(source=source_message(source))
+        return messages.GetSourceResponse(source=source_message(source, source.role))
 
     async def SyncSource(self, request: messages.SyncSourceRequest, context: Context) -> messages.SyncSourceResponse:
         principal = call.principal()

@@ -161,7 +161,9 @@ class Document(_message.Message):
     source_id: _builtins.str
     """The id of the document's source."""
     uri: _builtins.str
-    """The document's address within its collection, such as `file:///data/a.md` or `upload:a.md`."""
+    """The document's address within its collection, such as `file:///data/a.md` or `upload:a.md`. A file's place on the host is
+    shown to who may write to the collection alone, else this is empty.
+    """
     path: _builtins.str
     """The document's path relative to its source."""
     name: _builtins.str

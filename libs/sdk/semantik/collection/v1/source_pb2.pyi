@@ -66,7 +66,9 @@ class Source(_message.Message):
     kind: Global___Source.Kind.ValueType
     """The kind of place."""
     location: _builtins.str
-    """Where the documents come from: a directory's absolute path, or `upload`. Unique in its collection."""
+    """Where the documents come from: a directory's absolute path, or `upload`. Unique in its collection. Who may
+    not write to the collection sees the directory's name alone, also in `config`.
+    """
     document_count: _builtins.int
     """The number of the source's documents in the active generation."""
     size_bytes: _builtins.int
