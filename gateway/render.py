@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway import contract, strict
 from gateway.errors import mappers, trailers
-from libs.rpc.mesh import gateway_proof
+from libs.rpc.proof import gateway_proof
 from semantik import policy
 
 _TEMPLATE = Path(__file__).parent / "envoy.yaml"

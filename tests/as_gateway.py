@@ -5,7 +5,8 @@ from typing import Any
 
 import grpc
 
-from libs.rpc.mesh import GATEWAY_HEADER, MeshIdentity
+from libs.rpc.mesh import MeshIdentity
+from libs.rpc.proof import GATEWAY_HEADER
 
 
 class _Vouching:

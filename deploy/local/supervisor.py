@@ -160,7 +160,7 @@ class Mesh:
     def _render(self, plan: Plan) -> None:
         # Loading every stub takes a while; the engines start meanwhile.
         from gateway import contract, render  # noqa: PLC0415
-        from libs.rpc.mesh import gateway_proof  # noqa: PLC0415
+        from libs.rpc.proof import gateway_proof  # noqa: PLC0415
 
         descriptor = self.home.run / "contract.pb"
         descriptor.write_bytes(contract.descriptor_set())

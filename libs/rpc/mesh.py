@@ -10,6 +10,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from libs.rpc.proof import gateway_proof
 from libs.rpc.settings import MeshSettings
 from libs.rpc.tls import Tls
 
@@ -17,7 +18,6 @@ LIFETIME_SECONDS = 60
 _RENEW_SECONDS = 30
 _LEEWAY_SECONDS = 5
 _TYPE = "mesh+jwt"
-GATEWAY_HEADER = "x-gateway-proof"
 
 
 class MeshIdentity:
@@ -73,16 +73,7 @@ class MeshIdentity:
 
     def derive(self, purpose: str) -> bytes:
         """Return 32 secret bytes for one purpose, equal on all replicas of the mesh (HKDF, RFC 5869)."""
-        return _derived(self._pem, purpose)
-
-
-def gateway_proof(key_pem: bytes) -> str:
-    """Return what the gateway adds to each call as ``GATEWAY_HEADER``: what a client says past the gateway is not believed."""
-    return _derived(key_pem, "gateway").hex()
-
-
-def _derived(key_pem: bytes, purpose: str) -> bytes:
-    return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(key_pem)
+        return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._pem)
 
 
 def new_key() -> bytes:

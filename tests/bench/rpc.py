@@ -24,7 +24,7 @@ import uvloop
 from google.protobuf.message import Message
 
 from deploy.local.supervisor import Mesh, Options, running
-from libs.rpc.mesh import GATEWAY_HEADER, gateway_proof
+from libs.rpc.proof import GATEWAY_HEADER, gateway_proof
 from semantik.auth.v1.user_service_pb2 import GetMeRequest
 from semantik.client import Client
 from semantik.collection.v1.collection_service_pb2 import GetCollectionRequest

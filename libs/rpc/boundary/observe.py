@@ -13,7 +13,7 @@ from grpc import StatusCode
 from libs.rpc import call
 from libs.rpc.boundary import Context, Stream, Unary
 from libs.rpc.errors import Failure, internal
-from libs.rpc.mesh import GATEWAY_HEADER
+from libs.rpc.proof import GATEWAY_HEADER
 from libs.telemetry import failures, logs, metrics, traces
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from deploy.local.child import Spec
 from deploy.local.ports import choose
 from deploy.local.ready import grpc_health
 from libs.db.migrate import upgrade
-from libs.rpc.mesh import gateway_proof
+from libs.rpc.proof import gateway_proof
 from semantik.client import Client, SemantikError
 from semantik.command.credentials import Credentials
 from tests.conftest import PASSWORD
@@ -24,7 +24,7 @@ from tests.servers import child, postgres
 _PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from libs.rpc.mesh import gateway_proof
+from libs.rpc.proof import gateway_proof
 from semantik.client import Client
 from semantik.command.credentials import Credentials
 

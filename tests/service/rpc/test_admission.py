@@ -10,7 +10,8 @@ import pytest
 
 from libs.rpc.boundary import Access
 from libs.rpc.boundary.admit import Share
-from libs.rpc.mesh import GATEWAY_HEADER, MeshIdentity
+from libs.rpc.mesh import MeshIdentity
+from libs.rpc.proof import GATEWAY_HEADER
 from libs.rpc.server import Server
 from semantik.auth.v1.auth_service_pb2 import LoginRequest
 from tests.gateway.halves import Http2
