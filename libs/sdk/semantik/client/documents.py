@@ -1,6 +1,7 @@
 """Documents: upload, list, read, retry and delete them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from google.api import httpbody_pb2
@@ -26,14 +27,15 @@ class Documents:
         The operation has no id where there is nothing to index.
         """
 
-        async def parts() -> AsyncIterator[document_service_pb2.UploadDocumentRequest]:
+        async def parts() -> AsyncGenerator[document_service_pb2.UploadDocumentRequest, None]:
             first = document_service_pb2.UploadDocumentRequest(collection_id=collection_id, name=name or path.name, request_id=request_id)
             yield first
             with path.open("rb") as file:
                 while data := file.read(_PART_BYTES):
                     yield document_service_pb2.UploadDocumentRequest(content=httpbody_pb2.HttpBody(data=data))
 
-        answer = await self._session.call(self._stub.UploadDocument, parts(), timeout=_UPLOAD_SECONDS)
+        async with aclosing(parts()) as sent:  # a refusal comes before the end of the file
+            answer = await self._session.call(self._stub.UploadDocument, sent, timeout=_UPLOAD_SECONDS)
         return answer.document, answer.operation
 
     async def list(self, collection_id: str, *, source_id: str = "", path_prefix: str = "") -> AsyncIterator[document_pb2.Document]:
