@@ -136,7 +136,7 @@ class Users:
         try:
             yield user
         finally:
-            self._forget(who, user)
+            self.forget(who, user)
 
     def begin(self, who: str) -> _User:
         """Return who calls, and remember it."""
@@ -165,9 +165,10 @@ class Users:
 
     def _leave(self, who: str, user: _User, gate: _Gate) -> None:
         gate.leave(1)
-        self._forget(who, user)
+        self.forget(who, user)
 
-    def _forget(self, who: str, user: _User) -> None:
+    def forget(self, who: str, user: _User) -> None:
+        """Drop who has nothing under way any more."""
         if user.is_idle:
             self._users.pop(who, None)
 
@@ -197,6 +198,9 @@ class Admit:
                     await gate.wait(1)
                 except Failure:
                     refused.inc()
+                    raise
+                except asyncio.CancelledError:
+                    self._users.forget(who, user)
                     raise
             started = asyncio.get_running_loop().time()
             try:

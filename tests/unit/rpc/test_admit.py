@@ -101,6 +101,18 @@ async def test_the_calls_of_one_service_hold_up_none_of_another() -> None:
     assert not len(bench.users)
 
 
+async def test_who_leaves_in_the_moment_of_their_turn_is_forgotten() -> None:
+    bench = Bench(Share(calls=1))
+    first, second = bench.start(0, "ada"), bench.start(1, "ada")
+    await _settle()
+    bench.running[0].set_result(None)
+    asyncio.get_running_loop().call_soon(second.cancel)  # after the first has let it in, before it goes on
+    await asyncio.wait([first, second])
+    assert second.cancelled()
+    assert not bench.running
+    assert not len(bench.users)
+
+
 async def test_what_waits_is_bounded_too() -> None:
     bench = Bench(Share(calls=1, waiting=3))
     tasks = [bench.start(number, "ada") for number in range(6)]
