@@ -5,6 +5,7 @@ import faulthandler
 import logging
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -35,6 +36,9 @@ def run(service: str, settings: MeshSettings, main: Coroutine[Any, Any, None]) -
     Once ``main`` has ended the process does, within 10 s, whatever tasks and threads are left.
     """
     logs.start(service, settings.log_format, settings.log_level)
+    if settings.tmpdir is not None:
+        # Otherwise Python looks for another directory, once for all, if this one is full at the first use.
+        tempfile.tempdir = str(settings.tmpdir)
     metrics.start(settings.metrics_address)
     traces.start(service, settings.otel_exporter_otlp_endpoint)
     factory = None

@@ -19,6 +19,8 @@ class MeshSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     environment: Environment = Environment.PRODUCTION
+    # Where temporary files lie; the system's directory by default.
+    tmpdir: Path | None = None
     listen_address: str = "127.0.0.1:0"
     metrics_address: str = ""
     log_format: str = "json"

@@ -186,7 +186,7 @@ def small_disk(quiet: Quiet) -> Iterator[Callable[[str], Disk]]:
         disk.unmount()
 
 
-@pytest.mark.parametrize("place", ["objects", "temporary"])
+@pytest.mark.parametrize("place", ["temporary", "objects"])
 async def test_a_full_disk_keeps_nothing_of_an_upload(
     quiet: Quiet, ada: Person, collection: Collection, tmp_path: Path, small_disk: Callable[[str], Disk], place: str
 ) -> None:

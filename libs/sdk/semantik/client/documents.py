@@ -6,12 +6,16 @@ from pathlib import Path
 
 from google.api import httpbody_pb2
 
+from semantik.client.errors import SemantikError
 from semantik.client.session import Session
 from semantik.collection.v1 import document_pb2, document_service_pb2, document_service_pb2_grpc
 from semantik.operation.v1 import operation_pb2
 
 _PART_BYTES = 256 * 1024
 _UPLOAD_SECONDS = 600.0
+_ATTEMPTS = 5
+# What grpcio makes of an answer that arrives while a part is being sent: the answer is lost.
+_ANSWER_LOST = ("INTERNAL", "Internal error from Core")
 
 
 class Documents:
@@ -34,9 +38,17 @@ class Documents:
                 while data := file.read(_PART_BYTES):
                     yield document_service_pb2.UploadDocumentRequest(content=httpbody_pb2.HttpBody(data=data))
 
-        async with aclosing(parts()) as sent:  # a refusal comes before the end of the file
-            answer = await self._session.call(self._stub.UploadDocument, sent, timeout=_UPLOAD_SECONDS)
-        return answer.document, answer.operation
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async with aclosing(parts()) as sent:  # a refusal comes before the end of the file
+                    answer = await self._session.call(self._stub.UploadDocument, sent, timeout=_UPLOAD_SECONDS)
+            except SemantikError as error:
+                # Nothing is accepted before the last part is sent, so repeating the call has no second effect.
+                if (error.code, error.message) != _ANSWER_LOST or attempt == _ATTEMPTS:
+                    raise
+            else:
+                return answer.document, answer.operation
+        raise AssertionError
 
     async def list(self, collection_id: str, *, source_id: str = "", path_prefix: str = "") -> AsyncIterator[document_pb2.Document]:
         """Yield a collection's documents by path, without deleted ones."""
