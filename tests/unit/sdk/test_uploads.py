@@ -8,22 +8,15 @@ import grpc
 import pytest
 
 from semantik.client import Client, SemantikError
-from semantik.collection.v1 import document_service_pb2 as messages
-from semantik.collection.v1 import document_service_pb2_grpc
 
 _CALLS = 400
 
 
-class _Refusing(document_service_pb2_grpc.DocumentServiceServicer):
-    async def UploadDocument(
-        self,
-        request_iterator: AsyncIterator[messages.UploadDocumentRequest],
-        context: "grpc.aio.ServicerContext[messages.UploadDocumentRequest, messages.UploadDocumentResponse]",
-    ) -> messages.UploadDocumentResponse:
-        await anext(request_iterator)
-        await anext(request_iterator)
-        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
-        raise AssertionError
+async def _refuse(parts: AsyncIterator[bytes], context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
+    await anext(parts)
+    await anext(parts)
+    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
+    raise AssertionError
 
 
 async def test_a_refusal_in_the_middle_of_an_upload_arrives(tmp_path: Path) -> None:
@@ -31,7 +24,8 @@ async def test_a_refusal_in_the_middle_of_an_upload_arrives(tmp_path: Path) -> N
     large = tmp_path / "large.bin"
     large.write_bytes(bytes(3_000_000))
     server = grpc.aio.server()
-    document_service_pb2_grpc.add_DocumentServiceServicer_to_server(_Refusing(), server)
+    methods = {"UploadDocument": grpc.stream_unary_rpc_method_handler(_refuse)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("semantik.collection.v1.DocumentService", methods)])
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     answers: Counter[tuple[str, str]] = Counter()
