@@ -24,7 +24,7 @@ async def test_a_refusal_in_the_middle_of_an_upload_arrives(tmp_path: Path) -> N
     large = tmp_path / "large.bin"
     large.write_bytes(bytes(3_000_000))
     server = grpc.aio.server()
-    methods = {"UploadDocument": grpc.stream_unary_rpc_method_handler(_refuse)}
+    methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"UploadDocument": grpc.stream_unary_rpc_method_handler(_refuse)}
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("semantik.collection.v1.DocumentService", methods)])
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
