@@ -33,23 +33,28 @@ class Graph:
 
 
 class Graphs:
-    """Builds the graphs that are missing, two at a time at most, each in a process of its own."""
+    """Builds the graphs that are missing, two at a time at most, each in a process of its own.
 
-    def __init__(self, model_dir: Path) -> None:
+    Where products of eight bits ``saturate``, INT8 has a graph of its own: another processor may use the same directory.
+    """
+
+    def __init__(self, model_dir: Path, *, saturates: bool) -> None:
         self._model_dir = model_dir
+        self._saturates = saturates
         self._places = asyncio.Semaphore(_BUILDS_AT_ONCE)
 
     async def get(self, files: ModelFiles, precision: str, *, padded: bool) -> Graph:
         """Return a model's graph, built where it is not yet; ``files.digest`` is known by now. Raises ModelDamagedError."""
         directory = self._model_dir / ".graphs" / files.digest
-        name = precision.lower() + ("-padded" if padded else "")
+        flags = [*(["padded"] if padded else []), *(["saturates"] if self._saturates and precision == "INT8" else [])]
+        name = "-".join([precision.lower(), *flags])
         graph = Graph(directory / f"{name}.onnx", directory / f"{name}.json")
         if not graph.manifest.exists():
             async with self._places:
-                await self._build(files, precision, graph, padded=padded)
+                await self._build(files, precision, graph, flags)
         return graph
 
-    async def _build(self, files: ModelFiles, precision: str, graph: Graph, *, padded: bool) -> None:
+    async def _build(self, files: ModelFiles, precision: str, graph: Graph, flags: list[str]) -> None:
         log.info("building the %s graph of %s", precision, files.id)
         started = time.monotonic()
         async with staged(self._model_dir, f"{files.id}.{precision.lower()}") as scratch:
@@ -58,7 +63,7 @@ class Graphs:
             try:
                 async with asyncio.timeout(_BUILD_SECONDS):
                     ended = await child.run(
-                        "services.embedding.graphs.build", [*arguments, *(["--padded"] if padded else [])], lambda _: None
+                        "services.embedding.graphs.build", [*arguments, *(f"--{flag}" for flag in flags)], lambda _: None
                     )
             except TimeoutError:
                 raise ModelDamagedError(files.id, f"its graph cannot be built: it takes longer than {_BUILD_SECONDS} s") from None

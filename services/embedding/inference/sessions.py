@@ -15,6 +15,7 @@ from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.embedding import blocking, metrics
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles
 from services.embedding.graphs.cache import Graph, Graphs
+from services.embedding.graphs.saturation import saturates
 from services.embedding.inference.loaded import Loaded
 from services.embedding.inference.session import CUDA, Session, usable
 from services.embedding.inference.tokens import Tokenized, Tokens
@@ -56,7 +57,7 @@ class Sessions:
     ) -> None:
         self._digest = digest
         self._keeps = keeps
-        self._graphs = Graphs(model_dir)
+        self._graphs = Graphs(model_dir, saturates=saturates())
         self._opening = asyncio.Lock()
         refusal = "too many calls wait for this model to be loaded already"
         self._loads: Once[Loaded] = Once(_MOST_WAITING, refusal)

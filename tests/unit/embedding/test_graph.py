@@ -18,6 +18,7 @@ from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles, read
 from services.embedding.graphs import bert
 from services.embedding.graphs.build import write
+from services.embedding.graphs.saturation import GRAPH, saturates
 from services.embedding.inference.engine import Engine
 from services.embedding.inference.session import CPU, Session
 from services.embedding.inference.sessions import Sessions
@@ -62,7 +63,7 @@ async def _load(model_dir: Path, files: ModelFiles, precision: str) -> None:
 
 
 def _session(files: ModelFiles, precision: str, out: Path, *, padded: bool = False) -> Session:
-    write(files, precision, out, padded=padded)
+    write(files, precision, out, padded=padded, saturates=saturates())
     session = Session(out, files.dimension, [CPU])
     session.pads = padded
     return session
@@ -93,6 +94,33 @@ def test_eight_bits_rank_alike(saved: Callable[[str], ModelFiles], tmp_path: Pat
     expected = np.array(_GOLDEN[name], np.float32)
     assert np.abs(rows - expected).max() < 0.25
     assert np.argsort(rows, axis=0).tolist() == np.argsort(expected, axis=0).tolist()
+
+
+@pytest.mark.parametrize("name", ["minilm", "reranker"])
+def test_products_that_may_saturate_have_other_weights(saved: Callable[[str], ModelFiles], tmp_path: Path, name: str) -> None:
+    """Seven bits of an embedder, unsigned weights of a cross-encoder; on every processor both are as near as eight bits are."""
+    files = saved(name)
+    write(files, "INT8", tmp_path / "graph.onnx", padded=False, saturates=True)
+    weights = [weight for weight in onnx.load(tmp_path / "graph.onnx").graph.initializer if weight.name.endswith("_quantized")]
+    values = [numpy_helper.to_array(weight) for weight in weights]
+    if files.kind == "RERANKER":
+        assert {value.dtype for value in values} == {np.dtype(np.uint8)}
+    else:
+        assert {value.dtype for value in values} == {np.dtype(np.int8)}
+        assert max(int(np.abs(value.astype(np.int32)).max()) for value in values) == 64
+        rows = Session(tmp_path / "graph.onnx", files.dimension, [CPU]).run(_texts(_BY_ID[name]))
+        assert _cosines(rows, _BY_ID[name]).min() >= 0.985
+
+
+def test_the_probe_of_the_processor_is_one_product() -> None:
+    """The bytes in the source are the graph that they are said to be."""
+    sides = [
+        helper.make_tensor_value_info("a", TensorProto.UINT8, [1, 64]),
+        helper.make_tensor_value_info("b", TensorProto.INT8, [64, 16]),
+    ]
+    product = helper.make_tensor_value_info("c", TensorProto.INT32, [1, 16])
+    graph = helper.make_graph([helper.make_node("MatMulInteger", ["a", "b"], ["c"])], "p", sides, [product])
+    assert helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7).SerializeToString() == GRAPH
 
 
 def test_prefixes_are_read_from_the_repository_and_ours_go_before(saved: Callable[[str], ModelFiles]) -> None:
