@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import sys
@@ -41,6 +42,8 @@ def run(service: str, settings: MeshSettings, main: Coroutine[Any, Any, None]) -
         tempfile.tempdir = str(settings.tmpdir)
     metrics.start(settings.metrics_address)
     traces.start(service, settings.otel_exporter_otlp_endpoint)
+    # What was imported stays: looking through it again took 45-106 ms at a time, in which nothing else was answered.
+    gc.freeze()
     factory = None
     if settings.use_uvloop:
         import uvloop  # noqa: PLC0415 - only who uses it pays for it
