@@ -1,6 +1,7 @@
 """Constructs the embedding service and serves it."""
 
 import asyncio
+import os
 import sys
 from functools import partial
 
@@ -35,6 +36,8 @@ _SHARE_BYTES = 512 * 1024
 async def main(settings: Settings) -> None:
     mesh = MeshIdentity.of("embedding", settings)
     sys.setswitchinterval(SWITCH_SECONDS)
+    # The tokenizers' own threads would have one priority for bulk texts and queries alike.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     draining = asyncio.Event()
     catalog = Catalog(settings.model_dir, settings.default_model)
     engine = Engine(settings, catalog)

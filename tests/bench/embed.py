@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -35,6 +36,8 @@ _TEXTS, _ROUNDS, _THREADS, _CALL_TEXTS = 1000, 5, 2, 256
 _QUERIES = 1000
 _QUERY_ROUNDS = 5
 _LARGE_CALLS, _LARGE_TEXTS, _SMALL_CALLS = 4, 32, 60
+_LOOPS, _LOOP_SECONDS = 2, 60
+_LOOP = f"import time\nend = time.monotonic() + {_LOOP_SECONDS}\nwhile time.monotonic() < end: pass"
 _LAYERS, _WIDTH, _INNER = 6, 384, 1536  # of the default model
 Run = Callable[[], Awaitable[None]]
 
@@ -131,6 +134,22 @@ class Bench:
         await asyncio.gather(*load, return_exceptions=True)
         return statistics.median(times) / text_seconds
 
+    async def beside_loops(self) -> float:
+        """Return the rate of bulk work beside a busy loop on each core, in times of its rate without."""
+        rates = []
+        for loops in (0, _LOOPS, 0):
+            foreign = [await asyncio.create_subprocess_exec(sys.executable, "-c", _LOOP) for _ in range(loops)]
+            try:
+                await self.engine_int8()
+                started = time.perf_counter()
+                await self.engine_int8()
+                rates.append(self.tokens / (time.perf_counter() - started))
+            finally:
+                for process in foreign:
+                    process.kill()
+                    await process.wait()
+        return 2 * rates[1] / (rates[0] + rates[2])
+
     async def queries(self) -> list[float]:
         """Return the milliseconds of single queries in process."""
         times = []
@@ -178,6 +197,7 @@ async def measure(bench: Bench) -> dict[str, object]:
         idle.append(await bench.queries())
         ratios.append(np.percentile(await bench.loaded_queries(), 99) / np.percentile(idle[-1], 99))
     small = await bench.small_calls()
+    beside = await bench.beside_loops()
     rates = {name: round(bench.tokens / statistics.median(times)) for name, times in seconds.items()}
     return {
         "tokens_per_second": rates,
@@ -188,6 +208,7 @@ async def measure(bench: Bench) -> dict[str, object]:
         "query_p50_ms": round(float(np.percentile(idle, 50)), 2),
         "query_p99_ms": round(float(np.percentile(idle, 99)), 2),
         "small_call_to_text": round(small, 1),
+        "beside_loops": round(beside, 3),
         "query_loaded_p99_ratio": round(float(statistics.median(ratios)), 2),
         "sgemm_gflops": round(statistics.median(gemm)),
         "mean_tokens": round(bench.tokens / len(bench.texts), 1),
@@ -204,7 +225,9 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", type=Path, help="the Python that has sentence-transformers and fastembed")
     options = parser.parse_args()
-    sys.setswitchinterval(SWITCH_SECONDS)  # as the service does
+    # As the service does.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     with tempfile.TemporaryDirectory(prefix="semantik-bench-") as directory:
         home = Path(directory)
         async with embedding_service(home, _THREADS) as (stub, _):

@@ -16,6 +16,7 @@ from services.embedding.catalog.catalog import Catalog
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles
 from services.embedding.inference.lanes import BulkLane, Computed, Computing, InteractiveLane, Lane, Work
 from services.embedding.inference.loaded import Loaded
+from services.embedding.inference.priority import Queries
 from services.embedding.inference.sessions import RETRY_SECONDS, Sessions
 from services.embedding.inference.tokens import Tokenized, require_whole
 from services.embedding.settings import Settings
@@ -49,8 +50,9 @@ class Engine:
         budget = settings.memory_budget_mib << 20
         self.sessions = Sessions(settings.model_dir, catalog.digest, settings.provider_order, budget, self._keeps)
         self.default_precision = self.sessions.precisions[0]
-        self._bulk = BulkLane(settings.threads, settings.bulk_queue_tokens)
-        interactive = InteractiveLane(settings.interactive_queue_tokens)
+        queries = Queries()
+        self._bulk = BulkLane(settings.threads, settings.bulk_queue_tokens, queries)
+        interactive = InteractiveLane(settings.interactive_queue_tokens, queries)
         self._lanes: Mapping[Lane, Computing] = {Lane.INTERACTIVE: interactive, Lane.BULK: self._bulk}
 
     async def run(self, draining: asyncio.Event) -> None:

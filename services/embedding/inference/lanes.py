@@ -16,11 +16,13 @@ from services.embedding import metrics
 from services.embedding.inference.admission import Admission
 from services.embedding.inference.batches import batches, token_count
 from services.embedding.inference.loaded import Loaded
-from services.embedding.inference.priority import tokenizer_executor
+from services.embedding.inference.priority import Queries
 from services.embedding.inference.tokens import Tokenized
 from services.embedding.inference.turns import Turns
 
 _INTERACTIVE_THREADS = 2
+# One long text, which cannot be cut, leaves the other.
+_TOKENIZING_THREADS = 2
 _COMPUTE_RATE = 5000.0  # tokens/s of a thread, until there is a measurement
 _READ_RATE = 300_000.0
 _CHARACTERS_A_TOKEN = 4  # about, in English
@@ -75,13 +77,14 @@ class Computing(Protocol):
 class InteractiveLane:
     """Tokenises and computes a call in one go on one thread: changing threads costs a query more than its tokens do."""
 
-    def __init__(self, queue_tokens: int) -> None:
+    def __init__(self, queue_tokens: int, queries: Queries) -> None:
+        self._queries = queries
         self._threads = ThreadPoolExecutor(_INTERACTIVE_THREADS, thread_name_prefix=Lane.INTERACTIVE)
         self._admission = Admission(Lane.INTERACTIVE, _INTERACTIVE_THREADS, queue_tokens, _COMPUTE_RATE)
 
     async def compute(self, work: Work) -> Computed:
         create_time = time.perf_counter()
-        with self._admission.admitted(work.estimated_tokens):
+        with self._admission.admitted(work.estimated_tokens), self._queries.answering():
             loop = asyncio.get_running_loop()
             computed, start_time, seconds = await loop.run_in_executor(self._threads, _compute_at_once, work)
         metrics.waited(Lane.INTERACTIVE, start_time - create_time)
@@ -95,9 +98,9 @@ class InteractiveLane:
 class BulkLane:
     """Tokenises a call slice by slice and computes it batch by batch, in turn with the other calls."""
 
-    def __init__(self, threads: int, queue_tokens: int) -> None:
-        self._tokenizing = tokenizer_executor()
-        self._turns = Turns(Lane.BULK, threads)
+    def __init__(self, threads: int, queue_tokens: int, queries: Queries) -> None:
+        self._tokenizing = Turns("tokenize", _TOKENIZING_THREADS, queries)
+        self._turns = Turns(Lane.BULK, threads, queries)
         self._admission = Admission(Lane.BULK, threads, queue_tokens, _COMPUTE_RATE)
         self._counting = Admission("count", 1, _COUNT_TOKENS, _READ_RATE)
 
@@ -118,9 +121,11 @@ class BulkLane:
             return await self._read(texts, read)
 
     async def _read(self, texts: Sequence[str], read: Read[_T]) -> list[_T]:
-        loop, result = asyncio.get_running_loop(), list[_T]()
+        result = list[_T]()
         for part in _slices(texts):
-            result += await loop.run_in_executor(self._tokenizing, read, part, len(result))
+            answers: list[list[_T]] = []
+            await self._tokenizing.run([partial(_append, answers, read, part, len(result))])
+            result += answers[0]
         return result
 
     def _fill(self, work: Work, tokenized: list[Tokenized], batch: list[int], rows: Rows) -> None:
@@ -131,8 +136,12 @@ class BulkLane:
         self._admission.computed(token_count(texts), time.perf_counter() - started)
 
     def close(self) -> None:
-        self._tokenizing.shutdown(wait=False, cancel_futures=True)
+        self._tokenizing.close()
         self._turns.close()
+
+
+def _append(answers: list[list[_T]], read: Read[_T], texts: Sequence[str], first: int) -> None:
+    answers.append(read(texts, first))
 
 
 def _compute_at_once(work: Work) -> tuple[Computed, float, float]:

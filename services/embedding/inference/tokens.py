@@ -5,18 +5,12 @@ from dataclasses import dataclass
 
 from grpc import StatusCode
 from tokenizers import Encoding, Tokenizer
-from tokenizers.models import WordLevel
 
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.embedding.catalog.model_files import ModelDamagedError, ModelFiles
 
 _FEW_TEXTS, _FEW_CHARACTERS = 4, 4000
-
-
-def start_threads() -> None:
-    """Start the library's own threads, which all tokenizers share; they inherit the priority of the calling one."""
-    Tokenizer(WordLevel({"": 0}, unk_token="")).encode_batch_fast(["", ""])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -11,14 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from services.embedding.inference.priority import Queries
 from services.embedding.inference.turns import Part, Turns
 from tests.unit.embedding.gate import Gate
 
 
 @pytest.fixture
-def turns() -> Iterator[Turns]:
+async def queries() -> Queries:
+    return Queries()
+
+
+@pytest.fixture
+def turns(queries: Queries) -> Iterator[Turns]:
     """One thread, so that turns have one order."""
-    turns = Turns("test", 1)
+    turns = Turns("test", 1, queries)
     yield turns
     turns.close()
 
@@ -62,7 +67,7 @@ async def test_a_small_call_ends_while_a_large_one_goes_on(turns: Turns) -> None
 
 async def test_all_threads_work_on_one_call() -> None:
     """Parts of a single call run at the same time, as many as there are threads."""
-    turns = Turns("test", 3)
+    turns = Turns("test", 3, Queries())
     barrier = threading.Barrier(3)
     await turns.run([lambda: (barrier.wait(), None)[1]] * 9)
     turns.close()
@@ -118,34 +123,69 @@ async def test_the_wait_for_the_first_part_is_measured(turns: Turns) -> None:
     assert await second >= held
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is a nice value of the process")
-async def test_bulk_threads_have_the_lowest_priority(turns: Turns) -> None:
-    """On Linux a scheduling policy belongs to a thread; those of the executors beside them keep theirs."""
-    policies: list[int] = []
-    await turns.run([lambda: policies.append(os.sched_getscheduler(threading.get_native_id()))])
+def _priority() -> tuple[int, int]:
+    """Return this thread's policy, and its nice value beside the process's."""
+    thread = threading.get_native_id()
+    return os.sched_getscheduler(thread), os.getpriority(os.PRIO_PROCESS, thread) - os.getpriority(os.PRIO_PROCESS, os.getpid())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities belong to processes")
+async def test_bulk_threads_step_back_while_queries_are_answered(turns: Turns, queries: Queries) -> None:
+    """They share the processor otherwise; those of the executors beside them keep their priority."""
+    priorities: list[tuple[int, int]] = []
+
+    async def look() -> None:
+        await turns.run([lambda: priorities.append(_priority())])
+
+    await look()
+    with queries.answering():
+        await look()
+    await look()  # the next query is not far
+    await _quiet(queries)
+    await look()
     with ThreadPoolExecutor(1) as other:
-        policies.append(other.submit(lambda: os.sched_getscheduler(threading.get_native_id())).result())
-    assert policies == [os.SCHED_IDLE, os.sched_getscheduler(0)]
+        priorities.append(other.submit(_priority).result())
+    sharing, yielding = (os.SCHED_OTHER, 3), (os.SCHED_IDLE, 0)
+    assert priorities == [sharing, yielding, yielding, sharing, (os.SCHED_OTHER, 0)]
 
 
-_WHO_TOKENISES = """
-import os
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from services.embedding.inference.priority import tokenizer_executor
-
-executor = tokenizer_executor()
-before = set(os.listdir("/proc/self/task"))
-Tokenizer(WordLevel({"": 0}, unk_token="")).encode_batch(["a"] * 1000)
-threads = {thread: os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")}
-print(set(threads) - before, sorted(threads.values()).count(os.SCHED_IDLE))
-executor.shutdown()
-"""
+async def _quiet(queries: Queries) -> None:
+    ended = asyncio.Event()
+    queries.on_quiet(ended.set)
+    await ended.wait()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
-def test_the_tokenizers_own_threads_have_the_lowest_priority_too() -> None:
-    """They are started once in a process, before any other thread tokenises."""
-    command = [sys.executable, "-P", "-c", _WHO_TOKENISES]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "RAYON_NUM_THREADS": "2"})
-    assert ended.stdout == "set() 3\n"
+async def test_parts_go_on_elsewhere_when_the_priority_changes(turns: Turns, queries: Queries) -> None:
+    """Of one call some run before a query, some while it is answered and some behind it; each runs once."""
+    names: list[str] = []
+    before, during = Gate(), Gate()
+
+    def name() -> None:
+        names.append(threading.current_thread().name.rpartition("_")[0])
+
+    call = asyncio.create_task(turns.run([name, before, name, during, name]))
+    await before.begun()
+    with queries.answering():
+        before.open()
+        await during.begun()
+    await _quiet(queries)
+    during.open()
+    await call
+    assert names == ["test", "test-yielding", "test"]
+
+
+async def test_what_yields_to_other_programs_is_done_again(turns: Turns, queries: Queries) -> None:
+    """A part in the hands of a thread that gets no processor is not waited for once the queries have ended."""
+    stuck, ran = Gate(), list[str]()
+
+    def part() -> None:
+        ran.append(threading.current_thread().name.rpartition("_")[0])
+        if ran[-1] == "test-yielding":
+            stuck()
+
+    with queries.answering():
+        call = asyncio.create_task(turns.run([part, lambda: None]))
+        await stuck.begun()
+    await call
+    assert ran == ["test-yielding", "test"]
+    stuck.open()
