@@ -22,6 +22,8 @@ _STREAM_HOURS = 24
 _JSON_BYTES = 8 * 1024 * 1024
 # What signing in takes, and more.
 _ANONYMOUS_BYTES = 16 * 1024
+# What the largest answer has as JSON: 12 MiB of vectors, a number of which has 11 bytes before and up to 24 after.
+_ANSWER_BYTES = 28 * 1024 * 1024
 _UPLOAD_BYTES = 200 * 1024 * 1024
 # What precedes a message in gRPC.
 _GRPC_PREFIX = 5
@@ -71,6 +73,7 @@ class Gateway:
             "anonymous_bytes": _ANONYMOUS_BYTES,
             "anonymous_path": f"/{contract.ANONYMOUS}/",
             "upload_bytes": _UPLOAD_BYTES,
+            "answer_bytes": _ANSWER_BYTES,
             "until_whole": _NOWHERE,
             "descriptor": str(self.descriptor),
             "open_ai": _OPEN_AI.read_text(),

@@ -50,7 +50,7 @@ class Server:
     ``ready`` raises while the service cannot do its work; health follows it. ``draining`` is set when the process
     is asked to stop, so that open streams can end. ``background`` tasks run beside it: the process ends if one does.
     ``capabilities`` are names that health answers for besides the services': a probe that asks for another gets NOT_FOUND.
-    ``share`` is what each user may have under way here.
+    ``share`` is what each user may have under way here; a message sent has at most ``answer_bytes``.
     """
 
     settings: MeshSettings
@@ -63,6 +63,7 @@ class Server:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     capabilities: Sequence[str] = ()
     share: Share = field(default_factory=Share)
+    answer_bytes: int = limits.MESSAGE_BYTES
     port: int = 0
 
     async def start(self) -> None:
@@ -73,7 +74,7 @@ class Server:
         users = Users(self.share)
         unread: list[Interceptor] = [Observe(), Authenticate(access, self.mesh, self.verifier), Admit(users)]
         read: list[Interceptor] = [Weigh(users), Validate(), Translate(self.translate)]
-        self._server = grpc.aio.server(interceptors=[Boundary(access, unread, read)], options=_options(self.settings))
+        self._server = grpc.aio.server(interceptors=[Boundary(access, unread, read)], options=_options(self.settings, self.answer_bytes))
         for service in self.services:
             service.add(service.servicer, self._server)
         self._health = Health(["", *access, *self.capabilities], self._probe)
@@ -128,11 +129,11 @@ async def _named(work: Callable[[], Awaitable[None]]) -> None:
     await work()
 
 
-def _options(settings: MeshSettings) -> Sequence[tuple[str, int]]:
+def _options(settings: MeshSettings, answer_bytes: int) -> Sequence[tuple[str, int]]:
     return (
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
-        ("grpc.max_send_message_length", limits.MESSAGE_BYTES),
+        ("grpc.max_send_message_length", answer_bytes),
         ("grpc.max_metadata_size", limits.METADATA_BYTES),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", limits.MIN_PING_SECONDS * 1000),

@@ -5,7 +5,7 @@ import os
 import sys
 from functools import partial
 
-from libs.rpc import channels
+from libs.rpc import channels, limits
 from libs.rpc.boundary import Access
 from libs.rpc.boundary.admit import Share
 from libs.rpc.identity import auth_client
@@ -26,7 +26,7 @@ from services.embedding.servicer.convert import translate_model_error
 from services.embedding.servicer.embedding import EmbeddingServicer
 from services.embedding.servicer.internal import EmbeddingInternalServicer
 from services.embedding.servicer.model import ModelServicer
-from services.embedding.servicer.open_ai import OpenAiServicer
+from services.embedding.servicer.open_ai import ANSWER_BYTES, OpenAiServicer
 from services.embedding.settings import Settings
 
 # Of texts: a full request of 512 passages takes it alone.
@@ -60,7 +60,7 @@ async def main(settings: Settings) -> None:
             Served(
                 "semantik.embedding.v1.OpenAiService",
                 open_ai_service_pb2_grpc.add_OpenAiServiceServicer_to_server,
-                OpenAiServicer(engine),
+                OpenAiServicer(engine, truncate=settings.openai_truncate),
                 Access.MEMBER,
             ),
             Served(
@@ -81,6 +81,7 @@ async def main(settings: Settings) -> None:
                 translate=translate_model_error,
                 draining=draining,
                 capabilities=engine.sessions.providers[:1],
+                answer_bytes=ANSWER_BYTES + limits.MESSAGE_BYTES // 8,
                 share=Share(settings.user_calls, request_bytes=_SHARE_BYTES),
             ).run()
         finally:

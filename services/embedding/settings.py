@@ -25,6 +25,8 @@ class Settings(MeshSettings):
     user_calls: int = Field(default=2, ge=1)
     bulk_queue_tokens: int = Field(default=400_000, ge=1)
     interactive_queue_tokens: int = Field(default=20_000, ge=1)
+    # Whether OpenAI's face cuts texts that are longer than the model reads; its clients cannot ask for it.
+    openai_truncate: bool = True
     # The hub's library reads these and its other variables itself, in the process that downloads.
     hf_hub_offline: str = ""
     transformers_offline: str = ""

@@ -49,6 +49,39 @@ async def test_models_are_listed(client: openai.AsyncOpenAI) -> None:
     assert found[MODEL].created > 0
 
 
+async def test_a_model_is_retrieved(client: openai.AsyncOpenAI) -> None:
+    """As it is listed; another is not found, with the names of those that are here."""
+    [listed] = [model async for model in client.models.list() if model.id == MODEL]
+    assert await client.models.retrieve(MODEL) == listed
+    with pytest.raises(openai.NotFoundError) as refused:
+        await client.models.retrieve("text-embedding-3-small")
+    assert (refused.value.code, refused.value.param) == ("model_not_found", "model")
+
+
+async def test_long_texts_are_cut(client: openai.AsyncOpenAI, ada: Person) -> None:
+    """OpenAI's clients cannot ask for it: a chapter has the vector of its start, and the tokens read are counted."""
+    long = "tide " * 40_000
+    [cut] = (await ada.client.embedding.embed([long[:100_000]], truncate=True)).embeddings
+    created = await client.embeddings.create(model=MODEL, input=[long, "tide"])
+    np.testing.assert_array_equal(np.array(created.data[0].embedding, np.float32), np.array(cut.values, np.float32))
+    assert created.usage.prompt_tokens == 256 + 3
+
+
+@pytest.mark.parametrize("encoding", ["base64", "float"])
+async def test_a_request_has_2048_texts(http: httpx.AsyncClient, ada: Person, encoding: str) -> None:
+    """Computed in parts, answered in the order of the request, also where texts are equal."""
+    texts = [f"text {number % 1100}" for number in range(2048)]
+    body = {"model": MODEL, "input": texts, "encoding_format": encoding}
+    data = (await http.post("/openai/v1/embeddings", json=body, headers=ada.headers)).json()["data"]
+    read = np.array if encoding == "float" else lambda text: np.frombuffer(base64.b64decode(text), "<f4")
+    vectors = np.array([read(each["embedding"]) for each in data], np.float32)
+    assert (vectors.shape, [each["index"] for each in data]) == ((2048, 384), list(range(2048)))
+    np.testing.assert_array_equal(vectors[:948], vectors[1100:])
+    for position in (0, 511, 512, 1099, 2047):
+        [alone] = (await ada.client.embedding.embed([texts[position]])).embeddings
+        np.testing.assert_array_equal(vectors[position], np.array(alone.values, np.float32))
+
+
 async def test_the_json_is_open_ais(http: httpx.AsyncClient, ada: Person) -> None:
     """Names have underscores, numbers are numbers, and a zero is there."""
     body = {"model": MODEL, "input": ["x"], "encoding_format": "base64"}
@@ -64,16 +97,26 @@ async def test_the_json_is_open_ais(http: httpx.AsyncClient, ada: Person) -> Non
 @pytest.mark.parametrize(
     ("wanted", "error", "code", "message"),
     [
-        ({"model": "text-embedding-3-small"}, openai.NotFoundError, "model_not_found", "the model text-embedding-3-small is not installed"),
-        ({"input": []}, openai.BadRequestError, "invalid_request", "input: must be 1 to 512 texts, not 0"),
-        ({"input": ["x"] * 513}, openai.BadRequestError, "invalid_request", "input: must be 1 to 512 texts, not 513"),
+        ({"model": "text-embedding-3-small"}, openai.NotFoundError, "model_not_found", "is not installed; use one of: all-minilm-l6-v2"),
+        ({"model": "BAAI/bge-small-en-v1.5"}, openai.NotFoundError, "model_not_found", "the model BAAI/bge-small-en-v1.5 is not installed"),
+        ({"input": []}, openai.BadRequestError, "invalid_request", "input: must be 1 to 2048 texts, not 0"),
+        ({"input": ["x"] * 2049}, openai.BadRequestError, "invalid_request", "input: must be 1 to 2048 texts, not 2049"),
         ({"input": ""}, openai.BadRequestError, "invalid_request", "input: text 0 has 0 characters; it must have 1 to 100000"),
-        ({"input": ["x", "x" * 100_001]}, openai.BadRequestError, "invalid_request", "input: text 1 has 100001 characters"),
-        ({"input": [1, 2]}, openai.BadRequestError, "invalid_request", "token ids are those of another model and are not accepted"),
-        ({"input": [[1, 2]]}, openai.BadRequestError, "invalid_request", "token ids are those of another model and are not accepted"),
+        ({"input": [1, 2]}, openai.BadRequestError, "invalid_request", "OpenAIEmbeddings(check_embedding_ctx_length=False)"),
+        (
+            {"input": [[1, 2]] * 2049},
+            openai.BadRequestError,
+            "invalid_request",
+            "token ids are those of another model and are not accepted",
+        ),
         ({"input": None}, openai.BadRequestError, "invalid_request", "input: must be a text or a list of texts"),
         ({"input": {"text": "x"}}, openai.BadRequestError, "invalid_request", "input: must be a text or a list of texts"),
-        ({"input": "word " * 300}, openai.BadRequestError, "text_too_long", "has 302 tokens; the model reads 256"),
+        (
+            {"input": [f"{number} {'word ' * 300}" for number in range(1200)]},
+            openai.BadRequestError,
+            "invalid_request",
+            "input: has 307200 tokens together; a request has at most 300000: send fewer texts at a time",
+        ),
         ({"dimensions": 128}, openai.BadRequestError, "invalid_request", "have 384 dimensions and cannot be shortened"),
         ({"encoding_format": "int8"}, openai.BadRequestError, "invalid_request", "encoding_format: "),
         ({"extra_body": {"inputs": 'a "b"'}}, openai.BadRequestError, "invalid_request", "there is no field inputs"),

@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+semantik/embedding/v1/open_ai_service.proto\x12\x15semantik.embedding.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xe9\x01\n\x17\x43reateEmbeddingsRequest\x12-\n\x05input\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x06\xbaH\x03\xc8\x01\x01\x12(\n\x05model\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x64\x32\x0e^[a-z0-9._-]*$\x12@\n\x0f\x65ncoding_format\x18\x03 \x01(\tB\x16\xbaH\x13r\x11R\x00R\x05\x66loatR\x06\x62\x61se64R\x0f\x65ncoding_format\x12\x1b\n\ndimensions\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x16\n\x04user\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"[\n\x0fOpenAiEmbedding\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12)\n\tembedding\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\"W\n\x0bOpenAiUsage\x12$\n\rprompt_tokens\x18\x01 \x01(\x05R\rprompt_tokens\x12\"\n\x0ctotal_tokens\x18\x02 \x01(\x05R\x0ctotal_tokens\"\xa2\x01\n\x18\x43reateEmbeddingsResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x34\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32&.semantik.embedding.v1.OpenAiEmbedding\x12\r\n\x05model\x18\x03 \x01(\t\x12\x31\n\x05usage\x18\x04 \x01(\x0b\x32\".semantik.embedding.v1.OpenAiUsage\" \n\x1eOpenAiServiceListModelsRequest\"V\n\x0bOpenAiModel\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06object\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\x12\x1a\n\x08owned_by\x18\x04 \x01(\tR\x08owned_by\"c\n\x1fOpenAiServiceListModelsResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x30\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\".semantik.embedding.v1.OpenAiModel2\xc6\x02\n\rOpenAiService\x12\x98\x01\n\x10\x43reateEmbeddings\x12..semantik.embedding.v1.CreateEmbeddingsRequest\x1a/.semantik.embedding.v1.CreateEmbeddingsResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/openai/v1/embeddings:\x01*\x12\x99\x01\n\nListModels\x12\x35.semantik.embedding.v1.OpenAiServiceListModelsRequest\x1a\x36.semantik.embedding.v1.OpenAiServiceListModelsResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/openai/v1/modelsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+semantik/embedding/v1/open_ai_service.proto\x12\x15semantik.embedding.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xe7\x01\n\x17\x43reateEmbeddingsRequest\x12-\n\x05input\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x06\xbaH\x03\xc8\x01\x01\x12&\n\x05model\x18\x02 \x01(\tB\x17\xbaH\x14r\x12\x10\x01\x18\xc8\x01\x32\x0b^[^\\p{C}]*$\x12@\n\x0f\x65ncoding_format\x18\x03 \x01(\tB\x16\xbaH\x13r\x11R\x00R\x05\x66loatR\x06\x62\x61se64R\x0f\x65ncoding_format\x12\x1b\n\ndimensions\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x16\n\x04user\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"[\n\x0fOpenAiEmbedding\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12)\n\tembedding\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\"W\n\x0bOpenAiUsage\x12$\n\rprompt_tokens\x18\x01 \x01(\x05R\rprompt_tokens\x12\"\n\x0ctotal_tokens\x18\x02 \x01(\x05R\x0ctotal_tokens\"\xa2\x01\n\x18\x43reateEmbeddingsResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x34\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32&.semantik.embedding.v1.OpenAiEmbedding\x12\r\n\x05model\x18\x03 \x01(\t\x12\x31\n\x05usage\x18\x04 \x01(\x0b\x32\".semantik.embedding.v1.OpenAiUsage\" \n\x1eOpenAiServiceListModelsRequest\"V\n\x0bOpenAiModel\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06object\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\x12\x1a\n\x08owned_by\x18\x04 \x01(\tR\x08owned_by\"c\n\x1fOpenAiServiceListModelsResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x30\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\".semantik.embedding.v1.OpenAiModel\"F\n\x1cOpenAiServiceGetModelRequest\x12&\n\x05model\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x10\x01\x18\xc8\x01\x32\x0b^[^\\p{C}]*$\"h\n\x1dOpenAiServiceGetModelResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06object\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\x12\x1a\n\x08owned_by\x18\x04 \x01(\tR\x08owned_by2\xe4\x03\n\rOpenAiService\x12\x98\x01\n\x10\x43reateEmbeddings\x12..semantik.embedding.v1.CreateEmbeddingsRequest\x1a/.semantik.embedding.v1.CreateEmbeddingsResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/openai/v1/embeddings:\x01*\x12\x99\x01\n\nListModels\x12\x35.semantik.embedding.v1.OpenAiServiceListModelsRequest\x1a\x36.semantik.embedding.v1.OpenAiServiceListModelsResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/openai/v1/models\x12\x9b\x01\n\x08GetModel\x12\x33.semantik.embedding.v1.OpenAiServiceGetModelRequest\x1a\x34.semantik.embedding.v1.OpenAiServiceGetModelResponse\"$\x90\x02\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/openai/v1/models/{model}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,31 +37,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['input']._loaded_options = None
   _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['input']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['model']._loaded_options = None
-  _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['model']._serialized_options = b'\272H\026r\024\020\001\030d2\016^[a-z0-9._-]*$'
+  _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['model']._serialized_options = b'\272H\024r\022\020\001\030\310\0012\013^[^\\p{C}]*$'
   _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['encoding_format']._loaded_options = None
   _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['encoding_format']._serialized_options = b'\272H\023r\021R\000R\005floatR\006base64'
   _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['dimensions']._loaded_options = None
   _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['dimensions']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['user']._loaded_options = None
   _globals['_CREATEEMBEDDINGSREQUEST'].fields_by_name['user']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_OPENAISERVICEGETMODELREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_OPENAISERVICEGETMODELREQUEST'].fields_by_name['model']._serialized_options = b'\272H\024r\022\020\001\030\310\0012\013^[^\\p{C}]*$'
   _globals['_OPENAISERVICE'].methods_by_name['CreateEmbeddings']._loaded_options = None
   _globals['_OPENAISERVICE'].methods_by_name['CreateEmbeddings']._serialized_options = b'\220\002\001\202\323\344\223\002\032\"\025/openai/v1/embeddings:\001*'
   _globals['_OPENAISERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_OPENAISERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001\202\323\344\223\002\023\022\021/openai/v1/models'
+  _globals['_OPENAISERVICE'].methods_by_name['GetModel']._loaded_options = None
+  _globals['_OPENAISERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001\202\323\344\223\002\033\022\031/openai/v1/models/{model}'
   _globals['_CREATEEMBEDDINGSREQUEST']._serialized_start=160
-  _globals['_CREATEEMBEDDINGSREQUEST']._serialized_end=393
-  _globals['_OPENAIEMBEDDING']._serialized_start=395
-  _globals['_OPENAIEMBEDDING']._serialized_end=486
-  _globals['_OPENAIUSAGE']._serialized_start=488
-  _globals['_OPENAIUSAGE']._serialized_end=575
-  _globals['_CREATEEMBEDDINGSRESPONSE']._serialized_start=578
-  _globals['_CREATEEMBEDDINGSRESPONSE']._serialized_end=740
-  _globals['_OPENAISERVICELISTMODELSREQUEST']._serialized_start=742
-  _globals['_OPENAISERVICELISTMODELSREQUEST']._serialized_end=774
-  _globals['_OPENAIMODEL']._serialized_start=776
-  _globals['_OPENAIMODEL']._serialized_end=862
-  _globals['_OPENAISERVICELISTMODELSRESPONSE']._serialized_start=864
-  _globals['_OPENAISERVICELISTMODELSRESPONSE']._serialized_end=963
-  _globals['_OPENAISERVICE']._serialized_start=966
-  _globals['_OPENAISERVICE']._serialized_end=1292
+  _globals['_CREATEEMBEDDINGSREQUEST']._serialized_end=391
+  _globals['_OPENAIEMBEDDING']._serialized_start=393
+  _globals['_OPENAIEMBEDDING']._serialized_end=484
+  _globals['_OPENAIUSAGE']._serialized_start=486
+  _globals['_OPENAIUSAGE']._serialized_end=573
+  _globals['_CREATEEMBEDDINGSRESPONSE']._serialized_start=576
+  _globals['_CREATEEMBEDDINGSRESPONSE']._serialized_end=738
+  _globals['_OPENAISERVICELISTMODELSREQUEST']._serialized_start=740
+  _globals['_OPENAISERVICELISTMODELSREQUEST']._serialized_end=772
+  _globals['_OPENAIMODEL']._serialized_start=774
+  _globals['_OPENAIMODEL']._serialized_end=860
+  _globals['_OPENAISERVICELISTMODELSRESPONSE']._serialized_start=862
+  _globals['_OPENAISERVICELISTMODELSRESPONSE']._serialized_end=961
+  _globals['_OPENAISERVICEGETMODELREQUEST']._serialized_start=963
+  _globals['_OPENAISERVICEGETMODELREQUEST']._serialized_end=1033
+  _globals['_OPENAISERVICEGETMODELRESPONSE']._serialized_start=1035
+  _globals['_OPENAISERVICEGETMODELRESPONSE']._serialized_end=1139
+  _globals['_OPENAISERVICE']._serialized_start=1142
+  _globals['_OPENAISERVICE']._serialized_end=1626
 # @@protoc_insertion_point(module_scope)

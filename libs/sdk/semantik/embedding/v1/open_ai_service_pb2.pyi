@@ -31,14 +31,18 @@ class CreateEmbeddingsRequest(_message.Message):
     model: _builtins.str
     """The model's id."""
     encoding_format: _builtins.str
-    """The encoding of a vector: `float`, the default, or `base64` of little-endian 32-bit floats."""
+    """The encoding of a vector: `float`, the default, or `base64` of little-endian 32-bit floats, which takes half the space. The
+    vectors of one request have at most 12 MiB: as floats those of 2,048 texts with 384 dimensions, as base64 with 1,024.
+    """
     dimensions: _builtins.int
     """The number of floats in a vector; only the model's own is possible. 0 for that."""
     user: _builtins.str
     """Ignored; accepted because clients send it."""
     @_builtins.property
     def input(self) -> _struct_pb2.Value:
-        """One text, or a list of 1-512 texts, of 1-100,000 characters each."""
+        """One text, or a list of 1-2048 texts, of at least one character each; 300,000 tokens at most are computed for a request. Token
+        ids, which are those of another model, are refused.
+        """
 
     def __init__(
         self,
@@ -225,3 +229,55 @@ class OpenAiServiceListModelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OpenAiServiceListModelsResponse: _TypeAlias = OpenAiServiceListModelsResponse  # noqa: Y015
+
+@_typing.final
+class OpenAiServiceGetModelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model's id."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenAiServiceGetModelRequest: _TypeAlias = OpenAiServiceGetModelRequest  # noqa: Y015
+
+@_typing.final
+class OpenAiServiceGetModelResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    OWNED_BY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The model's id."""
+    object: _builtins.str
+    """`model`."""
+    created: _builtins.int
+    """The time at which its files were put here, in seconds since 1970."""
+    owned_by: _builtins.str
+    """The owner of the repository it comes from; empty where it is not known."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        object: _builtins.str = ...,
+        created: _builtins.int = ...,
+        owned_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "id", b"id", "object", b"object", "owned_by", b"owned_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenAiServiceGetModelResponse: _TypeAlias = OpenAiServiceGetModelResponse  # noqa: Y015

@@ -46,6 +46,11 @@ class OpenAiServiceStub:
                 request_serializer=semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceListModelsRequest.SerializeToString,
                 response_deserializer=semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/semantik.embedding.v1.OpenAiService/GetModel',
+                request_serializer=semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceGetModelRequest.SerializeToString,
+                response_deserializer=semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceGetModelResponse.FromString,
+                _registered_method=True)
 
 
 class OpenAiServiceServicer:
@@ -54,7 +59,8 @@ class OpenAiServiceServicer:
     """
 
     def CreateEmbeddings(self, request, context):
-        """Embeds one text or several, in the lane that gives way to searches. Texts longer than the model reads are refused.
+        """Embeds one text or several, in the lane that gives way to searches. Of a text longer than the model reads, the start is
+        embedded, as OpenAI's clients cannot ask for it; an installation may refuse such texts instead (OPENAI_TRUNCATE).
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG,
         OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
         """
@@ -65,6 +71,15 @@ class OpenAiServiceServicer:
     def ListModels(self, request, context):
         """Lists the installed embedding models, by id.
         Reasons: CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModel(self, request, context):
+        """Gets an installed embedding model.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, CREDENTIALS_MISSING, TOKEN_INVALID,
+        ROLE_REQUIRED. Role: signed in, not GUEST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,6 +97,11 @@ def add_OpenAiServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceListModelsRequest.FromString,
                     response_serializer=semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceListModelsResponse.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceGetModelRequest.FromString,
+                    response_serializer=semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceGetModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -140,6 +160,33 @@ class OpenAiService:
             '/semantik.embedding.v1.OpenAiService/ListModels',
             semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceListModelsRequest.SerializeToString,
             semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.embedding.v1.OpenAiService/GetModel',
+            semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceGetModelRequest.SerializeToString,
+            semantik_dot_embedding_dot_v1_dot_open__ai__service__pb2.OpenAiServiceGetModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

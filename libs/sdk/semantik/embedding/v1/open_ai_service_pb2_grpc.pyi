@@ -36,13 +36,19 @@ class OpenAiServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OpenAiServiceAsyncStub: ...
     CreateEmbeddings: _grpc.UnaryUnaryMultiCallable[_open_ai_service_pb2.CreateEmbeddingsRequest, _open_ai_service_pb2.CreateEmbeddingsResponse]
-    """Embeds one text or several, in the lane that gives way to searches. Texts longer than the model reads are refused.
+    """Embeds one text or several, in the lane that gives way to searches. Of a text longer than the model reads, the start is
+    embedded, as OpenAI's clients cannot ask for it; an installation may refuse such texts instead (OPENAI_TRUNCATE).
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG,
     OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_open_ai_service_pb2.OpenAiServiceListModelsRequest, _open_ai_service_pb2.OpenAiServiceListModelsResponse]
     """Lists the installed embedding models, by id.
     Reasons: CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST.
+    """
+    GetModel: _grpc.UnaryUnaryMultiCallable[_open_ai_service_pb2.OpenAiServiceGetModelRequest, _open_ai_service_pb2.OpenAiServiceGetModelResponse]
+    """Gets an installed embedding model.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, CREDENTIALS_MISSING, TOKEN_INVALID,
+    ROLE_REQUIRED. Role: signed in, not GUEST.
     """
 
 @_typing.type_check_only
@@ -53,13 +59,19 @@ class OpenAiServiceAsyncStub(OpenAiServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateEmbeddings: _aio.UnaryUnaryMultiCallable[_open_ai_service_pb2.CreateEmbeddingsRequest, _open_ai_service_pb2.CreateEmbeddingsResponse]  # type: ignore[assignment]
-    """Embeds one text or several, in the lane that gives way to searches. Texts longer than the model reads are refused.
+    """Embeds one text or several, in the lane that gives way to searches. Of a text longer than the model reads, the start is
+    embedded, as OpenAI's clients cannot ask for it; an installation may refuse such texts instead (OPENAI_TRUNCATE).
     Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG,
     OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_open_ai_service_pb2.OpenAiServiceListModelsRequest, _open_ai_service_pb2.OpenAiServiceListModelsResponse]  # type: ignore[assignment]
     """Lists the installed embedding models, by id.
     Reasons: CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST.
+    """
+    GetModel: _aio.UnaryUnaryMultiCallable[_open_ai_service_pb2.OpenAiServiceGetModelRequest, _open_ai_service_pb2.OpenAiServiceGetModelResponse]  # type: ignore[assignment]
+    """Gets an installed embedding model.
+    Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, CREDENTIALS_MISSING, TOKEN_INVALID,
+    ROLE_REQUIRED. Role: signed in, not GUEST.
     """
 
 class OpenAiServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -73,7 +85,8 @@ class OpenAiServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _open_ai_service_pb2.CreateEmbeddingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_open_ai_service_pb2.CreateEmbeddingsResponse, _abc.Awaitable[_open_ai_service_pb2.CreateEmbeddingsResponse]]:
-        """Embeds one text or several, in the lane that gives way to searches. Texts longer than the model reads are refused.
+        """Embeds one text or several, in the lane that gives way to searches. Of a text longer than the model reads, the start is
+        embedded, as OpenAI's clients cannot ask for it; an installation may refuse such texts instead (OPENAI_TRUNCATE).
         Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, TEXT_TOO_LONG,
         OVERLOADED, DRAINING, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST. Idempotent.
         """
@@ -86,6 +99,17 @@ class OpenAiServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_open_ai_service_pb2.OpenAiServiceListModelsResponse, _abc.Awaitable[_open_ai_service_pb2.OpenAiServiceListModelsResponse]]:
         """Lists the installed embedding models, by id.
         Reasons: CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: signed in, not GUEST.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModel(
+        self,
+        request: _open_ai_service_pb2.OpenAiServiceGetModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_open_ai_service_pb2.OpenAiServiceGetModelResponse, _abc.Awaitable[_open_ai_service_pb2.OpenAiServiceGetModelResponse]]:
+        """Gets an installed embedding model.
+        Reasons: INVALID_REQUEST, MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, CREDENTIALS_MISSING, TOKEN_INVALID,
+        ROLE_REQUIRED. Role: signed in, not GUEST.
         """
 
 def add_OpenAiServiceServicer_to_server(servicer: OpenAiServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
