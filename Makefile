@@ -26,8 +26,9 @@ lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --generate-hashes --no-emit-index-url --no-header \
 		--python-version 3.11 --quiet --output-file requirements.lock
 
-generate: ## generate the stubs under libs/sdk from proto/
+generate: ## generate the stubs under libs/sdk from proto/, and the blocking client from the asynchronous one
 	$(BIN)/python tools/generate.py proto $(STUBS)
+	$(BIN)/python tools/sync_client.py
 
 format: ## format protos and Python
 	$(BIN)/buf format --write
@@ -39,6 +40,7 @@ lint: ## lint protos, Python, imports and shape
 	$(BIN)/buf lint
 	if [ -n "$(LAST_MAIN)" ]; then $(BIN)/buf breaking --against ".git#ref=$(LAST_MAIN)"; fi
 	$(BIN)/python tools/generate.py --check proto $(STUBS)
+	$(BIN)/python tools/sync_client.py --check
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports

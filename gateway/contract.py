@@ -1,21 +1,16 @@
-"""What the gateway knows of the contract, read from the generated stubs: the public services, their routes, the descriptor set."""
+"""What the gateway knows of the contract: the public services, their routes, the descriptor set."""
 
-import importlib
-import pkgutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from google.api import annotations_pb2
-from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.rpc import error_details_pb2
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-CLUSTERS = ("auth", "collection", "operation", "embedding", "search")
+from libs.rpc import contract
+from libs.rpc.contract import public_services
 
+__all__ = ["ANONYMOUS", "CLUSTERS", "HttpRule", "cluster", "descriptor_set", "http_rule", "is_stream", "public_services", "returns_files"]
 
-def public_services() -> list[ServiceDescriptor]:
-    """Return every service of ``semantik.*.v1`` that is not for the mesh alone, in the clusters' order."""
-    return [service for file in _files() for service in file.services_by_name.values() if not service.name.endswith("InternalService")]
+CLUSTERS = contract.PACKAGES
 
 
 def cluster(service: ServiceDescriptor) -> str:
@@ -51,27 +46,5 @@ def http_rule(method: MethodDescriptor) -> HttpRule:
 
 
 def descriptor_set() -> bytes:
-    """Return the files of the public services and all they import, and the error details, as a FileDescriptorSet."""
-    files = FileDescriptorSet()
-    seen: set[str] = set()
-    for root in (*(service.file for service in public_services()), error_details_pb2.DESCRIPTOR):
-        for file in _with_imports(root, seen):
-            file.CopyToProto(files.file.add())
-    return files.SerializeToString(deterministic=True)
-
-
-def _files() -> Iterator[FileDescriptor]:
-    for name in CLUSTERS:
-        package = importlib.import_module(f"semantik.{name}.v1")
-        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
-            if module.endswith("_service_pb2"):
-                yield importlib.import_module(f"{package.__name__}.{module}").DESCRIPTOR
-
-
-def _with_imports(file: FileDescriptor, seen: set[str]) -> Iterator[FileDescriptor]:
-    if file.name in seen:
-        return
-    seen.add(file.name)
-    for needed in file.dependencies:
-        yield from _with_imports(needed, seen)
-    yield file
+    """Return the files that describe the public services, as Envoy reads them."""
+    return contract.descriptor_set().SerializeToString(deterministic=True)

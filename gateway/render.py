@@ -10,8 +10,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from gateway import contract, strict
+from gateway import contract, metrics, strict
 from gateway.errors import mappers, trailers
+from libs.rpc.contract import REFLECTION
 from libs.rpc.proof import gateway_proof
 from semantik import policy
 
@@ -38,6 +39,16 @@ _NOWHERE = {
     "idle_timeout": "10s",
     "max_stream_duration": {"max_stream_duration": "30s"},
 }
+# What a person sees who opens the address in a browser.
+_ABOUT = {
+    "name": "Semantik",
+    "about": "Self-hosted semantic search over gRPC, gRPC-Web and JSON at this address. README.md shows how to sign in, index and search.",
+    "health": {"gateway": "/healthz", "services": "/readyz"},
+    "openai": "/openai/v1",
+}
+# Both versions have the same messages.
+_REFLECTION = [f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")]
+_REFLECTION_SECONDS = 600
 _UNSENT = "connect-failure,refused-stream"
 
 
@@ -47,7 +58,8 @@ class Gateway:
 
     ``endpoints`` maps a cluster to ``host:port`` of its replicas; ``proof`` is what services know the gateway by; ``admin``
     is the path of a socket or host:port;
-    ``trusted_hops`` is the number of proxies in front whose report of the client's address is trusted.
+    ``trusted_hops`` is the number of proxies in front whose report of the client's address is trusted; ``reflection`` describes the
+    public services to whoever asks; ``metrics`` is host:port of a listener for Prometheus, empty for none.
     """
 
     endpoints: Mapping[str, Sequence[str]]
@@ -58,6 +70,8 @@ class Gateway:
     admin: str = "127.0.0.1:9901"
     cors_origins: Sequence[str] = field(default=())
     trusted_hops: int = 0
+    reflection: bool = False
+    metrics: str = ""
 
     def render(self) -> str:
         """Return Envoy's configuration as YAML."""
@@ -71,8 +85,8 @@ class Gateway:
             "cors_origins": [{"exact": origin} for origin in self.cors_origins],
             "json_bytes": _JSON_BYTES,
             "anonymous_bytes": _ANONYMOUS_BYTES,
-            "anonymous_path": f"/{contract.ANONYMOUS}/",
             "upload_bytes": _UPLOAD_BYTES,
+            "about": json.dumps(_ABOUT) + "\n",
             "answer_bytes": _ANSWER_BYTES,
             "until_whole": _NOWHERE,
             "descriptor": str(self.descriptor),
@@ -84,7 +98,10 @@ class Gateway:
         # JSON is YAML, and the serializer quotes each value once.
         filled = {name: json.dumps(value) for name, value in values.items()}
         filled["errors"] = _lines(mappers(), 12)
-        filled["routes"] = _lines(_routes(), 14)
+        filled["metrics_listener"] = _lines([metrics.listener(_socket_address(self.metrics))] if self.metrics else [], 2)
+        filled["metrics_cluster"] = _lines([metrics.cluster(_admin(self.admin))] if self.metrics else [], 2)
+        filled["anonymous"] = _lines([_anonymous(prefix) for prefix in (f"/{contract.ANONYMOUS}/", "/grpc.reflection.")], 14)
+        filled["routes"] = _lines([*(_reflection() if self.reflection else ()), *_routes()], 14)
         return Template(_TEMPLATE.read_text()).substitute(filled)
 
 
@@ -112,6 +129,22 @@ def _routes() -> list[dict[str, Any]]:
             if method.client_streaming:
                 uploads.append(_upload(contract.http_rule(method).path))
     return rpcs + uploads + anonymous
+
+
+def _reflection() -> list[dict[str, Any]]:
+    """Lead reflection to the service that describes all public ones."""
+    routes = []
+    for path in _REFLECTION:
+        route = _rpc(path, "auth", timeout="0s", longest=f"{_REFLECTION_SECONDS}s", retry_on=_UNSENT)
+        route["route"] |= {"prefix_rewrite": f"/{REFLECTION}/ServerReflectionInfo", "idle_timeout": "60s"}
+        routes.append(route)
+    return routes
+
+
+def _anonymous(prefix: str) -> dict[str, Any]:
+    """Count the calls below ``prefix`` by address."""
+    named = {"descriptor_value": "anonymous", "headers": [{"name": ":path", "string_match": {"prefix": prefix}}]}
+    return {"actions": [{"header_value_match": named}, {"masked_remote_address": {"v6_prefix_mask_len": 64}}]}
 
 
 def _upload(path: str) -> dict[str, Any]:
@@ -186,6 +219,8 @@ def main() -> None:
     parser.add_argument("--admin", default="127.0.0.1:9901", help="host:port, or the path of a socket")
     parser.add_argument("--cors-origin", action="append", default=[], help="an origin from which browsers may call; may be repeated")
     parser.add_argument("--trusted-hops", type=int, default=0, help="the number of proxies in front whose x-forwarded-for is trusted")
+    parser.add_argument("--reflection", action="store_true", help="describe the public services to whoever asks by gRPC reflection")
+    parser.add_argument("--metrics", default="", help="host:port of a listener for Prometheus; none by default")
     parser.add_argument("--mesh-key", type=Path, required=True, help="the mesh key's file, from which the gateway's proof is derived")
     parser.add_argument("--descriptor", type=Path, required=True, help="the file to write the descriptor set to, from which Envoy reads it")
     options = parser.parse_args()
@@ -193,7 +228,16 @@ def main() -> None:
     endpoints = {name: getattr(options, name) for name in contract.CLUSTERS}
     proof = gateway_proof(options.mesh_key.read_bytes())
     gateway = Gateway(
-        endpoints, options.descriptor, options.port, proof, options.host, options.admin, tuple(options.cors_origin), options.trusted_hops
+        endpoints,
+        options.descriptor,
+        options.port,
+        proof,
+        options.host,
+        options.admin,
+        tuple(options.cors_origin),
+        options.trusted_hops,
+        options.reflection,
+        options.metrics,
     )
     sys.stdout.write(gateway.render())
 

@@ -54,6 +54,8 @@ class Spec:
     """The user to run it as; None is the supervisor's own."""
     directory: Path | None = None
     port: int = 0
+    metrics: str = ""
+    """``host:port`` of its metrics for Prometheus; empty where it has none."""
 
 
 class Child:

@@ -45,6 +45,10 @@ class Plan:
         """Return ``host:port`` of each replica."""
         return [f"127.0.0.1:{self.ports[name]}" for name in self.replica_names(service)]
 
+    def metrics(self, name: str) -> str:
+        """Return ``host:port`` of a process's metrics."""
+        return f"127.0.0.1:{self.ports[f'{name}-metrics']}"
+
     def services(self) -> list[Spec]:
         return [self._service(service, name) for service in SERVICES for name in self.replica_names(service)]
 
@@ -58,7 +62,7 @@ class Plan:
             "LISTEN_ADDRESS": f"127.0.0.1:{self.ports['qdrant']}",
             "QDRANT_API_KEY": key,
             "DATA_DIR": str(self.home.vectors),
-            "METRICS_ADDRESS": f"127.0.0.1:{self.ports['qdrant-metrics']}",
+            "METRICS_ADDRESS": self.metrics("qdrant"),
         }
         ready = grpc_health(self.ports["qdrant"], (("api-key", key),))
         return self._python("qdrant", "deploy.local.qdrant", environment, ready, self.ports["qdrant"])
@@ -78,6 +82,7 @@ class Plan:
             environment=self._inherited(),
             directory=self.home.path,
             port=port,
+            metrics=self.metrics("envoy"),
             stop_seconds=2.0,
         )
 
@@ -103,7 +108,7 @@ class Plan:
         environment = {
             **self._base(),
             "MESH_KEY_FILE": str(self.home.keys / "mesh.pem"),
-            "METRICS_ADDRESS": f"127.0.0.1:{self.ports[f'{name}-metrics']}",
+            "METRICS_ADDRESS": self.metrics(name),
             "REDIS_URL": self.redis.url,
         }
         for peer in SERVICES:
@@ -128,7 +133,8 @@ class Plan:
     def _python(self, name: str, module: str, environment: Mapping[str, str], ready: Ready, port: int) -> Spec:
         command = [sys.executable, "-P", "-m", module]
         needs = _NEEDS.get(name.partition("-")[0], ())
-        return Spec(name, command, ready, environment=environment, needs=needs, directory=self.home.path, port=port)
+        directory, metrics = self.home.path, environment["METRICS_ADDRESS"]
+        return Spec(name, command, ready, environment=environment, needs=needs, directory=directory, port=port, metrics=metrics)
 
     def _inherited(self) -> dict[str, str]:
         # The mesh is on loopback: proxies do not apply.
@@ -143,4 +149,4 @@ def replica_names(service: str, replicas: int) -> list[str]:
 def port_names(replicas: int) -> list[str]:
     """Return the names of everything that needs a port."""
     names = [name for service in (*SERVICES, "worker") for name in replica_names(service, replicas)]
-    return ["qdrant", "qdrant-metrics", *names, *(f"{name}-metrics" for name in names)]
+    return ["qdrant", "qdrant-metrics", "envoy-metrics", *names, *(f"{name}-metrics" for name in names)]

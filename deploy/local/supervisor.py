@@ -41,6 +41,8 @@ class Options:
     """The folders that anybody's directory sources may be in; what the operator adds may lie anywhere."""
     cors_origins: tuple[str, ...] = ()
     """The origins from which browsers may call."""
+    reflection: bool = True
+    """Whether the gateway describes the public services to whoever asks by gRPC reflection."""
     unready_seconds: float | None = None
     """How long a process may be idle and unhealthy before it is replaced; None is the usual bound."""
 
@@ -129,6 +131,7 @@ class Mesh:
                     "pid": child.pid,
                     "started": self._born.get(child.pid, 0.0),
                     "port": child.spec.port,
+                    "metrics": f"http://{child.spec.metrics}/metrics" if child.spec.metrics else "",
                     "restarts": child.restarts,
                     "pss_mib": self._memory.get(child.pid, 0.0),
                 }
@@ -167,7 +170,14 @@ class Mesh:
         endpoints = {name: plan.endpoints(name) for name in contract.CLUSTERS}
         proof = gateway_proof((self.home.keys / "mesh.pem").read_bytes())
         gateway = render.Gateway(
-            endpoints, descriptor, plan.ports["gateway"], proof, admin=str(self.home.envoy), cors_origins=self.options.cors_origins
+            endpoints,
+            descriptor,
+            plan.ports["gateway"],
+            proof,
+            admin=str(self.home.envoy),
+            cors_origins=self.options.cors_origins,
+            reflection=self.options.reflection,
+            metrics=plan.metrics("envoy"),
         )
         (self.home.run / "envoy.yaml").write_text(gateway.render())
 

@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from libs.rpc import limits
+from libs.rpc import contract, limits
 from libs.rpc.boundary import Access, Boundary, Interceptor
 from libs.rpc.boundary.admit import Admit, Share, Users, Weigh
 from libs.rpc.boundary.authenticate import Authenticate
@@ -79,7 +79,8 @@ class Server:
             service.add(service.servicer, self._server)
         self._health = Health(["", *access, *self.capabilities], self._probe)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
-        reflection.enable_server_reflection([*access, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        described = [name for name in access if name != contract.REFLECTION]
+        reflection.enable_server_reflection([*described, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         address, tls = self.settings.listen_address, self.mesh.tls
         self.port = self._server.add_secure_port(address, tls.server_credentials()) if tls else self._server.add_insecure_port(address)
         await self._server.start()

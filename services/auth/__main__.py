@@ -2,6 +2,7 @@
 
 from libs.db import engine as db
 from libs.periodic.jobs import Periodic
+from libs.rpc import contract
 from libs.rpc.boundary import Access
 from libs.rpc.mesh import MeshIdentity
 from libs.rpc.paging import Pager
@@ -14,6 +15,7 @@ from services.auth.keys import SigningKeys
 from services.auth.passwords import Passwords
 from services.auth.servicer.auth import AuthServicer
 from services.auth.servicer.internal import AuthInternalServicer
+from services.auth.servicer.reflection import ReflectionServicer, add_reflection
 from services.auth.servicer.user import UserServicer
 from services.auth.settings import Settings
 from services.auth.tokens import Tokens
@@ -52,6 +54,7 @@ async def main(settings: Settings) -> None:
                 AuthInternalServicer(database, keys, pager, access_seconds),
                 Access.MESH,
             ),
+            Served(contract.REFLECTION, add_reflection, ReflectionServicer(), Access.ANYONE),
         ]
         background = [Periodic(settings.redis_url, "auth", periodic.jobs(database)).run]
         await Server(settings, services, mesh, verifier, ready, background=background, translate=db.translate).run()

@@ -64,3 +64,25 @@ async def test_an_index_and_two_searches_are_counted_by_what_they_do(mesh: Mesh,
         *(f"semantik_search_stage_seconds_count{{{stage}}}" for stage in ("authorize", "embed", "retrieve", "fuse", "read", "present")),
     ):
         assert grown.get(name, 0) >= 1, (name, sorted(grown))
+
+
+async def test_every_address_of_the_status_is_read(mesh: Mesh, http: httpx.AsyncClient) -> None:
+    """Services, worker, vector engine and gateway: Prometheus reads what each of them does, and nothing more is there."""
+    assert (await http.get("/healthz")).status_code == 200
+    addresses = {process["name"]: process["metrics"] for process in mesh.snapshot()["processes"]}
+    assert [name for name, address in addresses.items() if not address] == ["postgres", "redis"]
+    expected = {"envoy": "envoy_http_downstream_rq", "worker": "semantik_work_running"}
+    async with httpx.AsyncClient() as client:
+        for name, address in addresses.items():
+            if address:
+                families = {family.name for family in text_string_to_metric_families((await client.get(address)).text)}
+                assert expected.get(name, "semantik_rpc_handled") in families, (name, sorted(families))
+        gateway = addresses["envoy"].removesuffix("/metrics")
+        for method, path in (
+            ("GET", "/"),
+            ("GET", "/stats"),
+            ("GET", "/metrics?format=json"),
+            ("GET", "/config_dump"),
+            ("POST", "/metrics"),
+        ):
+            assert (await client.request(method, gateway + path)).status_code == 404

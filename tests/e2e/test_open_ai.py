@@ -73,8 +73,8 @@ async def test_a_request_has_2048_texts(http: httpx.AsyncClient, ada: Person, en
     texts = [f"text {number % 1100}" for number in range(2048)]
     body = {"model": MODEL, "input": texts, "encoding_format": encoding}
     data = (await http.post("/openai/v1/embeddings", json=body, headers=ada.headers)).json()["data"]
-    read = np.array if encoding == "float" else lambda text: np.frombuffer(base64.b64decode(text), "<f4")
-    vectors = np.array([read(each["embedding"]) for each in data], np.float32)
+    values = [each["embedding"] for each in data]
+    vectors = np.array(values if encoding == "float" else [np.frombuffer(base64.b64decode(text), "<f4") for text in values], np.float32)
     assert (vectors.shape, [each["index"] for each in data]) == ((2048, 384), list(range(2048)))
     np.testing.assert_array_equal(vectors[:948], vectors[1100:])
     for position in (0, 511, 512, 1099, 2047):

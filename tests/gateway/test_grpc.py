@@ -1,7 +1,9 @@
 """The gateway speaks gRPC and gRPC-Web."""
 
+import asyncio
 import struct
 from base64 import b64decode
+from typing import Any
 
 import grpc
 import httpx
@@ -55,6 +57,24 @@ async def test_what_is_not_listed_does_not_exist(channel: grpc.aio.Channel, meth
     """Neither unknown methods nor the servers' own services can be called."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await channel.unary_unary(method)(b"")  # type: ignore[arg-type]
+    assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.UNIMPLEMENTED, "ROUTE_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        "/semantik.nothing.v1.Nothing/Do",
+    ],
+)
+async def test_what_does_not_exist_is_said_while_a_stream_stays_open(channel: grpc.aio.Channel, method: str) -> None:
+    """Tools ask by reflection first and wait for the answer before they send more."""
+    call: Any = channel.stream_stream(method)()
+    await call.write(b"")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async with asyncio.timeout(5):
+            await call.read()
     assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.UNIMPLEMENTED, "ROUTE_NOT_FOUND")
 
 

@@ -19,6 +19,16 @@ async def test_the_gateway_lives(http: httpx.AsyncClient) -> None:
     assert (response.status_code, response.text) == (200, "ok\n")
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_browser_is_told_what_this_is(http: httpx.AsyncClient, method: str) -> None:
+    """At the address itself, where people look first; nothing else answers there."""
+    response = await http.request(method, "/")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    if method == "GET":
+        assert (response.json()["name"], response.json()["health"]) == ("Semantik", {"gateway": "/healthz", "services": "/readyz"})
+    assert (await http.post("/", content=b"{}")).status_code == 404
+
+
 async def test_ready_follows_the_services(http: httpx.AsyncClient, channel: grpc.aio.Channel, standin: StandIn) -> None:
     """A service that says NOT_SERVING makes the gateway not ready, and calls to it UNAVAILABLE; it comes back by itself."""
     assert (await http.get("/readyz")).status_code == 200

@@ -31,12 +31,18 @@ def up(
         typer.Option(help="A folder that everybody may index in place; you may anyway."),
     ] = None,
     cors: Annotated[list[str] | None, typer.Option(help="An origin from which browsers may call; may be repeated.")] = None,
+    reflection: Annotated[bool, typer.Option(help="Describe the public services to tools that ask by gRPC reflection.")] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Start everything on this machine, without Docker, and run until Ctrl-C; with --json, print one line when it is ready."""
     local = _local()
     options = local.Options(
-        data_dir=data_dir, port=port, replicas=replicas, allowed_roots=tuple(allow or ()), cors_origins=tuple(cors or ())
+        data_dir=data_dir,
+        port=port,
+        replicas=replicas,
+        allowed_roots=tuple(allow or ()),
+        cors_origins=tuple(cors or ()),
+        reflection=reflection,
     )
 
     async def announce(mesh: Any) -> None:
