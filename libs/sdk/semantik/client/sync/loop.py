@@ -59,23 +59,25 @@ class Loop:
 
 
 class _Stream(Generic[_T]):
-    """An asynchronous iterator that may be closed while an interrupted ``next`` is still ending."""
+    """An asynchronous iterator that may be closed while an interrupted ``next`` has not ended yet."""
 
     def __init__(self, items: AsyncIterator[_T]) -> None:
         self._items = items
-        self._turn = asyncio.Lock()
+        self._fetching: asyncio.Task[Any] | None = None
 
     async def next(self) -> tuple[_T, ...]:
         """Return the next item in a tuple, and an empty one at the end."""
-        async with self._turn:
-            async for item in self._items:
-                return (item,)
-            return ()
+        self._fetching = asyncio.current_task()
+        async for item in self._items:
+            return (item,)
+        return ()
 
     async def close(self) -> None:
-        async with self._turn:
-            if isinstance(self._items, AsyncGenerator):
-                await self._items.aclose()
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
+        if isinstance(self._items, AsyncGenerator):
+            await self._items.aclose()
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
