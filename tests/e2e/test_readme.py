@@ -28,7 +28,7 @@ async def test_an_example_runs(block: str, address: str, ada: Person, collection
     await ada.client.operations.wait(operation.id)
     for there, here in (("127.0.0.1:8080", address), ('"ada", "..."', f'"{ada.user.username}", "{PASSWORD}"')):
         assert there in block
-        block = block.replace(there, here)  # noqa: PLW2901 - the example, filled in
+        block = block.replace(there, here)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-W", "error", "-c", block), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
