@@ -66,7 +66,7 @@ class OpenAiServicer(open_ai_service_pb2_grpc.OpenAiServiceServicer):
         return messages.OpenAiServiceListModelsResponse(object="list", data=models)
 
     async def GetModel(self, request: messages.OpenAiServiceGetModelRequest, context: Context) -> messages.OpenAiServiceGetModelResponse:
-        return messages.OpenAiServiceGetModelResponse(**_described(await self._model(request.model)))
+        return messages.OpenAiServiceGetModelResponse(**_described(await self._model(request.model_id)))
 
     async def _model(self, model_id: str) -> ModelFiles:
         """Return an embedding model; raises MODEL_NOT_FOUND with the names of those that are here."""

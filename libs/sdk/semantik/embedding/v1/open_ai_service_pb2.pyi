@@ -234,17 +234,17 @@ Global___OpenAiServiceListModelsResponse: _TypeAlias = OpenAiServiceListModelsRe
 class OpenAiServiceGetModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    MODEL_FIELD_NUMBER: _builtins.int
-    model: _builtins.str
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
     """The model's id."""
     def __init__(
         self,
         *,
-        model: _builtins.str = ...,
+        model_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_id", b"model_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
