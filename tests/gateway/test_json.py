@@ -43,7 +43,7 @@ async def test_an_error_of_a_service_keeps_its_details(http: httpx.AsyncClient) 
     ("method", "path", "body", "status", "expected"),
     [
         ("GET", "/v1/nothing", None, 404, "ROUTE_NOT_FOUND"),
-        ("GET", "/", None, 404, "ROUTE_NOT_FOUND"),
+        ("POST", "/", b"{}", 404, "ROUTE_NOT_FOUND"),
         ("PUT", "/v1/users/me", None, 404, "ROUTE_NOT_FOUND"),
         ("POST", "/semantik.auth.v1.UserService/GetMe", b"{}", 404, "ROUTE_NOT_FOUND"),
         ("POST", "/semantik.auth.v1.AuthInternalService/ListRevocations", b"{}", 404, "ROUTE_NOT_FOUND"),

@@ -47,6 +47,7 @@ async def test_ready_follows_the_services(http: httpx.AsyncClient, channel: grpc
 
 
 async def _wait_for(http: httpx.AsyncClient, status: int) -> None:
-    async with asyncio.timeout(10):
-        while (await http.get("/readyz")).status_code != status:  # noqa: ASYNC110 - it changes in another process
+    """Wait until all of the gateway knows: its workers hear later than what answers /readyz."""
+    async with asyncio.timeout(20):
+        while {(await http.get(path)).status_code for path in ("/readyz", "/v1/users/me")} != {status}:  # noqa: ASYNC110 - it changes in another process
             await asyncio.sleep(0.1)
