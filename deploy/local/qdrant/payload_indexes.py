@@ -39,11 +39,20 @@ def payload_schema(message: Any) -> Any:
 
 
 def _text(params: Any) -> Any:
-    only(params, *_TEXT, "tokenizer", "scoring", "stemmer")
+    only(params, *_TEXT, "tokenizer", "scoring", "stemmer", "stopwords")
     given = {name: getattr(params, name) for name in _TEXT if params.HasField(name)}
     if params.tokenizer in _TOKENIZERS:
         given["tokenizer"] = _TOKENIZERS[params.tokenizer]
     if params.HasField("stemmer"):
-        language = params.stemmer.snowball.language
-        given["stemmer"] = edge.SnowballParams(getattr(edge.SnowballLanguage, language.capitalize()))
+        given["stemmer"] = edge.SnowballParams(_language(edge.SnowballLanguage, params.stemmer.snowball.language))
+    if params.HasField("stopwords"):
+        languages = [_language(edge.Language, name) for name in params.stopwords.languages]
+        given["stopwords"] = edge.StopwordsSet(languages=languages, custom=list(params.stopwords.custom))
     return edge.TextIndexParams(scoring=params.HasField("scoring"), **given)
+
+
+def _language(known: Any, name: str) -> Any:
+    language = getattr(known, name.capitalize(), None)
+    if language is None:
+        raise unsupported(f"the language {name}")
+    return language

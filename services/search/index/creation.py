@@ -16,6 +16,8 @@ _BM25 = {
         text_index_params=q.TextIndexParams(
             tokenizer=q.TokenizerType.Word,
             lowercase=True,
+            stemmer=q.StemmingAlgorithm(snowball=q.SnowballParams(language="english")),
+            stopwords=q.StopwordsSet(languages=["english"]),
             scoring=q.TextScoringParams(type=q.TextScoringType.Bm25),
         )
     ),

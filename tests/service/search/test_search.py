@@ -52,11 +52,12 @@ async def _refused(call: Awaitable[object]) -> tuple[str, str]:
     [
         ("semantic", "giant sea creature", _WHALES[0]),
         ("keyword", "PODS", _WHALES[2]),
+        ("keyword", "what is a kitchen's oven and the oven of kitchens", _BREAD[0]),
         ("hybrid", "how do whales get oxygen", _WHALES[1]),
     ],
 )
 async def test_each_mode_finds_in_its_way(ada: Person, collection: Collection, fill: Fill, mode: str, query: str, first: str) -> None:
-    """By meaning without a common word, by words alone, by both."""
+    """By meaning without a common word, by words alone (in any form, without those that every text has), by both."""
     await fill(ada, collection, _WHALES + _BREAD)
     found = await ada.client.search(query, [collection.id], mode=mode, limit=3)
     assert _texts(found)[0] == first
