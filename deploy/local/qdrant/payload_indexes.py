@@ -46,8 +46,8 @@ def _text(params: Any) -> Any:
     if params.HasField("stemmer"):
         given["stemmer"] = edge.SnowballParams(_language(edge.SnowballLanguage, params.stemmer.snowball.language))
     if params.HasField("stopwords"):
-        languages = [_language(edge.Language, name) for name in params.stopwords.languages]
-        given["stopwords"] = edge.StopwordsSet(languages=languages, custom=list(params.stopwords.custom))
+        languages = {_language(edge.Language, name) for name in params.stopwords.languages}
+        given["stopwords"] = edge.StopwordsSet(languages=languages, custom=set(params.stopwords.custom))
     return edge.TextIndexParams(scoring=params.HasField("scoring"), **given)
 
 
