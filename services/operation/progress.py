@@ -13,6 +13,8 @@ _NEVER_FALLS = (
     "documents_removed",
     "bytes_done",
     "chunks",
+    "chunks_embedded",
+    "chunks_total",
     "tokens",
     "percent",
 )

@@ -46,7 +46,8 @@ class IngestionHandler:
         await self._count_deaths(job)
         if claim.operation.kind != Operation.KIND_DELETE:
             await _open_indexes(job)
-        await work(job)
+        async with job.progress.ticking():
+            await work(job)
 
     async def settle(self, claim: Claim, outcome: Settling, report: Report) -> None:
         """Leave nothing uncommitted in the indexes and set the collection's state."""
