@@ -122,7 +122,9 @@ class Progress:
         if not self._message.bytes_total or not tokens or size_bytes <= 0:
             return None
         left = self._message.bytes_total - self._unchanged_bytes - size_bytes
-        return left * tokens / size_bytes / self._rate.per_second if left > 0 else None
+        # What the model has embedded since the last batch came is not shown yet, but its time has passed.
+        passed = min(self._rate.silent_seconds, self._rate.longest_gap_seconds)
+        return max(1.0, left * tokens / size_bytes / self._rate.per_second - passed) if left > 0 else None
 
     def _done(self) -> int:
         return self._unchanged + sum(self._committed[name] for name in ("indexed", "skipped", "failed", "removed"))
