@@ -12,8 +12,8 @@ from libs.work.outcome import Done, Failed, Settled, Settling, Stopped
 from libs.work.report import Report
 from libs.work.retry import patiently
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from semantik.operation.v1.operation_internal_service_pb2 import DIRECTIVE_CANCEL, Claim
 from semantik.operation.v1 import operation_pb2
+from semantik.operation.v1.operation_internal_service_pb2 import DIRECTIVE_CANCEL, Claim
 from semantik.operation.v1.operation_pb2 import Operation
 from services.collection.store import collections
 from services.collection.store.indexing import commits, fences, states, worklist

@@ -28,9 +28,7 @@ class Progress:
     source again, or begins a long document again, shows more only once it is further than its predecessor was.
     """
 
-    def __init__(
-        self, message: operation_pb2.Progress, committed: Mapping[str, int], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, message: operation_pb2.Progress, committed: Mapping[str, int], clock: Callable[[], float] = time.monotonic) -> None:
         self._message = message
         # The rate is this claim's own.
         self._message.tokens_per_second = 0.0

@@ -90,7 +90,7 @@ def _stale() -> Select[tuple[str, str, str | None, int]]:
     ahead = case(
         (is_blocked, waiting.c.ahead + case((waiting.c.holder_id.is_not(None), 1), else_=0)), else_=func.coalesce(ready.c.ahead, 0)
     )
-    rounding = case((ahead <= _EXACT, 1), (ahead < 100, 10), else_=100)  # noqa: PLR2004 - two digits
+    rounding = case((ahead <= _EXACT, 1), (ahead < 100, 10), else_=100)
     rounded = func.cast(ahead - ahead % rounding, Integer)
     written = (Operation.wait_reason, Operation.waits_for_operation_id, Operation.operations_ahead)
     known = (reason, waits_for, rounded)

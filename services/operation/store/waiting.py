@@ -74,6 +74,8 @@ _WAITING = (
     .where(_is_waiting, _is_due, _has_waited, _is_first, ~_is_busy)
     .group_by(Operation.user_id, _is_short)
 )
+
+
 async def next_of(session: AsyncSession, queue: str, slot: Slot) -> Operation | None:
     """Return the operation that a slot gets next, locked; what other claims have locked is skipped.
 
@@ -109,4 +111,3 @@ async def depths(session: AsyncSession) -> list[tuple[str, str, int, float]]:
 async def queues(session: AsyncSession) -> Sequence[str]:
     """Return the queues in which something waits."""
     return (await session.scalars(select(Operation.queue).where(_is_waiting).distinct())).all()
-

@@ -185,10 +185,8 @@ async def test_terminals_a_notebook_and_cron_jobs_live_together(tmp_path: Path, 
             assert len(await client.accounts.sessions()) == 1
 
 
-async def test_a_clock_that_is_wrong_costs_no_renewal_per_call(
-    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """This computer's is ten minutes ahead: every access token looks out of date, until one that was just made does."""
+async def test_a_clock_that_is_wrong_costs_no_renewal_per_call(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every access token looks out of date on a computer that is ten minutes ahead, until one that was just made does."""
     path = tmp_path / "credentials.json"
     await _sign_in(address, path, "kay")
     async with Client(address, token_store=Credentials(address, path)) as client:

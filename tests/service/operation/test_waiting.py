@@ -56,7 +56,12 @@ async def test_what_waits_for_a_slot_says_how_many_are_ahead(
 
 
 async def test_what_waits_for_its_collection_names_the_operation(
-    public: "OperationServiceAsyncStub", internal: "OperationInternalServiceAsyncStub", start: Start, claim: Claim, ada: User, collection: str
+    public: "OperationServiceAsyncStub",
+    internal: "OperationInternalServiceAsyncStub",
+    start: Start,
+    claim: Claim,
+    ada: User,
+    collection: str,
 ) -> None:
     """The one that a worker has, or the next one of the collection; what takes over is named next."""
     first = (await start(ada.id, collection_id=collection)).operation.id

@@ -150,7 +150,7 @@ _RUNNING = Operation.STATE_RUNNING
             Operation(
                 state=_RUNNING,
                 progress=Progress(
-                    phase=Progress.PHASE_INDEXING, documents_done=54, documents_total=55, chunks=456, chunks_embedded=3210, chunks_total=6250
+                    phase=Progress.PHASE_INDEXING, documents_done=54, documents_total=55, chunks_embedded=3210, chunks_total=6250
                 ),
             ),
             "indexing",
@@ -210,7 +210,8 @@ def test_a_time_left_is_as_fine_as_an_estimate_can_be(seconds: float, shown: str
 
 
 @pytest.mark.parametrize(
-    ("per_second", "shown"), [(0.44, "0.4"), (7.6, "8"), (87.4, "87"), (952, "950"), (2449, "2,400"), (15_432.1, "15,000"), (99_700, "100,000")]
+    ("per_second", "shown"),
+    [(0.44, "0.4"), (7.6, "8"), (87.4, "87"), (952, "950"), (2449, "2,400"), (15_432.1, "15,000"), (99_700, "100,000")],
 )
 def test_a_rate_has_two_digits_that_count(per_second: float, shown: str) -> None:
     """More would only flicker."""

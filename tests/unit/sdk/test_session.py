@@ -8,20 +8,21 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from libs.rpc.errors import Failure
-from semantik.auth.v1 import auth_service_pb2, auth_service_pb2_grpc, user_service_pb2, user_service_pb2_grpc
+from semantik.auth.v1 import auth_service_pb2, user_service_pb2
 from semantik.auth.v1.session_pb2 import Tokens
 from semantik.auth.v1.user_pb2 import User
 from semantik.client import Client, SemantikError
 from semantik.client.tokens import MemoryTokens
-from semantik.collection.v1 import document_service_pb2, document_service_pb2_grpc
+from semantik.collection.v1 import document_service_pb2
 from semantik.collection.v1.document_pb2 import Document
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from semantik.operation.v1 import operation_service_pb2, operation_service_pb2_grpc
+from semantik.operation.v1 import operation_service_pb2
 from semantik.operation.v1.operation_pb2 import Operation
 
 Context = Any
@@ -39,12 +40,7 @@ async def _refuse(context: Context, reason: "ErrorReason.ValueType") -> None:
 
 
 @dataclass
-class _Gate(
-    auth_service_pb2_grpc.AuthServiceServicer,
-    user_service_pb2_grpc.UserServiceServicer,
-    document_service_pb2_grpc.DocumentServiceServicer,
-    operation_service_pb2_grpc.OperationServiceServicer,
-):
+class _Gate:
     """A gateway that accepts some access tokens and renews some refresh tokens; it notes what it is asked."""
 
     accepted: set[str]
@@ -87,13 +83,28 @@ class _Gate(
             await _refuse(context, ErrorReason.ERROR_REASON_TOKEN_INVALID)
 
 
+def _bytes(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
 @asynccontextmanager
 async def _signed_in(gate: _Gate) -> AsyncIterator[tuple[Client, MemoryTokens]]:
     server = grpc.aio.server()
-    auth_service_pb2_grpc.add_AuthServiceServicer_to_server(gate, server)  # type: ignore[no-untyped-call]
-    user_service_pb2_grpc.add_UserServiceServicer_to_server(gate, server)  # type: ignore[no-untyped-call]
-    document_service_pb2_grpc.add_DocumentServiceServicer_to_server(gate, server)  # type: ignore[no-untyped-call]
-    operation_service_pb2_grpc.add_OperationServiceServicer_to_server(gate, server)  # type: ignore[no-untyped-call]
+    unary, upload, watch = grpc.unary_unary_rpc_method_handler, grpc.stream_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
+    auth, users, documents, operations = auth_service_pb2, user_service_pb2, document_service_pb2, operation_service_pb2
+    methods: dict[str, dict[str, Any]] = {
+        "auth.v1.AuthService": {"RefreshToken": unary(gate.RefreshToken, auth.RefreshTokenRequest.FromString, _bytes)},
+        "auth.v1.UserService": {"GetMe": unary(gate.GetMe, users.GetMeRequest.FromString, _bytes)},
+        "collection.v1.DocumentService": {
+            "UploadDocument": upload(gate.UploadDocument, documents.UploadDocumentRequest.FromString, _bytes)
+        },
+        "operation.v1.OperationService": {
+            "WatchOperation": watch(gate.WatchOperation, operations.WatchOperationRequest.FromString, _bytes)
+        },
+    }
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(f"semantik.{service}", handlers) for service, handlers in methods.items()]
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     store = MemoryTokens(_tokens("first"))

@@ -28,6 +28,7 @@ _NAMES = (
     "phase",
 )
 _TOKENS = 100
+_PHASES = operation_pb2.Progress.Phase.values()
 _ITEM = Item("", 1, "s", "DIRECTORY", {}, "p", "n", "text/plain", "", 0, "", None, 0)
 _steps = st.lists(
     st.tuples(
@@ -61,7 +62,7 @@ class _Worker:
         self._read: list[ChunkedDocument] = []
         self._embedded: list[ChunkedDocument] = []
 
-    def step(self, step: str, amount: int, number: int) -> None:
+    def step(self, step: str, amount: int, number: int) -> None:  # noqa: C901 - a table of steps
         progress = self.progress
         match step:
             case "read":
@@ -100,7 +101,7 @@ class _Worker:
                 waiting = [*self._read, *self._embedded]
                 progress.listed(len(waiting) + amount, sum(each.item.size_bytes for each in waiting) + amount)
             case "phase":
-                progress.enter(operation_pb2.Progress.Phase.Name(amount % 5) and amount % 5)  # type: ignore[arg-type]
+                progress.enter(_PHASES[amount % 5])
             case "tick":
                 progress.tick()
 
