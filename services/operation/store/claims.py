@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.outbox.table import put
-from services.operation.progress import committed, finished, merged
+from services.operation.progress import at_rest, committed, finished, merged
 from services.operation.store.notify import CHANGED, requeued, ring
 from services.operation.store.waiting import next_of
 from services.operation.tables import Desired, Operation, Outbox, Slot, State, Turn, fences
@@ -202,6 +202,7 @@ async def _count_attempt(session: AsyncSession, operation: Operation, limits: Li
 
 async def _unlease(session: AsyncSession, operation: Operation) -> None:
     operation.lease_owner = operation.lease_until = None
+    operation.progress = at_rest(operation.progress)
     operation.wait_reason, operation.waits_for_operation_id, operation.operations_ahead = "", None, 0
     operation.queue_time = (await session.execute(select(_clock))).scalar_one()
     if operation.state == State.RUNNING:

@@ -4,10 +4,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import psycopg
+from google.protobuf.duration_pb2 import Duration
 
 from semantik.operation.v1 import operation_internal_service_pb2 as internal_messages
 from semantik.operation.v1 import operation_service_pb2 as messages
-from semantik.operation.v1.operation_pb2 import Operation
+from semantik.operation.v1.operation_pb2 import Operation, Progress
 from tests.service.operation.conftest import Claim, Start
 from tests.service.operation.house import User
 
@@ -101,3 +102,17 @@ async def test_a_slot_that_asks_is_a_worker(public: "OperationServiceAsyncStub",
     finally:
         asking.cancel()
         await asyncio.wait((asking,))
+
+
+async def test_what_was_given_back_has_no_rate_and_no_time_left(
+    internal: "OperationInternalServiceAsyncStub", public: "OperationServiceAsyncStub", start: Start, claim: Claim, ada: User
+) -> None:
+    """Nothing moves; what is done stays."""
+    operation_id = (await start(ada.id)).operation.id
+    held = await claim()
+    assert held is not None
+    progress = Progress(documents_done=3, documents_total=9, tokens_per_second=630, remaining=Duration(seconds=70))
+    await internal.ReportOperation(internal_messages.ReportOperationRequest(operation_id=operation_id, fence=held.fence, progress=progress))
+    await internal.ReleaseOperation(internal_messages.ReleaseOperationRequest(operation_id=operation_id, fence=held.fence))
+    answer = await public.GetOperation(messages.GetOperationRequest(operation_id=operation_id), metadata=ada.metadata)
+    assert answer.operation.progress == Progress(documents_done=3, documents_total=9, percent=33)
