@@ -17,7 +17,7 @@ class Settings(DatabaseSettings):
     # How many registrations of a network wait for nothing, within 15 minutes.
     registrations_per_network: int = Field(default=100, ge=1)
     default_role: Role = Role.POWER_USER
-    access_token_lifetime_seconds: int = Field(default=900, ge=60, le=86400)
+    access_token_lifetime_seconds: int = Field(default=900, ge=2, le=86400)
     refresh_token_lifetime_seconds: int = Field(default=30 * 86400, ge=3600)
     refresh_grace_seconds: float = Field(default=10.0, ge=0)
 

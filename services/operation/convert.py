@@ -32,6 +32,8 @@ def operation_message(row: Operation) -> operation_pb2.Operation:
         progress=json_format.ParseDict(row.progress, operation_pb2.Progress()),
         error=json_format.ParseDict(row.error, status_pb2.Status()) if row.error else None,
         wait_reason=row.wait_reason,
+        waits_for_operation_id=row.waits_for_operation_id or "",
+        operations_ahead=row.operations_ahead,
         attempt=row.attempt,
         retry_of=row.retry_of or "",
         revision=row.revision,

@@ -45,6 +45,11 @@ class Dispatcher:
         self._woken = asyncio.Event()
         self._is_closed = False
 
+    @property
+    def asked(self) -> set[str]:
+        """The queues that slots wait for."""
+        return {queue for (queue, _), asks in self._asks.items() if asks}
+
     def ring(self, queue: str) -> None:
         """Look at ``queue`` again: more may be claimed than before."""
         self._rung.add(queue)
@@ -52,9 +57,8 @@ class Dispatcher:
 
     def ring_all(self) -> None:
         """Look at every queue that slots wait for: a bell may have been lost, or a back-off has ended."""
-        for (queue, _), asks in self._asks.items():
-            if asks:
-                self.ring(queue)
+        for queue in self.asked:
+            self.ring(queue)
 
     def close(self) -> None:
         """Answer every slot that it asks another replica."""

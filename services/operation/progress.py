@@ -13,10 +13,13 @@ _NEVER_FALLS = (
     "documents_removed",
     "bytes_done",
     "chunks",
+    "chunks_embedded",
+    "chunks_total",
     "tokens",
     "percent",
 )
 _COMMITTED = ("documents_indexed", "documents_skipped", "documents_failed", "documents_removed")
+_OF_THE_MOMENT = ("tokens_per_second", "remaining")
 _ALMOST = 99
 
 
@@ -26,6 +29,11 @@ def merged(stored: Mapping[str, Any], reported: Mapping[str, Any]) -> dict[str, 
     for name in _NEVER_FALLS:
         progress[name] = max(stored.get(name, 0), progress.get(name, 0))
     return {name: value for name, value in progress.items() if value != 0}
+
+
+def at_rest(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the progress of work that no worker has: without a rate, and without a time left."""
+    return {name: value for name, value in progress.items() if name not in _OF_THE_MOMENT}
 
 
 def finished(progress: Mapping[str, Any]) -> dict[str, Any]:

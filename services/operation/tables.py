@@ -113,6 +113,8 @@ class Operation(Base):
     lease_until: Mapped[datetime | None]
     claim_documents: Mapped[int] = mapped_column(BigInteger, default=0)  # documents committed when the claim was made
     wait_reason: Mapped[str] = mapped_column(default="")
+    waits_for_operation_id: Mapped[str | None]
+    operations_ahead: Mapped[int] = mapped_column(default=0)
     progress: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     revision: Mapped[int] = mapped_column(BigInteger, default=1)
@@ -133,6 +135,15 @@ class Turn(Base):
     slot: Mapped[str] = mapped_column(primary_key=True)
     user_id: Mapped[str] = mapped_column(primary_key=True)
     time: Mapped[datetime]
+
+
+class Queue(Base):
+    """When a worker last asked for work of a queue."""
+
+    __tablename__ = "queues"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    ask_time: Mapped[datetime]
 
 
 class Outbox(OutboxRow, Base):

@@ -9,7 +9,7 @@ from libs.telemetry import failures
 from services.operation import fairness, metrics
 from services.operation.dispatcher import Dispatcher
 from services.operation.settings import Settings
-from services.operation.store import claims, waiting
+from services.operation.store import claims, explaining, waiting
 from services.operation.tables import Operation
 
 log = logging.getLogger(__name__)
@@ -63,8 +63,9 @@ class Sweeper:
                 metrics.leases_lost.labels(operation.kind).inc()
                 count_end(operation)
         async with self._sessions.begin() as session:
+            await explaining.note_asked(session, self._dispatcher.asked)
             for queue in await waiting.queues(session):
-                await waiting.explain(session, queue, _EXPLAINED_AFTER)
+                await explaining.explain(session, queue, _EXPLAINED_AFTER, timedelta(seconds=self._settings.lease_seconds))
         self._dispatcher.ring_all()
 
 

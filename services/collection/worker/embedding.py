@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from services.collection.store.indexing import vectors as stored
 from services.collection.worker import metrics
+from services.collection.worker.begun import Stage
 from services.collection.worker.job import Job
 from services.collection.worker.reading import ChunkedDocument
 
@@ -13,13 +14,16 @@ _CHARACTERS = 500_000
 _Text = tuple[str, str, int]  # digest, text, tokens
 
 
-async def embed(job: Job, group: Sequence[ChunkedDocument]) -> dict[str, bytes]:
+async def embed(job: Job, group: Sequence[ChunkedDocument], shown: Stage) -> dict[str, bytes]:
     """Return the vector of every chunk's text, by the text's digest."""
     generation = job.target.generation
     texts = {digest: chunk for document in group for digest, chunk in zip(document.digests, document.chunks, strict=True)}
     vectors = await job.read(lambda session: stored.cached(session, generation, texts.keys()))
-    metrics.tokens.labels("kept").inc(sum(texts[digest].token_count for digest in vectors))
+    kept = sum(texts[digest].token_count for digest in vectors)
+    metrics.tokens.labels("kept").inc(kept)
+    shown.embedded(len(vectors), kept)
     missing = [(digest, chunk.text, chunk.token_count) for digest, chunk in texts.items() if digest not in vectors]
+    job.progress.computing()
     for batch in _batches(missing, job.dependencies.settings.batch_tokens):
         with metrics.stage("embed"):
             computed = await job.dependencies.embedder.embed(generation, [text for _, text, _ in batch], job.report)
@@ -28,7 +32,8 @@ async def embed(job: Job, group: Sequence[ChunkedDocument]) -> dict[str, bytes]:
         vectors |= fresh
         tokens = sum(count for _, _, count in batch)
         metrics.tokens.labels("model").inc(tokens)
-        job.progress.embedded(tokens)
+        job.progress.computed(tokens)
+        shown.embedded(len(batch), tokens)
         job.dependencies.failpoint("after_embed")
     return vectors
 

@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.rpc.errors import Failure
 from libs.work.errors import WorkFailedError
-from libs.work.outcome import Done, Failed, Settled, Settling
+from libs.work.outcome import Done, Failed, Settled, Settling, Stopped
 from libs.work.report import Report
 from libs.work.retry import patiently
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from semantik.operation.v1.operation_internal_service_pb2 import Claim
+from semantik.operation.v1 import operation_pb2
+from semantik.operation.v1.operation_internal_service_pb2 import DIRECTIVE_CANCEL, Claim
 from semantik.operation.v1.operation_pb2 import Operation
 from services.collection.store import collections
 from services.collection.store.indexing import commits, fences, states, worklist
@@ -24,6 +25,7 @@ from services.collection.worker.kinds import KINDS
 from services.collection.worker.progress import Progress
 from services.collection.worker.writing import finish_writes
 
+_CANCELLED = (Stopped(DIRECTIVE_CANCEL), Settled(Operation.STATE_CANCELLED))
 _TOO_OFTEN = "the work failed too often; sync the source or retry the operation"
 
 
@@ -46,7 +48,8 @@ class IngestionHandler:
         await self._count_deaths(job)
         if claim.operation.kind != Operation.KIND_DELETE:
             await _open_indexes(job)
-        await work(job)
+        async with job.progress.ticking():
+            await work(job)
 
     async def settle(self, claim: Claim, outcome: Settling, report: Report) -> None:
         """Leave nothing uncommitted in the indexes and set the collection's state."""
@@ -56,11 +59,11 @@ class IngestionHandler:
         # The last attempt to settle does without the index: what it left there is finished by the next work.
         if claim.operation.kind != Operation.KIND_DELETE and not claim.is_last_settle:
             await _open_indexes(job)
-        error = _error(outcome)
+        error, note = _error(outcome), _note(outcome, report.progress)
 
         async def settle(session: AsyncSession) -> None:
             await worklist.reset_processing(session, job.target.generation)
-            await states.settle(session, job.target.generation, job.source_id, error=error, synced=isinstance(outcome, Done))
+            await states.settle(session, job.target.generation, job.source_id, error=error, note=note, synced=isinstance(outcome, Done))
 
         await job.write(settle)
 
@@ -114,6 +117,14 @@ async def _open_indexes(job: Job) -> None:
     for target in job.targets:
         await target.index.open(target.generation.dimension)
         await finish_writes(job, target)
+
+
+def _note(outcome: Settling, progress: operation_pb2.Progress) -> str:
+    """Return what is not indexed because the work was cancelled; empty if nothing is known to be missing."""
+    if outcome not in _CANCELLED or progress.documents_done == progress.documents_total > 0:
+        return ""
+    total = f" of {progress.documents_total:,}" if progress.documents_total else ""
+    return f"cancelled at {progress.documents_done:,}{total} documents"
 
 
 def _error(outcome: Settling) -> str:

@@ -36,12 +36,13 @@ class Index:
         fence = messages.FenceIndexRequest(index_name=self._name, fence=self._fence)
         await self._call(lambda: self._search.FenceIndex(fence))
 
-    async def upsert(self, chunks: Iterable[Chunk]) -> None:
-        """Write chunks that no search finds until their documents are published."""
+    async def upsert(self, chunks: Iterable[Chunk], written: Callable[[int], None]) -> None:
+        """Write chunks that no search finds until their documents are published; ``written`` gets the number of each part."""
         remaining = iter(chunks)
         while part := list(islice(remaining, _UPSERT_CHUNKS)):
             request = messages.UpsertChunksRequest(index_name=self._name, fence=self._fence, chunks=part)
             await self._call(lambda request=request: self._search.UpsertChunks(request))  # type: ignore[misc]
+            written(len(part))
 
     async def publish(self, versions: Sequence[Version]) -> None:
         """Show committed documents to searches; their earlier versions go."""

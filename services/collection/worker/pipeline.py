@@ -132,6 +132,7 @@ class Pipeline:
             self._job.dependencies.failpoint("after_extract")
             if refused:
                 await self._to_write.put(Batch(refused=refused), _ITEM_BYTES * len(refused))
+            self._job.progress.begun.read(documents)
             for document in documents:
                 await self._to_embed.put(document, document.size_bytes)
         await self._to_embed.close()
@@ -176,7 +177,8 @@ class Pipeline:
         return group
 
     async def _embed_group(self, group: list[ChunkedDocument]) -> None:
-        vectors = await embed(self._job, group)
+        with self._job.progress.begun.embedding(group) as shown:
+            vectors = await embed(self._job, group, shown)
         size_bytes = sum(document.size_bytes for document in group) + sum(map(len, vectors.values()))
         await self._to_write.put(Batch(documents=group, vectors=vectors), size_bytes)
 

@@ -52,8 +52,9 @@ class Writer:
         if batch.documents:
             versions = [(document.item.document_id, document.item.content_version) for document in batch.documents]
             await job.write(lambda session: writes.begin(session, write_id, target.generation, versions))
-            with metrics.stage("upsert"):
-                await target.index.upsert(point for document in batch.documents for point in points(document, batch.vectors))
+            with metrics.stage("upsert"), job.progress.begun.writing(batch.documents) as shown:
+                chunks = (point for document in batch.documents for point in points(document, batch.vectors))
+                await target.index.upsert(chunks, shown.written)
             job.dependencies.failpoint("after_upsert")
         stale = [end.item.document_id for end in batch.refused if end.item.content_version > 1]
         if stale:
@@ -102,7 +103,7 @@ class Writer:
         metrics.chunks.inc(amounts["chunks"])
         for end in batch.refused:
             metrics.documents.labels(end.state.lower(), end.reason).inc()
-        self._job.progress.committed(amounts)
+        self._job.progress.ended(batch.items, amounts)
 
     async def close(self) -> None:
         """Forget the notes of the last writes."""

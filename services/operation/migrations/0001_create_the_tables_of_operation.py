@@ -45,6 +45,8 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("claim_documents", sa.BigInteger(), nullable=False),
         sa.Column("wait_reason", sa.Text(), nullable=False),
+        sa.Column("waits_for_operation_id", sa.Text(), nullable=True),
+        sa.Column("operations_ahead", sa.Integer(), nullable=False),
         sa.Column("progress", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("revision", sa.BigInteger(), nullable=False),
@@ -116,6 +118,15 @@ def upgrade() -> None:
         "ix_outbox_next_time", "outbox", ["next_time"], unique=False, schema="operation", postgresql_where=sa.text("dead_time IS NULL")
     )
     op.create_table(
+        "queues",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("ask_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_queues")),
+        schema="operation",
+    )
+    op.create_table(
         "turns",
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("slot", sa.Text(), nullable=False),
@@ -130,6 +141,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("turns", schema="operation")
+    op.drop_table("queues", schema="operation")
     op.drop_index("ix_outbox_next_time", table_name="outbox", schema="operation", postgresql_where=sa.text("dead_time IS NULL"))
     op.drop_table("outbox", schema="operation")
     op.drop_index(

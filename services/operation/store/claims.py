@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.outbox.table import put
-from services.operation.progress import committed, finished, merged
+from services.operation.progress import at_rest, committed, finished, merged
 from services.operation.store.notify import CHANGED, requeued, ring
 from services.operation.store.waiting import next_of
 from services.operation.tables import Desired, Operation, Outbox, Slot, State, Turn, fences
@@ -74,6 +74,8 @@ async def _take(session: AsyncSession, operation: Operation, slot: Slot, worker_
         "start_time": func.coalesce(Operation.start_time, _clock),
         "not_before": None,
         "wait_reason": "",
+        "waits_for_operation_id": None,
+        "operations_ahead": 0,
         "revision": Operation.revision + 1,
     }
     statement = update(Operation).where(Operation.id == operation.id).values(values).returning(Operation)
@@ -200,7 +202,8 @@ async def _count_attempt(session: AsyncSession, operation: Operation, limits: Li
 
 async def _unlease(session: AsyncSession, operation: Operation) -> None:
     operation.lease_owner = operation.lease_until = None
-    operation.wait_reason = ""
+    operation.progress = at_rest(operation.progress)
+    operation.wait_reason, operation.waits_for_operation_id, operation.operations_ahead = "", None, 0
     operation.queue_time = (await session.execute(select(_clock))).scalar_one()
     if operation.state == State.RUNNING:
         operation.state = State.QUEUED

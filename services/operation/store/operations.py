@@ -69,7 +69,7 @@ async def cancel(session: AsyncSession, operation: Operation) -> None:
     operation.not_before = None
     if operation.start_time is None:
         operation.state = State.CANCELLED
-        operation.wait_reason = ""
+        operation.wait_reason, operation.waits_for_operation_id, operation.operations_ahead = "", None, 0
         operation.finish_time = await session.scalar(select(_clock))
     else:
         operation.state = State.CANCELLING

@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Interval, Select, Text, and_, bindparam, case, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Interval, Select, Text, and_, bindparam, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from libs.db.arrays import texts
 from services.operation.fairness import Held, Waiting
-from services.operation.store.notify import CHANGED
 from services.operation.tables import SHORT_KINDS, WAITING, Operation, Slot, State, Turn
 
 _clock = func.clock_timestamp()
-_EXPLAINED = 500
 _QUEUE = bindparam("of_queue", type_=Text)
 _AT_LEAST = bindparam("at_least", type_=Interval)
 _is_waiting = and_(Operation.lease_owner.is_(None), Operation.state.in_(WAITING))
@@ -77,24 +74,6 @@ _WAITING = (
     .where(_is_waiting, _is_due, _has_waited, _is_first, ~_is_busy)
     .group_by(Operation.user_id, _is_short)
 )
-_REASON = case(
-    (~_is_due, literal("waits after a fault")),
-    (or_(_is_busy, ~_is_first), literal("waits for another operation of its collection")),
-    else_=literal("waits for a free slot"),
-)
-_STALE = (
-    select(Operation.id, _REASON.label("reason"))
-    .where(Operation.queue == _QUEUE, _is_waiting, _has_waited, Operation.wait_reason != _REASON)
-    .limit(_EXPLAINED)
-    .with_for_update(skip_locked=True)
-    .cte()
-)
-_EXPLAIN = (
-    update(Operation)
-    .where(Operation.id == _STALE.c.id)
-    .values(wait_reason=_STALE.c.reason, revision=Operation.revision + 1)
-    .returning(Operation.id)
-)
 
 
 async def next_of(session: AsyncSession, queue: str, slot: Slot) -> Operation | None:
@@ -132,10 +111,3 @@ async def depths(session: AsyncSession) -> list[tuple[str, str, int, float]]:
 async def queues(session: AsyncSession) -> Sequence[str]:
     """Return the queues in which something waits."""
     return (await session.scalars(select(Operation.queue).where(_is_waiting).distinct())).all()
-
-
-async def explain(session: AsyncSession, queue: str, at_least: timedelta) -> None:
-    """Write on operations that have waited for some time what they wait for, where that has changed."""
-    changed = (await session.scalars(_EXPLAIN, {"of_queue": queue, "at_least": at_least})).all()
-    if changed:
-        await session.execute(select(func.pg_notify(CHANGED, func.unnest(texts(changed)))))

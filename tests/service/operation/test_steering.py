@@ -185,7 +185,7 @@ async def test_a_silent_state_is_repeated_once_an_interval(public: "OperationSer
             break
     call.cancel()
     # The first change is the reason it waits for, a second after the start.
-    assert [state.wait_reason for state in states][0::6] == ["", "waits for a free slot"]
+    assert [state.wait_reason for state in states][0::6] == ["", "waits for a worker: none is running"]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     changes = [earlier != later for earlier, later in itertools.pairwise(states)]
     assert all(0.45 < gap < 1.5 for gap, is_change in zip(gaps, changes, strict=True) if not is_change)

@@ -41,8 +41,11 @@ async def test_cancelled_work_ends_soon_and_keeps_what_was_done(
     assert {path for path, _, _ in await points(ada, collection.id)} == indexed
     kept = await ada.client.collections.get(collection.id)
     assert (kept.document_count, kept.state == Collection.STATE_PROCESSING) == (len(indexed), False)
+    total = ended.progress.documents_total
+    assert kept.state_reason == f"cancelled at {len(indexed)}{f' of {total}' if total else ''} documents"
     rest = await ada.client.operations.wait((await ada.client.sources.sync(source.id)).id)
     assert (rest.state, rest.progress.documents_indexed) == (Operation.STATE_SUCCEEDED, 300 - len(indexed))
+    assert (await ada.client.collections.get(collection.id)).state_reason == ""
 
 
 async def test_what_a_dead_worker_had_written_of_cancelled_work_is_taken_back(

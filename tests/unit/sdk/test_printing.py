@@ -17,9 +17,9 @@ from rich.text import Text
 
 from semantik.client import SemantikError
 from semantik.command.context import escape, print_json, printable, run, table
-from semantik.command.durations import duration
+from semantik.command.durations import duration, rate, time_left
 from semantik.command.searching import _marked
-from semantik.command.watching import details, stage, summary
+from semantik.command.states import details, drawn, stage, summary
 from semantik.operation.v1.operation_pb2 import Operation, Progress
 from semantik.search.v1.search_service_pb2 import Highlight, Hit
 
@@ -60,7 +60,31 @@ _START, _END = Timestamp(seconds=10), Timestamp(seconds=12, nanos=540_000_000)
             "succeeded: 3,000 indexed, 1 skipped, 8 removed; 1,200 chunks, 45,000 tokens in 2.5 s",
         ),
         (Operation(state=Operation.STATE_SUCCEEDED, start_time=_START, finish_time=_END), "succeeded in 2.5 s"),
+        (
+            Operation(state=Operation.STATE_SUCCEEDED, progress=Progress(documents_indexed=1398, documents_skipped=2, documents_removed=8)),
+            "succeeded: 1,398 indexed, 2 skipped, 8 removed",
+        ),
+        (
+            Operation(
+                kind=Operation.KIND_DELETE,
+                state=Operation.STATE_SUCCEEDED,
+                progress=Progress(documents_removed=53, documents_done=53),
+                start_time=_START,
+                finish_time=_END,
+            ),
+            "succeeded: the collection is deleted, 53 documents removed in 2.5 s",
+        ),
+        (Operation(kind=Operation.KIND_DELETE, state=Operation.STATE_SUCCEEDED), "succeeded: the collection is deleted"),
         (Operation(state=Operation.STATE_CANCELLED), "cancelled"),
+        (
+            Operation(
+                state=Operation.STATE_CANCELLED,
+                progress=Progress(
+                    phase=Progress.PHASE_INDEXING, documents_done=404, documents_total=4454, documents_indexed=400, documents_skipped=4
+                ),
+            ),
+            "cancelled: at 404 of 4,454 documents; 400 indexed, 4 skipped",
+        ),
         (Operation(state=Operation.STATE_FAILED, error=Status(message="cannot read [/srv/a]")), "failed\ncannot read [/srv/a]"),
     ],
 )
@@ -82,6 +106,21 @@ _RUNNING = Operation.STATE_RUNNING
             "another operation of this collection runs",
         ),
         (
+            Operation(state=Operation.STATE_QUEUED, wait_reason="waits for a free slot", operations_ahead=3),
+            "queued",
+            "waits for a free slot (3 ahead of it)",
+        ),
+        (
+            Operation(state=Operation.STATE_QUEUED, wait_reason="waits for a free slot", operations_ahead=120),
+            "queued",
+            "waits for a free slot (about 120 ahead of it)",
+        ),
+        (
+            Operation(state=_RUNNING, wait_reason="waits for search", progress=Progress(documents_done=3)),
+            "running",
+            "3 done, waits for search",
+        ),
+        (
             Operation(state=_RUNNING, progress=Progress(phase=Progress.PHASE_LISTING, documents_done=1234)),
             "listing",
             "1,234 done",
@@ -99,12 +138,23 @@ _RUNNING = Operation.STATE_RUNNING
                     documents_done=12,
                     documents_total=4000,
                     chunks=96,
+                    chunks_embedded=203,
                     tokens_per_second=15_432.1,
                     remaining=Duration(seconds=83),
                 ),
             ),
             "indexing",
-            "12 of 4,000 documents, 96 chunks, 15,432 tokens/s, 1m 23s left",
+            "12 of 4,000 documents, 203 chunks, 15,000 tokens/s, about 1 min left",
+        ),
+        (
+            Operation(
+                state=_RUNNING,
+                progress=Progress(
+                    phase=Progress.PHASE_INDEXING, documents_done=54, documents_total=55, chunks_embedded=3210, chunks_total=6250
+                ),
+            ),
+            "indexing",
+            "54 of 55 documents, 3,210 of 6,250 chunks",
         ),
     ],
 )
@@ -123,6 +173,7 @@ def test_a_running_operation_shows_how_long_it_has_run() -> None:
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
+        (-5, "0.0 s"),
         (0, "0.0 s"),
         (9.94, "9.9 s"),
         (9.96, "10 s"),
@@ -136,6 +187,67 @@ def test_a_running_operation_shows_how_long_it_has_run() -> None:
 def test_a_duration_shows_its_two_largest_units(seconds: float, shown: str) -> None:
     """As people read it."""
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "a few seconds left"),
+        (12, "about 10 s left"),
+        (54, "about 55 s left"),
+        (58, "about 1 min left"),
+        (89, "about 1 min left"),
+        (130, "about 2 min left"),
+        (3590, "about 1 h left"),
+        (4260, "about 1 h 10 min left"),
+        (7921, "about 2 h 10 min left"),
+        (273_600, "about 3 d 4 h left"),
+    ],
+)
+def test_a_time_left_is_as_fine_as_an_estimate_can_be(seconds: float, shown: str) -> None:
+    """In the words of people."""
+    assert time_left(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("per_second", "shown"),
+    [(0.44, "0.4"), (7.6, "8"), (87.4, "87"), (952, "950"), (2449, "2,400"), (15_432.1, "15,000"), (99_700, "100,000")],
+)
+def test_a_rate_has_two_digits_that_count(per_second: float, shown: str) -> None:
+    """More would only flicker."""
+    assert rate(per_second) == shown
+
+
+@pytest.mark.parametrize("width", [44, 69, 79, 119])
+@pytest.mark.parametrize("frame", [0, 17])
+def test_the_line_of_an_operation_fits_the_terminal(width: int, frame: int) -> None:
+    """The time left stays longest; a long reason is cut."""
+    counts = Progress(
+        phase=Progress.PHASE_INDEXING,
+        documents_done=1200,
+        documents_total=4000,
+        chunks_embedded=20_300,
+        percent=31,
+        tokens_per_second=15_432.1,
+        remaining=Duration(seconds=4260),
+    )
+    line = drawn(Operation(state=_RUNNING, progress=counts), width, frame)
+    assert line.cell_len <= width
+    assert "about 1 h 10 min left" in line.plain
+    assert "31%" in line.plain
+    assert ("15,000 tokens/s" in line.plain) == (width == 119)
+    waiting = Operation(state=Operation.STATE_QUEUED, wait_reason="waits for another operation of its collection", operations_ahead=2)
+    assert drawn(waiting, width, frame).cell_len <= width
+
+
+@pytest.mark.parametrize("frame", range(40))
+def test_a_bar_is_full_of_nothing_until_the_total_is_known(frame: int) -> None:
+    """A part of it moves; what is queued has none."""
+    listing = drawn(Operation(state=_RUNNING, progress=Progress(phase=Progress.PHASE_LISTING, documents_done=12)), 119, frame)
+    assert "%" not in listing.plain
+    assert sum(span.end - span.start for span in listing.spans if span.style == "bar.pulse") == 4
+    assert not [span for span in listing.spans if span.style == "bar.complete"]
+    assert "━" not in drawn(Operation(state=Operation.STATE_QUEUED), 119, frame).plain
 
 
 @pytest.mark.abuse(35)

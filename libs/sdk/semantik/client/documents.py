@@ -44,7 +44,9 @@ class Documents:
                     answer = await self._session.call(self._stub.UploadDocument, sent, timeout=_UPLOAD_SECONDS)
             except SemantikError as error:
                 # Nothing is accepted before the last part is sent, so repeating the call has no second effect.
-                if (error.code, error.message) != _ANSWER_LOST or attempt == _ATTEMPTS:
+                # After a refused token the session has another one.
+                is_refused = error.reason == "TOKEN_INVALID" and attempt == 1
+                if not is_refused and ((error.code, error.message) != _ANSWER_LOST or attempt == _ATTEMPTS):
                     raise
             else:
                 return answer.document, answer.operation

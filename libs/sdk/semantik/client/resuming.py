@@ -25,7 +25,9 @@ async def resumed(opened: Callable[[], AsyncIterator[_T]], is_last: Callable[[_T
                 if is_last(message):
                     return
         except SemantikError as error:
-            if error.code not in _PASSING or failures >= most:
+            # The session has other tokens by now if it refused these; it is asked once for each stream that began.
+            is_refused_anew = error.reason == "TOKEN_INVALID" and failures == 0
+            if not is_refused_anew and (error.code not in _PASSING or failures >= most):
                 raise
         failures += 1
         await asyncio.sleep(min(_FIRST_WAIT * 2**failures, _LONGEST_WAIT))

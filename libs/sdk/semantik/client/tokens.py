@@ -4,7 +4,8 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from semantik.auth.v1 import session_pb2
 
@@ -38,11 +39,32 @@ class MemoryTokens:
         self._tokens = tokens
 
 
+@dataclass(frozen=True)
+class Lifetime:
+    """When an access token was made and when it ends, in seconds since the epoch by the server's clock."""
+
+    begin: float
+    end: float
+
+
 def user_of(tokens: session_pb2.Tokens) -> str:
     """Return the user id in the access token; empty if it is not a JWT."""
+    return str(_claims(tokens).get("sub", ""))
+
+
+def lifetime_of(tokens: session_pb2.Tokens) -> Lifetime | None:
+    """Return the lifetime of the access token; None if it is not a JWT."""
+    claims = _claims(tokens)
+    try:
+        return Lifetime(float(claims["iat"]), float(claims["exp"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _claims(tokens: session_pb2.Tokens) -> dict[str, Any]:
     try:
         _, payload, _ = tokens.access_token.split(".")
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return str(claims["sub"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, dict) else {}

@@ -14,7 +14,8 @@ Name = Annotated[str, typer.Argument(help="The collection's name.")]
 
 
 def _state(collection: Collection) -> str:
-    return Collection.State.Name(collection.state).removeprefix("STATE_").lower()
+    state = Collection.State.Name(collection.state).removeprefix("STATE_").lower()
+    return f"{state} ({escape(collection.state_reason)})" if collection.state_reason else state
 
 
 @app.command("list")
@@ -69,7 +70,7 @@ def show(name: Name, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
             print_json(collection)
             return
         out.print(f"[bold]{escape(collection.name)}[/] {collection.id}")
-        out.print(f"{_state(collection)} {escape(collection.state_reason)}".strip() + (", public" if collection.is_public else ""))
+        out.print(_state(collection) + (", public" if collection.is_public else ""))
         out.print(f"{collection.document_count:,} documents, {collection.chunk_count:,} chunks, {decimal(collection.size_bytes)}")
         out.print(f"{collection.model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
 

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run, table
-from semantik.command.watching import follow, summary
+from semantik.command.states import summary, taken
+from semantik.command.watching import follow
 from semantik.operation.v1.operation_pb2 import Operation
 
 app = typer.Typer(no_args_is_help=True, help="List, watch and cancel background work.")
@@ -32,13 +33,13 @@ def list_operations(
         if as_json:
             print_json(list(operations))
             return
-        rows = table("STARTED", "KIND", "STATE", "DONE", "ID")
+        rows = table("STARTED", "KIND", "STATE", "DONE", "TIME", "ID")
         for operation in operations:
             kind, state = Operation.Kind.Name(operation.kind)[5:].lower(), Operation.State.Name(operation.state)[6:].lower()
             done, total = operation.progress.documents_done, operation.progress.documents_total
             counts = f"{done}/{total}" if total else str(done)
             started = operation.create_time.ToJsonString()[:19].replace("T", " ")
-            rows.add_row(started, kind, state, counts, operation.id)
+            rows.add_row(started, kind, state, counts, taken(operation), operation.id)
         out.print(rows if operations else "No operations.")
 
     run(work())

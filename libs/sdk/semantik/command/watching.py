@@ -2,22 +2,29 @@
 
 import asyncio
 import sys
-import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.console import Console
 
 from semantik.client import Client
-from semantik.client.operations import TERMINAL
-from semantik.command.context import err, escape, out, print_json
-from semantik.command.durations import duration
+from semantik.command.context import err, out, print_json
+from semantik.command.live import LiveLine
+from semantik.command.states import details, drawn, stage, summary
 from semantik.operation.v1.operation_pb2 import Operation
-from semantik.operation.v1.operation_pb2 import Progress as Counts
+
+__all__ = ["follow", "summary"]
+_DRAWN_SECONDS = 0.25
+_LOGGED_SECONDS = 10.0
 
 
 async def follow(semantik: Client, operation_id: str, *, as_json: bool = False) -> int:
-    """Show an operation until it ends; returns the exit code. Ctrl-C stops watching, not the work."""
+    """Show an operation until it ends; returns the exit code. Ctrl-C stops watching, not the work.
+
+    On a terminal a line is drawn in place. Elsewhere a line goes to standard error every ten seconds in which something changed.
+    """
     try:
-        last = await (_json(semantik, operation_id) if as_json else _bar(semantik, operation_id))
+        last = await _watched(semantik, operation_id, as_json=as_json)
     except (asyncio.CancelledError, KeyboardInterrupt):
         err.print(f"\nStopped watching; the work goes on. `semantik operations watch {operation_id}` or `... cancel {operation_id}`.")
         raise
@@ -28,84 +35,72 @@ async def follow(semantik: Client, operation_id: str, *, as_json: bool = False) 
     return 0 if last.state == Operation.STATE_SUCCEEDED else 1
 
 
-async def _json(semantik: Client, operation_id: str) -> Operation | None:
+async def _watched(semantik: Client, operation_id: str, *, as_json: bool) -> Operation | None:
     last = None
-    async for last in semantik.operations.watch(operation_id):
-        print_json(last)
-    return last
-
-
-async def _bar(semantik: Client, operation_id: str) -> Operation | None:
-    last = None
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[details]}")
-    with Progress(*columns, console=out, transient=True, disable=not sys.stdout.isatty()) as progress:
-        task = progress.add_task("queued", total=None, details="")
+    if as_json:
         async for last in semantik.operations.watch(operation_id):
-            counts = last.progress
-            total = counts.documents_total if _is_total_known(last) else None
-            progress.update(task, description=stage(last), total=total, completed=counts.documents_done, details=escape(details(last)))
+            print_json(last)
+        return last
+    face = _Line() if sys.stdout.isatty() and not Console().is_dumb_terminal else _Log()
+    try:
+        async with _every(face.seconds, face.show):
+            async for last in semantik.operations.watch(operation_id):
+                face.operation = last
+    finally:
+        face.close()
     return last
 
 
-def stage(operation: Operation) -> str:
-    """Return the phase of running work, else the operation's state."""
-    if operation.state == Operation.STATE_RUNNING and operation.progress.phase:
-        return Counts.Phase.Name(operation.progress.phase).removeprefix("PHASE_").lower()
-    return Operation.State.Name(operation.state).removeprefix("STATE_").lower()
+@asynccontextmanager
+async def _every(seconds: float, show: Callable[[], None]) -> AsyncIterator[None]:
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            show()
+
+    ticker = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        ticker.cancel()
+        await asyncio.wait((ticker,))
 
 
-def details(operation: Operation) -> str:
-    """Return how far an operation is that has not ended, and what it waits for."""
-    counts = operation.progress
-    parts = []
-    if _is_total_known(operation):
-        parts.append(f"{counts.documents_done:,} of {counts.documents_total:,} documents")
-    elif operation.state == Operation.STATE_RUNNING or counts.documents_done:
-        parts.append(f"{counts.documents_done:,} done")
-    if counts.chunks:
-        parts.append(f"{counts.chunks:,} chunks")
-    if counts.tokens_per_second:
-        parts.append(f"{counts.tokens_per_second:,.0f} tokens/s")
-    if counts.HasField("remaining"):
-        parts.append(f"{duration(counts.remaining.ToNanoseconds() / 1e9)} left")
-    if operation.wait_reason:
-        parts.append(operation.wait_reason)
-    elif operation.state == Operation.STATE_QUEUED:
-        parts.append("waiting for a worker")
-    return ", ".join(parts)
+class _Line:
+    """Draws the latest state several times a second, so that it fits the terminal soon after that was resized."""
+
+    seconds = _DRAWN_SECONDS
+
+    def __init__(self) -> None:
+        self.operation: Operation | None = None
+        self._line = LiveLine()
+        self._frame = 0
+
+    def show(self) -> None:
+        self._frame += 1
+        if self.operation is not None:
+            self._line.draw(drawn(self.operation, self._line.width, self._frame))
+
+    def close(self) -> None:
+        self._line.erase()
 
 
-def _is_total_known(operation: Operation) -> bool:
-    """Return whether listing has ended: before that, the total still grows."""
-    return operation.progress.documents_total > 0 and operation.progress.phase != Counts.PHASE_LISTING
+class _Log:
+    """Prints the latest state now and then if it is another than before."""
 
+    seconds = _LOGGED_SECONDS
 
-def summary(operation: Operation) -> str:
-    """Return one line on how an operation ended or how far it is, with markup."""
-    if operation.state not in TERMINAL:
-        started = operation.start_time if operation.HasField("start_time") else operation.create_time
-        since = duration(max(0.0, time.time() - started.ToNanoseconds() / 1e9))
-        return f"[yellow]{stage(operation)}[/]: {escape(details(operation)) or 'just started'}; {since} so far"
-    counts = operation.progress
-    documents = {
-        "indexed": counts.documents_indexed,
-        "unchanged": counts.documents_unchanged,
-        "skipped": counts.documents_skipped,
-        "failed": counts.documents_failed,
-        "removed": counts.documents_removed,
-    }
-    groups = (_counted(documents), _counted({"chunks": counts.chunks, "tokens": counts.tokens}))
-    counted = "; ".join(group for group in groups if group)
-    color = "green" if operation.state == Operation.STATE_SUCCEEDED else "red"
-    line = f"[{color}]{stage(operation)}[/]" + (f": {counted}" if counted else "") + _taken(operation)
-    return f"{line}\n[red]{escape(operation.error.message)}[/]" if operation.HasField("error") else line
+    def __init__(self) -> None:
+        self.operation: Operation | None = None
+        self._printed = ""
 
+    def show(self) -> None:
+        if self.operation is None:
+            return
+        line = f"{stage(self.operation)}: {details(self.operation)}"
+        if line != self._printed:
+            self._printed = line
+            err.print(line, markup=False)
 
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-
-
-def _taken(operation: Operation) -> str:
-    if not operation.HasField("start_time") or not operation.HasField("finish_time"):
-        return ""
-    return f" in {duration((operation.finish_time.ToNanoseconds() - operation.start_time.ToNanoseconds()) / 1e9)}"
+    def close(self) -> None:
+        """Nothing is left to erase."""

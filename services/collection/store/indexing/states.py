@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.collection.tables import Collection, CollectionState, DocumentIndex, Generation, IndexState, Source
 
 
-async def settle(session: AsyncSession, generation: Generation, source_id: str | None, *, error: str, synced: bool) -> None:
+async def settle(session: AsyncSession, generation: Generation, source_id: str | None, *, error: str, note: str, synced: bool) -> None:
     """Set a collection's state after an operation: ERROR with ``error``, DEGRADED where documents failed, else READY.
 
-    ``synced`` is whether the source was read to its end. A collection that is being deleted stays so.
+    ``note`` is the reason shown where there is no error, ``synced`` whether the source was read to its end. A collection that is
+    being deleted stays so.
     """
     failed = exists().where(
         DocumentIndex.collection_id == generation.collection_id,
@@ -23,7 +24,7 @@ async def settle(session: AsyncSession, generation: Generation, source_id: str |
         (Collection.document_count > 0, CollectionState.READY.value),
         else_=CollectionState.READY.value if synced else CollectionState.PENDING.value,
     )
-    values: dict[str, Any] = {"state": CollectionState.ERROR if error else ended, "state_reason": error}
+    values: dict[str, Any] = {"state": CollectionState.ERROR if error else ended, "state_reason": error or note}
     here = (Collection.id == generation.collection_id, Collection.state != CollectionState.DELETING)
     await session.execute(update(Collection).where(*here).values(**values))
     if source_id is not None and synced:

@@ -37,7 +37,7 @@ class Collection(_message.Message):
         STATE_PENDING: Collection._State.ValueType  # 1
         """Nothing was indexed yet."""
         STATE_READY: Collection._State.ValueType  # 2
-        """Everything that was found is indexed."""
+        """Everything that was found is indexed, but for what state_reason says was cancelled."""
         STATE_PROCESSING: Collection._State.ValueType  # 3
         """An operation is at work."""
         STATE_ERROR: Collection._State.ValueType  # 4
@@ -60,7 +60,7 @@ class Collection(_message.Message):
     STATE_PENDING: Collection.State.ValueType  # 1
     """Nothing was indexed yet."""
     STATE_READY: Collection.State.ValueType  # 2
-    """Everything that was found is indexed."""
+    """Everything that was found is indexed, but for what state_reason says was cancelled."""
     STATE_PROCESSING: Collection.State.ValueType  # 3
     """An operation is at work."""
     STATE_ERROR: Collection.State.ValueType  # 4

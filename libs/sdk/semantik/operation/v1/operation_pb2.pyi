@@ -153,6 +153,8 @@ class Operation(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     FINISH_TIME_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_OPERATION_ID_FIELD_NUMBER: _builtins.int
+    OPERATIONS_AHEAD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The operation's id."""
     collection_id: _builtins.str
@@ -164,7 +166,7 @@ class Operation(_message.Message):
     state: Global___Operation.State.ValueType
     """The state of the work."""
     wait_reason: _builtins.str
-    """What the work waits for, for example "waits for search"; empty while it does not wait."""
+    """What the work waits for, for example "waits for search" or "waits for a worker: none is running"; empty while it does not wait."""
     attempt: _builtins.int
     """The number of attempts in a row that ended without a document committed; 0 after one that committed some."""
     retry_of: _builtins.str
@@ -173,6 +175,12 @@ class Operation(_message.Message):
     """The number of the change; it rises with each, so that a client can drop repeats."""
     source_id: _builtins.str
     """The id of the source it works on; empty where there is none."""
+    waits_for_operation_id: _builtins.str
+    """The id of the operation of the same collection that holds it up while it is queued; empty otherwise."""
+    operations_ahead: _builtins.int
+    """The number of operations that are before it while it is queued, as far as is known now: of its collection if
+    waits_for_operation_id is given, otherwise of the queue; exact up to 10, above that rounded down.
+    """
     @_builtins.property
     def progress(self) -> Global___Progress:
         """The progress so far."""
@@ -216,10 +224,12 @@ class Operation(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         finish_time: _timestamp_pb2.Timestamp | None = ...,
         source_id: _builtins.str = ...,
+        waits_for_operation_id: _builtins.str = ...,
+        operations_ahead: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "finish_time", b"finish_time", "progress", b"progress", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "collection_id", b"collection_id", "create_time", b"create_time", "error", b"error", "finish_time", b"finish_time", "id", b"id", "kind", b"kind", "progress", b"progress", "retry_of", b"retry_of", "revision", b"revision", "source_id", b"source_id", "start_time", b"start_time", "state", b"state", "update_time", b"update_time", "user_id", b"user_id", "wait_reason", b"wait_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "collection_id", b"collection_id", "create_time", b"create_time", "error", b"error", "finish_time", b"finish_time", "id", b"id", "kind", b"kind", "operations_ahead", b"operations_ahead", "progress", b"progress", "retry_of", b"retry_of", "revision", b"revision", "source_id", b"source_id", "start_time", b"start_time", "state", b"state", "update_time", b"update_time", "user_id", b"user_id", "wait_reason", b"wait_reason", "waits_for_operation_id", b"waits_for_operation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,6 +289,8 @@ class Progress(_message.Message):
     TOKENS_PER_SECOND_FIELD_NUMBER: _builtins.int
     REMAINING_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
+    CHUNKS_EMBEDDED_FIELD_NUMBER: _builtins.int
+    CHUNKS_TOTAL_FIELD_NUMBER: _builtins.int
     phase: Global___Progress.Phase.ValueType
     """The stage; never goes back."""
     documents_done: _builtins.int
@@ -296,22 +308,26 @@ class Progress(_message.Message):
     documents_removed: _builtins.int
     """Documents taken out of the collection. Never falls."""
     bytes_done: _builtins.int
-    """Bytes of the documents dealt with. Never falls."""
+    """Bytes of the documents dealt with, and of those in hand the part that is embedded and written. Never falls."""
     bytes_total: _builtins.int
     """Bytes of the documents to deal with; 0 until listing has ended."""
     chunks: _builtins.int
-    """Chunks written to the index. Never falls."""
+    """Chunks of the documents indexed by this operation. Never falls."""
     tokens: _builtins.int
     """Tokens embedded. Never falls."""
     tokens_per_second: _builtins.float
-    """The rate of the last seconds, in tokens a second."""
+    """The rate of the last minute or so, in tokens a second; 0 while there is nothing to go by, or nothing moves."""
     percent: _builtins.int
     """The share of the work that is done, 0-100: of the bytes where they are known, otherwise of the documents; 0 until listing has
     ended, 100 only once the operation has succeeded. Set by operation, whatever a worker reports. Never falls.
     """
+    chunks_embedded: _builtins.int
+    """Chunks embedded, of documents in hand too. Never falls."""
+    chunks_total: _builtins.int
+    """Chunks of all documents to deal with; 0 until each has been read. Never falls."""
     @_builtins.property
     def remaining(self) -> _duration_pb2.Duration:
-        """An estimate of the time left; absent while there is nothing to go by."""
+        """An estimate of the time left at that rate; absent while there is nothing to go by, or nothing moves."""
 
     def __init__(
         self,
@@ -331,10 +347,12 @@ class Progress(_message.Message):
         tokens_per_second: _builtins.float = ...,
         remaining: _duration_pb2.Duration | None = ...,
         percent: _builtins.int = ...,
+        chunks_embedded: _builtins.int = ...,
+        chunks_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["remaining", b"remaining"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "chunks", b"chunks", "documents_done", b"documents_done", "documents_failed", b"documents_failed", "documents_indexed", b"documents_indexed", "documents_removed", b"documents_removed", "documents_skipped", b"documents_skipped", "documents_total", b"documents_total", "documents_unchanged", b"documents_unchanged", "percent", b"percent", "phase", b"phase", "remaining", b"remaining", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "chunks", b"chunks", "chunks_embedded", b"chunks_embedded", "chunks_total", b"chunks_total", "documents_done", b"documents_done", "documents_failed", b"documents_failed", "documents_indexed", b"documents_indexed", "documents_removed", b"documents_removed", "documents_skipped", b"documents_skipped", "documents_total", b"documents_total", "documents_unchanged", b"documents_unchanged", "percent", b"percent", "phase", b"phase", "remaining", b"remaining", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
