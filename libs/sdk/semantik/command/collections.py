@@ -3,22 +3,31 @@
 from typing import Annotated
 
 import typer
-from rich.filesize import decimal
 
-from semantik.collection.v1.collection_pb2 import Collection
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, escape, out, print_json, run, table
-from semantik.command.watching import follow
+from semantik.command.context import (
+    DEFAULT_ADDRESS,
+    AddressOption,
+    IdsOption,
+    JsonOption,
+    client,
+    escape,
+    out,
+    print_json,
+    printable,
+    run,
+    table,
+    word,
+)
+from semantik.command.finding import collection_named
+from semantik.command.precision import ModelOption, Precision, PrecisionOption
+from semantik.command.quick import Commands
 
-app = typer.Typer(no_args_is_help=True, help="Create, list and change collections.")
-Name = Annotated[str, typer.Argument(help="The collection's name.")]
-
-
-def _state(collection: Collection) -> str:
-    return Collection.State.Name(collection.state).removeprefix("STATE_").lower()
+app = Commands(no_args_is_help=True, help="Create, list and change collections.")
+Name = Annotated[str, typer.Argument(help="The collection's name or id.")]
 
 
 @app.command("list")
-def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
+def list_collections(ids: IdsOption = False, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
     """List the collections you may read."""
 
     async def work() -> None:
@@ -27,10 +36,10 @@ def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
         if as_json:
             print_json(list(collections))
             return
-        rows = table("NAME", "STATE", "DOCUMENTS", "CHUNKS", "MODEL", "ID")
+        rows = table("NAME", "STATE", "DOCUMENTS", "CHUNKS", "MODEL", *(("ID",) if ids else ()))
         for collection in collections:
-            counts = str(collection.document_count), str(collection.chunk_count)
-            rows.add_row(escape(collection.name), _state(collection), *counts, collection.model, collection.id)
+            counts = f"{collection.document_count:,}", f"{collection.chunk_count:,}"
+            rows.add_row(escape(collection.name), word(collection, "state"), *counts, escape(collection.model), collection.id)
         out.print(rows if collections else "No collections yet. Create one with `semantik index PATH --collection NAME`.")
 
     run(work())
@@ -38,9 +47,11 @@ def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
 
 @app.command()
 def create(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="The collection's name.")],
     description: Annotated[str, typer.Option(help="A description of its contents.")] = "",
     public: Annotated[bool, typer.Option("--public", help="Let every signed-in user read it.")] = False,
+    model: ModelOption = "",
+    precision: PrecisionOption = None,
     chunk_size: Annotated[int | None, typer.Option(help="The maximum number of tokens in a chunk (default 200).")] = None,
     chunk_overlap: Annotated[int | None, typer.Option(help="The number of tokens that adjacent chunks share (default 40).")] = None,
     address: AddressOption = DEFAULT_ADDRESS,
@@ -51,9 +62,15 @@ def create(
     async def work() -> None:
         async with client(address) as semantik:
             collection = await semantik.collections.create(
-                name, description=description, is_public=public, chunk_size=chunk_size, chunk_overlap=chunk_overlap
+                name,
+                description=description,
+                is_public=public,
+                model=model,
+                precision=Precision.message(precision),
+                chunk_size=chunk_size,
+                chunk_overlap=chunk_overlap,
             )
-            print_json(collection) if as_json else out.print(f"Created [bold]{escape(collection.name)}[/] ({collection.id}).")
+            print_json(collection) if as_json else out.print(f"Created [bold]{escape(collection.name)}[/].")
 
     run(work())
 
@@ -61,17 +78,19 @@ def create(
 @app.command()
 def show(name: Name, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
     """Show one collection."""
+    from rich.filesize import decimal
 
     async def work() -> None:
         async with client(address) as semantik:
-            collection = await semantik.collections.named(name)
+            collection = await collection_named(semantik, name)
         if as_json:
             print_json(collection)
             return
-        out.print(f"[bold]{escape(collection.name)}[/] {collection.id}")
-        out.print(f"{_state(collection)} {escape(collection.state_reason)}".strip() + (", public" if collection.is_public else ""))
-        out.print(f"{collection.document_count:,} documents, {collection.chunk_count:,} chunks, {decimal(collection.size_bytes)}")
-        out.print(f"{collection.model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
+        out.print(f"[bold]{escape(collection.name)}[/] [dim]{collection.id}[/]")
+        out.print(f"{word(collection, 'state')} {escape(collection.state_reason)}".strip() + (", public" if collection.is_public else ""))
+        out.print(f"documents: {collection.document_count:,}, chunks: {collection.chunk_count:,}, {decimal(collection.size_bytes)}")
+        model = f"{escape(collection.model)} in {word(collection, 'precision')}"
+        out.print(f"{model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
 
     run(work())
 
@@ -89,7 +108,7 @@ def update(
 
     async def work() -> None:
         async with client(address) as semantik:
-            collection = await semantik.collections.named(name)
+            collection = await collection_named(semantik, name)
             changed = await semantik.collections.update(collection.id, name=rename, description=description, is_public=public)
             print_json(changed) if as_json else out.print(f"Updated [bold]{escape(changed.name)}[/].")
 
@@ -104,12 +123,14 @@ def delete(
     as_json: JsonOption = False,
 ) -> None:
     """Delete a collection and everything in it."""
+    from semantik.command.watching import follow
+
     if not yes:
-        typer.confirm(f"Delete {name!r} and everything in it?", abort=True)
+        typer.confirm(f"Delete {printable(name)!r} and everything in it?", abort=True)
 
     async def work() -> int:
         async with client(address) as semantik:
-            collection = await semantik.collections.named(name)
+            collection = await collection_named(semantik, name)
             operation = await semantik.collections.delete(collection.id)
             return await follow(semantik, operation.id, as_json=as_json)
 

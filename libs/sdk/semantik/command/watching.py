@@ -38,7 +38,7 @@ async def _json(semantik: Client, operation_id: str) -> Operation | None:
 async def _bar(semantik: Client, operation_id: str) -> Operation | None:
     last = None
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[details]}")
-    with Progress(*columns, console=out, transient=True, disable=not sys.stdout.isatty()) as progress:
+    with Progress(*columns, console=out.console, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task("queued", total=None, details="")
         async for last in semantik.operations.watch(operation_id):
             counts = last.progress
