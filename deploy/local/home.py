@@ -11,6 +11,7 @@ from pathlib import Path
 
 _SOCKET_PATH_LIMIT = 90  # of 107 bytes, leaving room for the socket's own name
 _ROOTS_STATE = Path("/var/lib/semantik")
+_WHEEL_MODEL = "all-minilm-l6-v2"
 
 
 class MeshError(Exception):
@@ -42,6 +43,10 @@ class Home:
     @property
     def models(self) -> Path:
         return self.path / "models"
+
+    def has_model(self, name: str) -> bool:
+        """Return whether a model is installed: from its wheel, or as a directory."""
+        return name == _WHEEL_MODEL or (Path(name).name == name and (self.models / name / "config.json").is_file())
 
     @property
     def objects(self) -> Path:
@@ -97,6 +102,14 @@ class Home:
     def own(self) -> tuple[Path, ...]:
         """All that belongs to meshes of this account, which no source may read."""
         return self.path, self.run, self.postgres, _ROOTS_STATE
+
+    @property
+    def belongings(self) -> tuple[Path, ...]:
+        """Everything that a mesh makes, in its directory and outside, the lock last; the rest of the directory is not its own."""
+        link = self.path / "postgres"
+        outside = (self.postgres, _ROOTS_STATE / f"{self.postgres.name}.home") if link.is_symlink() else ()
+        directories = self.logs, self.keys, self.models, self.objects, self.vectors, self.run, self.temporary, link
+        return (*outside, *directories, self.state, self.ports, self.lock)
 
     def _link_postgres(self) -> None:
         # Postgres refuses to run as root, and its own account cannot enter root's directories.

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -32,16 +33,20 @@ async def up(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | Non
     asked = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([work, asked], return_when=asyncio.FIRST_COMPLETED)
+        if not is_quiet and not work.done():
+            _write("Stopping ...")
     finally:
         asked.cancel()
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work
+    if not is_quiet:
+        _write("Stopped.")
 
 
 async def _run(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | None, *, is_quiet: bool) -> None:
     async with running(options) as mesh:
-        async with contextlib.nullcontext() if is_quiet else show(mesh):
+        async with contextlib.nullcontext() if is_quiet else show(mesh.snapshot):
             await mesh.start()
             await mesh.wait_ready()
             if on_ready is None:
@@ -49,6 +54,11 @@ async def _run(options: Options, on_ready: Callable[[Mesh], Awaitable[None]] | N
         if on_ready is not None:  # without the table, which would be drawn over what it prints
             await on_ready(mesh)
         await asyncio.Event().wait()
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 async def down(data_dir: Path | None = None) -> bool:

@@ -37,6 +37,7 @@ class Plan:
     allowed_roots: Sequence[Path]
     postgres: Postgres
     redis: Redis
+    model: str = ""
 
     def replica_names(self, service: str) -> list[str]:
         return replica_names(service, self.replicas)
@@ -122,6 +123,8 @@ class Plan:
             environment["OPERATOR_CAPABILITY_FILE"] = str(self.home.keys / "operator")
         if service == "embedding":
             environment["MODEL_DIR"] = str(self.home.models)
+            if self.model:
+                environment["DEFAULT_MODEL"] = self.model
         if service == "search":
             environment["QDRANT_URL"] = f"http://127.0.0.1:{self.ports['qdrant']}"
             environment["QDRANT_API_KEY"] = self.home.secret("qdrant-api-key")

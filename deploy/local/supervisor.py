@@ -43,6 +43,8 @@ class Options:
     """The origins from which browsers may call."""
     reflection: bool = True
     """Whether the gateway describes the public services to whoever asks by gRPC reflection."""
+    model: str = ""
+    """The model of new collections that name none; empty for the one that comes in a wheel."""
     unready_seconds: float | None = None
     """How long a process may be idle and unhealthy before it is replaced; None is the usual bound."""
 
@@ -141,6 +143,11 @@ class Mesh:
 
     def _plan(self) -> Plan:
         home = self.home
+        if self.options.model and not home.has_model(self.options.model):
+            raise MeshError(
+                f"the model {self.options.model!r} is not in {home.models}; start without --model, install it with "
+                "`semantik models download`, and start again"
+            )
         chosen = ports.choose(port_names(self.options.replicas), home.ports, home.fingerprint)
         chosen["gateway"] = self._gateway_port()
         self.gateway = f"http://127.0.0.1:{chosen['gateway']}"
@@ -148,7 +155,7 @@ class Mesh:
         redis = Redis(home.run / "redis.sock", home.secret("redis-password"))
         home.secret("operator")
         roots = [root.resolve() for root in self.options.allowed_roots]
-        return Plan(home, chosen, self.options.replicas, roots, Postgres(home.postgres), redis)
+        return Plan(home, chosen, self.options.replicas, roots, Postgres(home.postgres), redis, self.options.model)
 
     def _gateway_port(self) -> int:
         wanted = self.options.port

@@ -19,6 +19,11 @@ def pss_mib(pids: Iterable[int]) -> dict[int, float]:
     return {pid: round(sum(map(_pss_kib, _family(pid))) / 1024, 1) for pid in pids if pid}
 
 
+def cpu_seconds(pids: Iterable[int]) -> dict[int, float]:
+    """Return the processor time that each process and its living descendants have used, in seconds."""
+    return {pid: sum(map(_cpu_seconds, _family(pid))) for pid in pids if pid}
+
+
 def own_pss_mib() -> float:
     """Return the proportional set size in MiB of this process alone."""
     return round(_pss_kib(os.getpid()) / 1024, 1)
@@ -59,6 +64,14 @@ def _family(pid: int) -> list[int]:
         return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     except _GONE:
         return []
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except _GONE:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def _pss_kib(pid: int) -> float:

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 
 from libs.rpc.errors import Failure, invalid
+from libs.rpc.wording import in_words
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 
 NO_NUL = "string.no_nul"
@@ -45,7 +46,7 @@ def check(message: Message | Unreadable) -> Message:
         first = violations[0].proto
         elements = first.field.elements if first.field else ()
         path = ".".join(element.field_name for element in elements)
-        raise invalid(path, first.message, first.rule_id)
+        raise invalid(path, in_words(violations[0]), first.rule_id)
     return message
 
 

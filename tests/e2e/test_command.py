@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.local.supervisor import Mesh
@@ -69,3 +70,65 @@ async def test_a_mesh_says_once_that_it_is_ready(semantik: Command, data: Path) 
     assert await semantik("down", "--data-dir", data) == (0, [{"stopped": True}])
     assert (await process.stdout.read(), await process.wait()) == (b"", 0)
     assert await semantik("down", "--data-dir", data) == (0, [{"stopped": False}])
+
+
+async def test_the_data_directory_may_be_named_once(mesh: Mesh) -> None:
+    """By SEMANTIK_DATA_DIR, for every command on the mesh; each process that has metrics says where."""
+    process = await started("status", "--json", SEMANTIK_DATA_DIR=str(mesh.home.path))
+    output, _ = await process.communicate()
+    status = json.loads(output)
+    assert (process.returncode, status["gateway"]) == (0, mesh.gateway)
+    metrics = {process["name"]: process["metrics"] for process in status["processes"]}
+    assert {name for name, address in metrics.items() if not address} == {"postgres", "redis"}
+    async with httpx.AsyncClient() as http:
+        for name, series in (("operation", "semantik_operation_queued"), ("envoy", "envoy_http_downstream_rq_total")):
+            assert series in (await http.get(metrics[name])).text
+
+
+async def test_top_shows_what_the_mesh_does(mesh: Mesh, ada: Person) -> None:
+    """Processes with what they use, and the calls of one second."""
+
+    async def calls() -> None:
+        while True:
+            await ada.client.accounts.me()
+
+    calling = asyncio.create_task(calls())
+    process = await started("top", "--json", "--once", SEMANTIK_DATA_DIR=str(mesh.home.path))
+    output, _ = await process.communicate()
+    calling.cancel()
+    await asyncio.wait([calling])
+    second = json.loads(output)
+    assert process.returncode == 0
+    assert {"envoy", "auth", "worker"} <= {process["name"] for process in second["processes"]}
+    assert sum(process["cpu_percent"] for process in second["processes"]) > 0
+    assert min(process["mib"] for process in second["processes"]) > 0
+    me = next(rpc for rpc in second["rpcs"] if rpc["method"].endswith("GetMe"))
+    assert me["per_second"] > 0
+    assert me["mean_milliseconds"] > 0
+
+
+async def test_things_are_named_by_name_or_id(semantik: Command, ada: Person, shelf: Path) -> None:
+    """A collection by both, a document by its path too, an operation by the beginning of its id."""
+    (shelf / "apple.txt").write_text("An apple is red.")
+    await semantik("login", ada.user.username)
+    _, [collection] = await semantik("collections", "create", "papers", "--precision", "float32")
+    assert collection["precision"] == "PRECISION_FLOAT32"
+    _, states = await semantik("index", shelf, "--collection", collection["id"])
+    assert await semantik("collections", "show", "papers") == await semantik("collections", "show", collection["id"])
+    assert await semantik("documents", "content", "apple.txt", "-c", "papers") == (0, [{"text": "An apple is red."}])
+    assert await semantik("documents", "content", "pear.txt", "-c", "papers") == (4, [])
+    assert await semantik("documents", "content", "apple.txt") == (1, [])
+    assert await semantik("operations", "show", states[-1]["id"][:8]) == (0, [states[-1]])
+    assert (await semantik("index", shelf, "--collection", "papers", "--precision", "int8"))[0] == 1
+    assert (await semantik("search", "apple", "-c", "papers"))[1][0]["hits"][0]["collectionId"] == collection["id"]
+
+
+async def test_one_gateway_has_one_sign_in_however_it_is_written(semantik: Command, ada: Person, mesh: Mesh) -> None:
+    """As a URL, by either name of this computer."""
+    await semantik("login", ada.user.username)
+    port = mesh.gateway.rpartition(":")[2]
+    for address in (f"http://127.0.0.1:{port}", f"localhost:{port}", f"http://localhost:{port}/"):
+        code, [user] = await semantik("whoami", "--address", address)
+        assert (address, code, user["id"]) == (address, 0, ada.user.id)
+    assert await semantik("whoami", "--address", "ftp://localhost") == (2, [])
+    assert await semantik("whoami", "--address", "127.0.0.1:1") == (6, [])

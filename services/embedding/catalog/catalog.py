@@ -172,6 +172,7 @@ def _from_wheel() -> Iterator[ModelFiles]:
             "all-minilm-l6-v2",
             Path(next(iter(spec.submodule_search_locations))) / "model",
             license="Apache-2.0",
+            languages=("en",),
             source="sentence-transformers/all-MiniLM-L6-v2",
             pins={"model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"},
         )

@@ -47,6 +47,7 @@ class ModelFiles:
     license: str = ""
     source: str = ""
     pins: Mapping[str, str] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
 
     @property
     def weights(self) -> Path:
@@ -212,8 +213,9 @@ def read(directory: Path, model_id: str = "") -> ModelFiles:
     try:
         description = files.description
         pins = dict(description.get("files", {}))
+        languages = tuple(map(str, description.get("languages", ())))
     except (ModelDamagedError, TypeError, ValueError):
         # The directory is listed all the same, as a model that says what is wrong with it.
         return ModelFiles(files.id, directory, pins={DESCRIPTION: "not readable"})
     license_, source = str(description.get("license", "")), str(description.get("source", ""))
-    return ModelFiles(files.id, directory, license_, source, pins)
+    return ModelFiles(files.id, directory, license_, source, pins, languages)

@@ -28,6 +28,8 @@ from services.embedding.downloads.progress import Progress, report
 
 _T = TypeVar("_T")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,15}([_-][A-Za-z0-9]{2,8})*")
+_MOST_LANGUAGES = 200
 _REQUIRED = ("config.json", "tokenizer.json")
 _WANTED = (
     *_REQUIRED,
@@ -131,6 +133,7 @@ def _description(repository: str, revision: str, info: ModelInfo, directory: Pat
         "source": f"{repository}@{info.sha}",
         "revision": revision,
         "license": _license(info),
+        "languages": _languages(info),
         "files": files,
     }
     known = family(info.id)
@@ -150,6 +153,13 @@ def _license(info: ModelInfo) -> str:
             except InvalidLicenseExpression:
                 return ""
     return ""
+
+
+def _languages(info: ModelInfo) -> list[str]:
+    """Return what the model's card says of its languages."""
+    named = info.card_data.language if info.card_data else None
+    codes = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    return [code.lower() for code in codes if isinstance(code, str) and _LANGUAGE.fullmatch(code)][:_MOST_LANGUAGES]
 
 
 def _explained(error: Exception, repository: str, revision: str) -> str:

@@ -32,6 +32,7 @@ def precision_value(name: str) -> "model_pb2.Model.Precision.ValueType":
 async def model_message(files: ModelFiles, engine: Engine) -> model_pb2.Model:
     """Return the model as it is on this replica; its files are read on another thread where they were not yet."""
     model = model_pb2.Model(id=files.id, license=files.license, source=files.source, is_default=files is engine.catalog.get(""))
+    model.languages.extend(files.languages)
     try:
         model.digest = await engine.catalog.digest(files)
     except ModelDamagedError as error:

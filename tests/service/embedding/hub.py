@@ -26,6 +26,7 @@ class Repository:
 
     files: dict[str, bytes]
     tags: tuple[str, ...] = ()
+    languages: str | list[str] | None = None
     revisions: tuple[str, ...] = ("main", "v1")
     sent: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     gate: threading.Event | None = None
@@ -35,7 +36,9 @@ class Repository:
         return hashlib.sha1(b"".join(name.encode() + self.files[name] for name in sorted(self.files)), usedforsecurity=False).hexdigest()
 
     def info(self, name: str) -> dict[str, Any]:
-        return {"id": name, "sha": self.commit, "tags": list(self.tags), "siblings": [self._sibling(path) for path in self.files]}
+        siblings = [self._sibling(path) for path in self.files]
+        card = {"cardData": {"language": self.languages}} if self.languages else {}
+        return {"id": name, "sha": self.commit, "tags": list(self.tags), "siblings": siblings, **card}
 
     def etag(self, path: str) -> str:
         """Return the SHA-256 of a large file, and the name that Git gives a small one."""

@@ -39,10 +39,17 @@ def _changed(name: str, change: Callable[[bytes], bytes]) -> dict[str, bytes]:
     return {**files, name: change(files[name])}
 
 
+async def test_the_languages_of_a_card_are_shown(hub: Hub, own: Own) -> None:
+    """A list of codes; what is no code is left out."""
+    hub.repositories["acme/Many"] = Repository(tiny.files(), languages=["multilingual", "DE", "zh-Hant", "<b>", ""])
+    answers = [answer async for answer in own.start("acme/Many")]
+    assert answers[-1].model.languages == ["multilingual", "de", "zh-hant"]
+
+
 async def test_a_model_is_downloaded_and_embeds(hub: Hub, own: Own) -> None:
     """Its progress is told before it is whole; only what is needed is fetched, from one commit; the token stays with the hub."""
     gate = threading.Event()
-    hub.repositories["acme/Moon"] = repository = Repository(tiny.files(), tags=("bert", "license:apache-2.0"), gate=gate)
+    hub.repositories["acme/Moon"] = repository = Repository(tiny.files(), tags=("bert", "license:apache-2.0"), languages="en", gate=gate)
     states = []
     async for answer in own.start("acme/Moon"):
         states.append(answer.download)
@@ -58,6 +65,7 @@ async def test_a_model_is_downloaded_and_embeds(hub: Hub, own: Own) -> None:
     assert sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()) == FILES
     model = answer.model
     assert (model.id, model.source, model.license) == ("moon", f"acme/Moon@{repository.commit}", "Apache-2.0")
+    assert model.languages == ["en"]
     assert (model.dimension, model.pooling, model.state) == (tiny.WIDTH, model_pb2.Model.POOLING_CLS, model_pb2.Model.STATE_ON_DISK)
     texts = embedding.EmbedRequest(texts=["the moon", "the tides"], model="moon")
     answer = await own.embedding.Embed(texts, metadata=own.metadata)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import mesh, ports, state
+from deploy.local import mesh, ports, purging, state
 from deploy.local.home import Home, MeshError
+from deploy.local.supervisor import Mesh, Options
 
 
 @pytest.fixture
@@ -104,3 +106,48 @@ async def test_logs_follow(home: Home) -> None:
     async with asyncio.timeout(5):
         assert await anext(lines) == "two"
     await lines.aclose()  # type: ignore[attr-defined]
+
+
+def test_a_purge_deletes_what_a_mesh_made_and_nothing_else(tmp_path: Path) -> None:
+    """Also the database outside the directory; not while a mesh runs, and not in a directory that is no mesh's."""
+    home = Home(tmp_path / "data")
+    assert purging.belongings(home.path) == []
+    home.prepare()
+    home.secret("operator")
+    (home.postgres / "data").mkdir(parents=True)
+    outside = [path for path in home.belongings if path.exists() and not path.is_relative_to(home.path)]
+    assert bool(outside) == (os.geteuid() == 0)
+    (home.path / "mine.txt").write_text("not Semantik's")
+    with state.locked(home):
+        state.write(home, {"gateway": "http://127.0.0.1:1"})
+        with pytest.raises(MeshError, match="stop it first: semantik down"):
+            purging.belongings(home.path)
+    assert purging.gateway(home.path) == "http://127.0.0.1:1"
+    assert purging.belongings(home.path) == [home.path, *(path for path in home.belongings if path in outside)]
+    purging.delete(home.path)
+    assert [path.name for path in home.path.iterdir()] == ["mine.txt"]
+    assert [path for path in outside if path.exists()] == []
+
+
+def test_a_purge_leaves_no_empty_directory(tmp_path: Path) -> None:
+    """Nothing else was in it."""
+    home = Home(tmp_path / "data")
+    home.prepare()
+    with state.locked(home):
+        pass
+    purging.delete(home.path)
+    assert not home.path.exists()
+
+
+async def test_a_model_that_is_not_installed_is_no_default(tmp_path: Path) -> None:
+    """Said before anything starts, with the way to install it; one that is installed reaches the embedding service alone."""
+    started = Mesh(Options(data_dir=tmp_path / "data", model="../keys"))
+    started.home.prepare()
+    with pytest.raises(MeshError, match=r"'\.\./keys' is not in .*models; start without --model, install it"):
+        started._plan()
+    (started.home.models / "moon").mkdir()
+    (started.home.models / "moon" / "config.json").write_text("{}")
+    plan = Mesh(Options(data_dir=tmp_path / "data", model="moon"))._plan()
+    models = {spec.name: spec.environment.get("DEFAULT_MODEL") for spec in plan.services()}
+    assert models == {"auth": None, "collection": None, "operation": None, "embedding": "moon", "search": None}
+    shutil.rmtree(started.home.postgres, ignore_errors=True)

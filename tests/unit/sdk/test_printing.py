@@ -282,7 +282,7 @@ def test_an_id_in_a_table_is_never_cut() -> None:
 @pytest.mark.parametrize(
     ("code", "status", "end"),
     [
-        ("UNAUTHENTICATED", 3, " Sign in with `semantik login`."),
+        ("UNAUTHENTICATED", 3, " Sign in with `semantik login NAME`."),
         ("NOT_FOUND", 4, ""),
         ("PERMISSION_DENIED", 5, ""),
         ("UNAVAILABLE", 6, ""),
@@ -299,3 +299,43 @@ async def test_a_refusal_is_one_sentence_and_an_exit_code(capsys: pytest.Capture
         await asyncio.to_thread(run, work())  # it has a loop of its own
     assert caught.value.exit_code == status
     assert capsys.readouterr().err == f"error: no [/such] thing (WHY){end}\n"
+
+
+_ROWS = [("papers", "ready", "1,398", "2,129", "all-minilm-l6-v2"), ("a collection with a rather long name", "pending", "0", "0", "e5")]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (120, "NAME STATE DOCUMENTS CHUNKS MODEL"),
+        (80, "NAME STATE DOCUMENTS CHUNKS MODEL"),
+        (45, "NAME STATE DOCUMENTS CHUNKS"),
+        (40, "NAME STATE DOCUMENTS"),
+        (20, "NAME"),
+    ],
+)
+def test_a_table_leaves_out_what_does_not_fit(width: int, shown: str) -> None:
+    """From its end; no line is longer than the terminal, and a name that is too long goes on below."""
+    rows = table("NAME", "STATE", "DOCUMENTS", "CHUNKS", "MODEL")
+    for cells in _ROWS:
+        rows.add_row(*cells)
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(rows)
+    lines = captured.get().splitlines()
+    assert lines[0].split() == shown.split()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    assert "papers" in lines[1]
+    assert "".join(line[: lines[0].find("STATE") if "STATE" in shown else None].strip() for line in lines[2:]).replace(" ", "") == (
+        "acollectionwitharatherlongname"
+    )
+
+
+def test_an_empty_column_is_left_out() -> None:
+    """It says nothing."""
+    rows = table("PROCESS", "RESTARTS", "PORT")
+    rows.add_row("auth", "", "1")
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(rows)
+    assert captured.get().splitlines()[0].split() == ["PROCESS", "PORT"]

@@ -1,25 +1,31 @@
-"""The command line of Semantik."""
+"""The command line of Semantik.
 
-from importlib.metadata import version
+The modules of the commands import nothing slow: what a command needs it imports when it runs.
+"""
+
 from typing import Annotated
 
 import typer
+from typer.completion import completion_init, install_callback, show_callback  # type: ignore[attr-defined]
 
-from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching
+from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching, top
 from semantik.command.context import EXIT_HELP
+from semantik.command.quick import Commands
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
+app = Commands(
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Self-hosted semantic search: point it at documents, find passages by meaning and by words.",
     epilog=EXIT_HELP,
 )
 for command in (
     mesh.up,
     mesh.down,
+    mesh.purge,
     mesh.status,
     mesh.logs,
+    top.top,
     accounts.register,
     accounts.login,
     accounts.logout,
@@ -34,23 +40,33 @@ app.add_typer(models.app, name="models")
 app.add_typer(operations.app, name="operations")
 
 
-def _print_version(*, is_wanted: bool) -> None:
-    if is_wanted:
-        typer.echo(f"semantik {version('semantik')}")
-        raise typer.Exit
-
-
 @app.callback()
 def semantik(
+    context: typer.Context,
     *,
-    show_version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=lambda wanted: _print_version(is_wanted=wanted), help="Print the version.")
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    _install: Annotated[
+        bool,
+        typer.Option("--install-completion", callback=install_callback, help="Install completion for your shell: bash, zsh or fish."),
+    ] = False,
+    _show: Annotated[
+        bool, typer.Option("--show-completion", callback=show_callback, help="Print the completion of your shell, to install it yourself.")
     ] = False,
 ) -> None:
     """Take the options before the command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"semantik {installed('semantik')}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+    else:
+        return
+    raise typer.Exit
 
 
 def main() -> None:
+    completion_init()
     app()
 
 

@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, password, print_json, run
+from semantik.address import parsed
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, escape, out, password, print_json, run, word
 
+_NEW = "Password (at least 8 characters)"
 Username = Annotated[str, typer.Argument(help="Your username.")]
 
 
@@ -18,13 +20,15 @@ def register(
 ) -> None:
     """Create an account and sign in. The first account administers this installation.
 
-    The password is prompted for, or read from SEMANTIK_PASSWORD or standard input.
+    The password, 8 characters or more, is prompted for, or read from SEMANTIK_PASSWORD or standard input.
     """
 
     async def work() -> None:
         async with client(address) as semantik:
-            user = await semantik.accounts.register(username, email, password(confirm=True), full_name)
-            print_json(user) if as_json else out.print(f"Welcome, [bold]{user.username}[/]: you are signed in at {address}.")
+            user = await semantik.accounts.register(username, email, password(_NEW, confirm=True), full_name)
+            print_json(user) if as_json else out.print(
+                f"Welcome, [bold]{escape(user.username)}[/]: you are signed in at {parsed(address).name}."
+            )
 
     run(work())
 
@@ -39,7 +43,7 @@ def login(
     async def work() -> None:
         async with client(address) as semantik:
             user = await semantik.accounts.login(username, password())
-            print_json(user) if as_json else out.print(f"Signed in as [bold]{user.username}[/] at {address}.")
+            print_json(user) if as_json else out.print(f"Signed in as [bold]{escape(user.username)}[/] at {parsed(address).name}.")
 
     run(work())
 
@@ -65,7 +69,6 @@ def whoami(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False
             if as_json:
                 print_json(user)
             else:
-                role = type(user).Role.Name(user.role).removeprefix("ROLE_").lower()
-                out.print(f"[bold]{user.username}[/] <{user.email}>, {role}")
+                out.print(f"[bold]{escape(user.username)}[/] <{escape(user.email)}>, {word(user, 'role')}")
 
     run(work())

@@ -1,25 +1,36 @@
 """semantik collections ..."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.filesize import decimal
 
-from semantik.collection.v1.collection_pb2 import Collection
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, escape, out, print_json, run, table
-from semantik.command.watching import follow
+from semantik.command.context import (
+    DEFAULT_ADDRESS,
+    AddressOption,
+    IdsOption,
+    JsonOption,
+    client,
+    escape,
+    out,
+    print_json,
+    printable,
+    run,
+    table,
+    word,
+)
+from semantik.command.finding import collection_named
+from semantik.command.precision import ModelOption, Precision, PrecisionOption
+from semantik.command.quick import Commands
 
-app = typer.Typer(no_args_is_help=True, help="Create, list and change collections.")
-Name = Annotated[str, typer.Argument(help="The collection's name.")]
+if TYPE_CHECKING:
+    from semantik.collection.v1.collection_pb2 import Collection
 
-
-def _state(collection: Collection) -> str:
-    state = Collection.State.Name(collection.state).removeprefix("STATE_").lower()
-    return f"{state} ({escape(collection.state_reason)})" if collection.state_reason else state
+app = Commands(no_args_is_help=True, help="Create, list and change collections.")
+Name = Annotated[str, typer.Argument(help="The collection's name or id.")]
 
 
 @app.command("list")
-def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
+def list_collections(ids: IdsOption = False, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
     """List the collections you may read."""
 
     async def work() -> None:
@@ -28,10 +39,10 @@ def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
         if as_json:
             print_json(list(collections))
             return
-        rows = table("NAME", "STATE", "DOCUMENTS", "CHUNKS", "MODEL", "ID")
+        rows = table("NAME", "STATE", "DOCUMENTS", "CHUNKS", "MODEL", *(("ID",) if ids else ()))
         for collection in collections:
-            counts = str(collection.document_count), str(collection.chunk_count)
-            rows.add_row(escape(collection.name), _state(collection), *counts, collection.model, collection.id)
+            counts = f"{collection.document_count:,}", f"{collection.chunk_count:,}"
+            rows.add_row(escape(collection.name), _state(collection), *counts, escape(collection.model), collection.id)
         out.print(rows if collections else "No collections yet. Create one with `semantik index PATH --collection NAME`.")
 
     run(work())
@@ -39,9 +50,11 @@ def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
 
 @app.command()
 def create(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="The collection's name.")],
     description: Annotated[str, typer.Option(help="A description of its contents.")] = "",
     public: Annotated[bool, typer.Option("--public", help="Let every signed-in user read it.")] = False,
+    model: ModelOption = "",
+    precision: PrecisionOption = None,
     chunk_size: Annotated[int | None, typer.Option(help="The maximum number of tokens in a chunk (default 200).")] = None,
     chunk_overlap: Annotated[int | None, typer.Option(help="The number of tokens that adjacent chunks share (default 40).")] = None,
     address: AddressOption = DEFAULT_ADDRESS,
@@ -52,9 +65,15 @@ def create(
     async def work() -> None:
         async with client(address) as semantik:
             collection = await semantik.collections.create(
-                name, description=description, is_public=public, chunk_size=chunk_size, chunk_overlap=chunk_overlap
+                name,
+                description=description,
+                is_public=public,
+                model=model,
+                precision=Precision.message(precision),
+                chunk_size=chunk_size,
+                chunk_overlap=chunk_overlap,
             )
-            print_json(collection) if as_json else out.print(f"Created [bold]{escape(collection.name)}[/] ({collection.id}).")
+            print_json(collection) if as_json else out.print(f"Created [bold]{escape(collection.name)}[/].")
 
     run(work())
 
@@ -62,17 +81,19 @@ def create(
 @app.command()
 def show(name: Name, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
     """Show one collection."""
+    from rich.filesize import decimal
 
     async def work() -> None:
         async with client(address) as semantik:
-            collection = await semantik.collections.named(name)
+            collection = await collection_named(semantik, name)
         if as_json:
             print_json(collection)
             return
-        out.print(f"[bold]{escape(collection.name)}[/] {collection.id}")
+        out.print(f"[bold]{escape(collection.name)}[/] [dim]{collection.id}[/]")
         out.print(_state(collection) + (", public" if collection.is_public else ""))
-        out.print(f"{collection.document_count:,} documents, {collection.chunk_count:,} chunks, {decimal(collection.size_bytes)}")
-        out.print(f"{collection.model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
+        out.print(f"documents: {collection.document_count:,}, chunks: {collection.chunk_count:,}, {decimal(collection.size_bytes)}")
+        model = f"{escape(collection.model)} in {word(collection, 'precision')}"
+        out.print(f"{model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
 
     run(work())
 
@@ -90,7 +111,7 @@ def update(
 
     async def work() -> None:
         async with client(address) as semantik:
-            collection = await semantik.collections.named(name)
+            collection = await collection_named(semantik, name)
             changed = await semantik.collections.update(collection.id, name=rename, description=description, is_public=public)
             print_json(changed) if as_json else out.print(f"Updated [bold]{escape(changed.name)}[/].")
 
@@ -105,13 +126,20 @@ def delete(
     as_json: JsonOption = False,
 ) -> None:
     """Delete a collection and everything in it."""
+    from semantik.command.watching import follow
+
     if not yes:
-        typer.confirm(f"Delete {name!r} and everything in it?", abort=True)
+        typer.confirm(f"Delete {printable(name)!r} and everything in it?", abort=True)
 
     async def work() -> int:
         async with client(address) as semantik:
-            collection = await semantik.collections.named(name)
+            collection = await collection_named(semantik, name)
             operation = await semantik.collections.delete(collection.id)
             return await follow(semantik, operation.id, as_json=as_json)
 
     run(work())
+
+
+def _state(collection: "Collection") -> str:
+    state = word(collection, "state")
+    return f"{state} ({escape(collection.state_reason)})" if collection.state_reason else state

@@ -6,18 +6,35 @@ from typing import Annotated
 
 import typer
 
-from semantik.collection.v1.document_pb2 import Document
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, out, print_json, run, table
-from semantik.command.watching import follow
+from semantik.command.context import (
+    DEFAULT_ADDRESS,
+    AddressOption,
+    IdsOption,
+    JsonOption,
+    client,
+    err,
+    escape,
+    out,
+    print_json,
+    run,
+    table,
+    word,
+)
+from semantik.command.finding import collection_named
+from semantik.command.naming import document_id
+from semantik.command.quick import Commands
 
-app = typer.Typer(no_args_is_help=True, help="List, read, retry and delete documents.")
-Id = Annotated[str, typer.Argument(help="The document's id.")]
+app = Commands(no_args_is_help=True, help="List, read, retry and delete documents.")
+Name = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's id, or with -c its path.")]
+Within = Annotated[str, typer.Option("--collection", "-c", help="The collection in which DOCUMENT is a path, by name or id.")]
+Whole = Annotated[str, typer.Option("--collection", "-c", help="The collection, by name or id.")]
 
 
 @app.command("list")
 def list_documents(
-    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection.")],
+    collection: Whole,
     prefix: Annotated[str, typer.Option(help="Only paths with this prefix.")] = "",
+    ids: IdsOption = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
@@ -25,15 +42,15 @@ def list_documents(
 
     async def work() -> None:
         async with client(address) as semantik:
-            collection_id = (await semantik.collections.named(collection)).id
+            collection_id = (await collection_named(semantik, collection)).id
             documents = [document async for document in semantik.documents.list(collection_id, path_prefix=prefix)]
         if as_json:
             print_json(list(documents))
             return
-        rows = table("PATH", "STATE", "CHUNKS", "TYPE", "ID")
+        rows = table("PATH", "STATE", "CHUNKS", "TYPE", *(("ID",) if ids else ()))
         for document in documents:
-            state = Document.State.Name(document.state).removeprefix("STATE_").lower()
-            reason = f" ({Document.Reason.Name(document.reason).removeprefix('REASON_').lower()})" if document.reason else ""
+            state = word(document, "state")
+            reason = f" ({word(document, 'reason')})" if document.reason else ""
             rows.add_row(escape(document.path), state + reason, str(document.chunk_count), escape(document.mime_type), document.id)
         out.print(rows if documents else "No documents.")
 
@@ -42,7 +59,8 @@ def list_documents(
 
 @app.command()
 def content(
-    document_id: Id,
+    document: Name,
+    collection: Within = "",
     original: Annotated[bool, typer.Option("--original", help="Print the uploaded file instead.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
@@ -51,7 +69,7 @@ def content(
 
     async def work() -> None:
         async with client(address) as semantik:
-            parts = semantik.documents.content(document_id, original=original)
+            parts = semantik.documents.content(await document_id(semantik, document, collection), original=original)
             if as_json:
                 whole = b"".join([part async for part in parts])
                 print_json({"original": base64.b64encode(whole).decode()} if original else {"text": whole.decode()})
@@ -64,19 +82,23 @@ def content(
 
 @app.command()
 def retry(
-    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection.")],
-    document_ids: Annotated[list[str] | None, typer.Argument(help="Documents' ids; all failed documents by default.")] = None,
+    collection: Whole,
+    documents: Annotated[
+        list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Documents' ids or paths; all failed documents by default.")
+    ] = None,
     permanent: Annotated[bool, typer.Option("--all", help="Also documents for which a retry is unlikely to help.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
     """Try failed documents again, and watch it happen."""
+    from semantik.command.watching import follow
 
     async def work() -> int:
         async with client(address) as semantik:
-            into = await semantik.collections.named(collection)
-            count, operation = await semantik.documents.retry(into.id, document_ids or [], include_permanent=permanent)
+            into = await collection_named(semantik, collection)
+            named = [await document_id(semantik, document, into.id) for document in documents or ()]
+            count, operation = await semantik.documents.retry(into.id, named, include_permanent=permanent)
             if not operation.id:
                 print_json({"operationId": ""}) if as_json else err.print("No document has failed.")
                 return 0
@@ -89,12 +111,12 @@ def retry(
 
 
 @app.command()
-def delete(document_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
+def delete(document: Name, collection: Within = "", address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
     """Delete a document; searches no longer find it."""
 
     async def work() -> None:
         async with client(address) as semantik:
-            operation = await semantik.documents.delete(document_id)
+            operation = await semantik.documents.delete(await document_id(semantik, document, collection))
             print_json(operation) if as_json else out.print("Deleted.")
 
     run(work())

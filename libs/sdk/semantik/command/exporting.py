@@ -2,13 +2,10 @@
 
 import json
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.filesize import decimal
 
 from semantik.command.context import JsonOption, err, escape, out, print_json
 
@@ -42,6 +39,10 @@ def export(
 
     BERT, RoBERTa and XLM-RoBERTa in safetensors, and repositories with a model.onnx, need no export: download them.
     """
+    import tempfile
+
+    from rich.filesize import decimal
+
     program = shutil.which(Path(optimum).expanduser())
     if program is None:
         _end(_MISSING)
@@ -96,6 +97,8 @@ def _fetched(program: Path, repository: str, revision: str) -> Path:
 
 
 def _checked(command: list[str], otherwise: str) -> str:
+    import subprocess
+
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the program was named by the user
     if done.returncode:
         _end(f"{otherwise}: {' '.join(done.stderr.strip().splitlines()[-1:])}")

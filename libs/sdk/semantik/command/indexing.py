@@ -1,20 +1,24 @@
 """semantik index: indexes a folder or a file into a collection."""
 
-import asyncio
 import importlib
 import os
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantik.client import Client, SemantikError
-from semantik.collection.v1.collection_pb2 import Collection
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, print_json, run
-from semantik.command.watching import follow
+from semantik.address import parsed
+from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, print_json, run, word
+from semantik.command.finding import collection_named
+from semantik.command.naming import is_id
+from semantik.command.precision import ModelOption, Precision, PrecisionOption
 from semantik.secrecy import is_secret_file, is_secret_folder
+
+if TYPE_CHECKING:
+    from semantik.client import Client
+    from semantik.collection.v1.collection_pb2 import Collection
 
 _UPLOADS_AT_ONCE = 4
 _IGNORED = {"node_modules", "__pycache__", "site-packages", "venv"}  # as the server's directory sources have it
@@ -22,9 +26,11 @@ _IGNORED = {"node_modules", "__pycache__", "site-packages", "venv"}  # as the se
 
 def index(
     path: Annotated[Path, typer.Argument(help="A folder or a file.", exists=True, resolve_path=True)],
-    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection; created if it does not exist.")],
+    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection, by name or id; created if it does not exist.")],
     include: Annotated[list[str] | None, typer.Option(help="Index only paths that match this glob; may be repeated.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave out paths that match this glob; may be repeated.")] = None,
+    model: ModelOption = "",
+    precision: PrecisionOption = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until it is done.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
@@ -34,10 +40,11 @@ def index(
     Only new and changed files are read. Files that the server may not read are uploaded. Hidden files, what looks like
     a secret, and folders of dependencies such as node_modules are left out.
     """
+    from semantik.command.watching import follow
 
     async def work() -> int:
         async with client(address) as semantik:
-            target = await _collection(semantik, collection)
+            target = await _collection(semantik, collection, model, precision)
             operation_id = await _start(semantik, target, path, include or [], exclude or [], _capability(address))
             if not operation_id:
                 err.print("Nothing to index.")
@@ -52,13 +59,22 @@ def index(
     run(work())
 
 
-async def _collection(semantik: Client, name: str) -> Collection:
+async def _collection(semantik: "Client", name: str, model: str, precision: Precision | None) -> "Collection":
+    """Return the collection, created with this model if there is none; one that exists keeps its model."""
+    from semantik.client import SemantikError
+
+    wanted = Precision.message(precision)
     try:
-        return await semantik.collections.named(name)
+        collection = await collection_named(semantik, name)
     except SemantikError as error:
-        if error.code != "NOT_FOUND":
+        if error.code != "NOT_FOUND" or is_id(name):
             raise
-    collection = await semantik.collections.create(name)
+    else:
+        if (model and model != collection.model) or (wanted and wanted != collection.precision):
+            uses = f"{name} uses the model {collection.model} in {word(collection, 'precision')}"
+            raise SemantikError("FAILED_PRECONDITION", "", f"{uses}, which cannot be changed; choose another collection")
+        return collection
+    collection = await semantik.collections.create(name, model=model, precision=wanted)
     err.print(f"Created the collection [bold]{escape(name)}[/].")
     return collection
 
@@ -69,11 +85,13 @@ def _capability(address: str) -> str:
         operator = importlib.import_module("deploy.local.operator")
     except ImportError:  # the base install runs no mesh
         return ""
-    return str(operator.capability(address.rpartition("://")[2].rstrip("/").replace("localhost:", "127.0.0.1:")))
+    return str(operator.capability(parsed(address).name))
 
 
-async def _start(semantik: Client, target: Collection, path: Path, include: list[str], exclude: list[str], capability: str) -> str:
+async def _start(semantik: "Client", target: "Collection", path: Path, include: list[str], exclude: list[str], capability: str) -> str:
     """Add the path as a source, sync it if it is one already, upload it if the server may not read it."""
+    from semantik.client import SemantikError
+
     try:
         _, operation = await semantik.sources.add(target.id, str(path), include=include, exclude=exclude, operator_capability=capability)
     except SemantikError as error:
@@ -85,8 +103,12 @@ async def _start(semantik: Client, target: Collection, path: Path, include: list
     return operation.id
 
 
-async def _upload(semantik: Client, target: Collection, path: Path, include: list[str], exclude: list[str]) -> str:
+async def _upload(semantik: "Client", target: "Collection", path: Path, include: list[str], exclude: list[str]) -> str:
     """Upload files side by side; returns the last operation, which ends after the others."""
+    import asyncio
+
+    from semantik.client import SemantikError
+
     files = {path.name: path} if path.is_file() else {name: path / name for name in selected(path, include, exclude)}
     err.print(f"The server may not read {escape(str(path))}: uploading {len(files)} files.")
     places = asyncio.Semaphore(_UPLOADS_AT_ONCE)

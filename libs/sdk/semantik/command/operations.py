@@ -1,31 +1,49 @@
 """semantik operations ..."""
 
-from typing import Annotated
+from datetime import UTC
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, out, print_json, run, table
-from semantik.command.states import summary, taken
-from semantik.command.watching import follow
-from semantik.operation.v1.operation_pb2 import Operation
+from semantik.command.context import (
+    DEFAULT_ADDRESS,
+    AddressOption,
+    IdsOption,
+    JsonOption,
+    client,
+    escape,
+    out,
+    print_json,
+    run,
+    table,
+    word,
+)
+from semantik.command.finding import collection_named, operation_named
+from semantik.command.quick import Commands
 
-app = typer.Typer(no_args_is_help=True, help="List, watch and cancel background work.")
-Id = Annotated[str, typer.Argument(help="The operation's id.")]
+if TYPE_CHECKING:
+    from semantik.operation.v1.operation_pb2 import Operation
+
+app = Commands(no_args_is_help=True, help="List, watch and cancel background work.")
+Id = Annotated[str, typer.Argument(metavar="OPERATION", help="The operation's id, or its first characters.")]
+_SHORT = 8  # characters of an id that tell operations apart
 
 
 @app.command("list")
 def list_operations(
-    collection: Annotated[str, typer.Option("--collection", "-c", help="Only operations of this collection.")] = "",
+    collection: Annotated[str, typer.Option("--collection", "-c", help="Only operations of this collection, by name or id.")] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The maximum number of operations.")] = 20,
+    ids: IdsOption = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
     """List your operations, or a collection's, newest first."""
+    from semantik.command.states import taken
 
     async def work() -> None:
         operations: list[Operation] = []
         async with client(address) as semantik:
-            collection_id = (await semantik.collections.named(collection)).id if collection else ""
+            collection_id = (await collection_named(semantik, collection)).id if collection else ""
             async for operation in semantik.operations.list(collection_id):
                 operations.append(operation)
                 if len(operations) == limit:
@@ -33,13 +51,13 @@ def list_operations(
         if as_json:
             print_json(list(operations))
             return
-        rows = table("STARTED", "KIND", "STATE", "DONE", "TIME", "ID")
+        rows = table("OPERATION", "KIND", "STATE", "DONE", "TIME", "STARTED", *(("ID",) if ids else ()))
         for operation in operations:
-            kind, state = Operation.Kind.Name(operation.kind)[5:].lower(), Operation.State.Name(operation.state)[6:].lower()
             done, total = operation.progress.documents_done, operation.progress.documents_total
             counts = f"{done}/{total}" if total else str(done)
-            started = operation.create_time.ToJsonString()[:19].replace("T", " ")
-            rows.add_row(started, kind, state, counts, taken(operation), operation.id)
+            started = operation.create_time.ToDatetime(UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+            kind, state = word(operation, "kind"), word(operation, "state")
+            rows.add_row(operation.id[:_SHORT], kind, state, counts, taken(operation), started, operation.id)
         out.print(rows if operations else "No operations.")
 
     run(work())
@@ -48,10 +66,11 @@ def list_operations(
 @app.command()
 def show(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
     """Show one operation."""
+    from semantik.command.states import summary
 
     async def work() -> None:
         async with client(address) as semantik:
-            operation = await semantik.operations.get(operation_id)
+            operation = await semantik.operations.get(await operation_named(semantik, operation_id))
         print_json(operation) if as_json else out.print(summary(operation))
 
     run(work())
@@ -60,10 +79,11 @@ def show(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: Js
 @app.command()
 def watch(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
     """Watch an operation until it ends; with --json, print one line for each change."""
+    from semantik.command.watching import follow
 
     async def work() -> int:
         async with client(address) as semantik:
-            return await follow(semantik, operation_id, as_json=as_json)
+            return await follow(semantik, await operation_named(semantik, operation_id), as_json=as_json)
 
     run(work())
 
@@ -74,9 +94,8 @@ def cancel(operation_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: 
 
     async def work() -> None:
         async with client(address) as semantik:
-            operation = await semantik.operations.cancel(operation_id)
-        state = Operation.State.Name(operation.state).removeprefix("STATE_").lower()
-        print_json(operation) if as_json else out.print(f"The operation is {state}.")
+            operation = await semantik.operations.cancel(await operation_named(semantik, operation_id))
+        print_json(operation) if as_json else out.print(f"The operation is {word(operation, 'state')}.")
 
     run(work())
 
@@ -89,13 +108,14 @@ def retry(
     as_json: JsonOption = False,
 ) -> None:
     """Start a failed or cancelled operation again, and watch it to its end."""
+    from semantik.command.watching import follow
 
     async def work() -> int:
         async with client(address) as semantik:
-            operation = await semantik.operations.retry(operation_id)
+            operation = await semantik.operations.retry(await operation_named(semantik, operation_id))
             if not detach:
                 return await follow(semantik, operation.id, as_json=as_json)
-        print_json(operation) if as_json else out.print(f"Operation {operation.id} repeats {operation_id}.", soft_wrap=True)
+        print_json(operation) if as_json else out.print(f"Operation {operation.id} repeats {escape(operation_id)}.", soft_wrap=True)
         return 0
 
     run(work())

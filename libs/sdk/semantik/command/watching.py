@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from rich.console import Console
 
 from semantik.client import Client
-from semantik.command.context import err, out, print_json
+from semantik.command.context import err, escape, out, print_json
 from semantik.command.live import LiveLine
 from semantik.command.states import details, drawn, stage, summary
 from semantik.operation.v1.operation_pb2 import Operation
 
-__all__ = ["follow", "summary"]
+__all__ = ["follow"]
 _DRAWN_SECONDS = 0.25
 _LOGGED_SECONDS = 10.0
 
@@ -100,7 +100,7 @@ class _Log:
         line = f"{stage(self.operation)}: {details(self.operation)}"
         if line != self._printed:
             self._printed = line
-            err.print(line, markup=False)
+            err.print(escape(line))
 
     def close(self) -> None:
         """Nothing is left to erase."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from semantik.client import collections as asynchronous
 from semantik.client.sync.loop import Loop
 from semantik.collection.v1 import collection_pb2
+from semantik.embedding.v1 import model_pb2
 from semantik.operation.v1 import operation_pb2
 
 
@@ -20,13 +21,23 @@ class Collections:
         description: str = "",
         is_public: bool = False,
         model: str = "",
+        precision: "model_pb2.Model.Precision.ValueType" = model_pb2.Model.PRECISION_UNSPECIFIED,
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
     ) -> collection_pb2.Collection:
-        """Create an empty collection. The chunk size and overlap are in tokens, 200 and 40 by default."""
+        """Create an empty collection, by default with the default model in its default precision.
+
+        The chunk size and overlap are in tokens, 200 and 40 by default.
+        """
         return self._loop.run(
             self._calls.create(
-                name, description=description, is_public=is_public, model=model, chunk_size=chunk_size, chunk_overlap=chunk_overlap
+                name,
+                description=description,
+                is_public=is_public,
+                model=model,
+                precision=precision,
+                chunk_size=chunk_size,
+                chunk_overlap=chunk_overlap,
             )
         )
 

@@ -26,25 +26,25 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!semantik/embedding/v1/model.proto\x12\x15semantik.embedding.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\t\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\x05\x12\x12\n\nmax_length\x18\x04 \x01(\x05\x12\x35\n\x07pooling\x18\x05 \x01(\x0e\x32$.semantik.embedding.v1.Model.Pooling\x12:\n\nprecisions\x18\x06 \x03(\x0e\x32&.semantik.embedding.v1.Model.Precision\x12\x41\n\x11\x64\x65\x66\x61ult_precision\x18\x07 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\x12\x14\n\x0cquery_prefix\x18\x08 \x01(\t\x12\x16\n\x0epassage_prefix\x18\t \x01(\t\x12\x31\n\x05state\x18\n \x01(\x0e\x32\".semantik.embedding.v1.Model.State\x12\x14\n\x0cstate_reason\x18\x0b \x01(\t\x12\x12\n\nsize_bytes\x18\x0c \x01(\x03\x12\x12\n\nis_default\x18\r \x01(\x08\x12\x0f\n\x07license\x18\x0e \x01(\t\x12/\n\x04kind\x18\x0f \x01(\x0e\x32!.semantik.embedding.v1.Model.Kind\x12\x0e\n\x06source\x18\x10 \x01(\t\x12\x36\n\x08sessions\x18\x11 \x03(\x0b\x32$.semantik.embedding.v1.Model.Session\x1a\x95\x02\n\x07Session\x12\x39\n\tprecision\x18\x01 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x30\n\rload_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\tload_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btoken_count\x18\x07 \x01(\x03\"C\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eKIND_EMBEDDING\x10\x01\x12\x11\n\rKIND_RERANKER\x10\x02\"h\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x12\n\x0ePRECISION_INT8\x10\x01\x12\x15\n\x11PRECISION_FLOAT32\x10\x02\x12\x15\n\x11PRECISION_FLOAT16\x10\x03\"E\n\x07Pooling\x12\x17\n\x13POOLING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPOOLING_MEAN\x10\x01\x12\x0f\n\x0bPOOLING_CLS\x10\x02\"h\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_ON_DISK\x10\x01\x12\x10\n\x0cSTATE_LOADED\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\x12\x11\n\rSTATE_LOADING\x10\x04*Q\n\x08TextKind\x12\x19\n\x15TEXT_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fTEXT_KIND_QUERY\x10\x01\x12\x15\n\x11TEXT_KIND_PASSAGE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!semantik/embedding/v1/model.proto\x12\x15semantik.embedding.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\t\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\x05\x12\x12\n\nmax_length\x18\x04 \x01(\x05\x12\x35\n\x07pooling\x18\x05 \x01(\x0e\x32$.semantik.embedding.v1.Model.Pooling\x12:\n\nprecisions\x18\x06 \x03(\x0e\x32&.semantik.embedding.v1.Model.Precision\x12\x41\n\x11\x64\x65\x66\x61ult_precision\x18\x07 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\x12\x14\n\x0cquery_prefix\x18\x08 \x01(\t\x12\x16\n\x0epassage_prefix\x18\t \x01(\t\x12\x31\n\x05state\x18\n \x01(\x0e\x32\".semantik.embedding.v1.Model.State\x12\x14\n\x0cstate_reason\x18\x0b \x01(\t\x12\x12\n\nsize_bytes\x18\x0c \x01(\x03\x12\x12\n\nis_default\x18\r \x01(\x08\x12\x0f\n\x07license\x18\x0e \x01(\t\x12/\n\x04kind\x18\x0f \x01(\x0e\x32!.semantik.embedding.v1.Model.Kind\x12\x0e\n\x06source\x18\x10 \x01(\t\x12\x36\n\x08sessions\x18\x11 \x03(\x0b\x32$.semantik.embedding.v1.Model.Session\x12\x11\n\tlanguages\x18\x12 \x03(\t\x1a\x95\x02\n\x07Session\x12\x39\n\tprecision\x18\x01 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x30\n\rload_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\tload_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btoken_count\x18\x07 \x01(\x03\"C\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eKIND_EMBEDDING\x10\x01\x12\x11\n\rKIND_RERANKER\x10\x02\"h\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x12\n\x0ePRECISION_INT8\x10\x01\x12\x15\n\x11PRECISION_FLOAT32\x10\x02\x12\x15\n\x11PRECISION_FLOAT16\x10\x03\"E\n\x07Pooling\x12\x17\n\x13POOLING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPOOLING_MEAN\x10\x01\x12\x0f\n\x0bPOOLING_CLS\x10\x02\"h\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_ON_DISK\x10\x01\x12\x10\n\x0cSTATE_LOADED\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\x12\x11\n\rSTATE_LOADING\x10\x04*Q\n\x08TextKind\x12\x19\n\x15TEXT_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fTEXT_KIND_QUERY\x10\x01\x12\x15\n\x11TEXT_KIND_PASSAGE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semantik.embedding.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TEXTKIND']._serialized_start=1313
-  _globals['_TEXTKIND']._serialized_end=1394
+  _globals['_TEXTKIND']._serialized_start=1332
+  _globals['_TEXTKIND']._serialized_end=1413
   _globals['_MODEL']._serialized_start=126
-  _globals['_MODEL']._serialized_end=1311
-  _globals['_MODEL_SESSION']._serialized_start=682
-  _globals['_MODEL_SESSION']._serialized_end=959
-  _globals['_MODEL_KIND']._serialized_start=961
-  _globals['_MODEL_KIND']._serialized_end=1028
-  _globals['_MODEL_PRECISION']._serialized_start=1030
-  _globals['_MODEL_PRECISION']._serialized_end=1134
-  _globals['_MODEL_POOLING']._serialized_start=1136
-  _globals['_MODEL_POOLING']._serialized_end=1205
-  _globals['_MODEL_STATE']._serialized_start=1207
-  _globals['_MODEL_STATE']._serialized_end=1311
+  _globals['_MODEL']._serialized_end=1330
+  _globals['_MODEL_SESSION']._serialized_start=701
+  _globals['_MODEL_SESSION']._serialized_end=978
+  _globals['_MODEL_KIND']._serialized_start=980
+  _globals['_MODEL_KIND']._serialized_end=1047
+  _globals['_MODEL_PRECISION']._serialized_start=1049
+  _globals['_MODEL_PRECISION']._serialized_end=1153
+  _globals['_MODEL_POOLING']._serialized_start=1155
+  _globals['_MODEL_POOLING']._serialized_end=1224
+  _globals['_MODEL_STATE']._serialized_start=1226
+  _globals['_MODEL_STATE']._serialized_end=1330
 # @@protoc_insertion_point(module_scope)

@@ -226,6 +226,7 @@ class Model(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     SESSIONS_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The model's id, a slug such as `all-minilm-l6-v2`, unique on this installation."""
     digest: _builtins.str
@@ -266,6 +267,10 @@ class Model(_message.Message):
     def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model.Session]:
         """Its sessions in memory, on the replica that answers."""
 
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The languages that its card names, as ISO 639 codes or `multilingual`, at most 200; empty where none is known."""
+
     def __init__(
         self,
         *,
@@ -286,10 +291,11 @@ class Model(_message.Message):
         kind: Global___Model.Kind.ValueType = ...,
         source: _builtins.str = ...,
         sessions: _abc.Iterable[Global___Model.Session] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_precision", b"default_precision", "digest", b"digest", "dimension", b"dimension", "id", b"id", "is_default", b"is_default", "kind", b"kind", "license", b"license", "max_length", b"max_length", "passage_prefix", b"passage_prefix", "pooling", b"pooling", "precisions", b"precisions", "query_prefix", b"query_prefix", "sessions", b"sessions", "size_bytes", b"size_bytes", "source", b"source", "state", b"state", "state_reason", b"state_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_precision", b"default_precision", "digest", b"digest", "dimension", b"dimension", "id", b"id", "is_default", b"is_default", "kind", b"kind", "languages", b"languages", "license", b"license", "max_length", b"max_length", "passage_prefix", b"passage_prefix", "pooling", b"pooling", "precisions", b"precisions", "query_prefix", b"query_prefix", "sessions", b"sessions", "size_bytes", b"size_bytes", "source", b"source", "state", b"state", "state_reason", b"state_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
