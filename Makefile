@@ -20,11 +20,11 @@ $(BIN)/uv:
 
 setup: $(BIN)/uv ## make the environment in .venv, everything pinned
 	$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
-	$(BIN)/uv pip install --quiet --no-deps --editable .
+	$(BIN)/uv pip install --quiet --no-deps --editable libs/sdk --editable models/minilm --editable .
 
 lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --generate-hashes --no-emit-index-url --no-header \
-		--python-version 3.11 --quiet --output-file requirements.lock
+		--no-emit-package semantik --no-emit-package semantik-minilm --python-version 3.11 --quiet --output-file requirements.lock
 
 generate: ## generate the stubs under libs/sdk from proto/, and the blocking client from the asynchronous one
 	$(BIN)/python tools/generate.py proto $(STUBS)
