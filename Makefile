@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke faults faults-quick abuse bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
+.PHONY: help setup generate format lint types check test smoke packages faults faults-quick abuse bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -59,6 +59,9 @@ test: ## run the tests, through real services, in two processes: those of one me
 
 smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 	$(BIN)/python -P -m tests.e2e.smoke
+
+packages: ## build all wheels and sdists, install them into empty environments, and run the mesh from there
+	$(BIN)/pytest --part packages tests/packages
 
 SEED ?= 1
 MINUTES ?= 0
