@@ -32,7 +32,9 @@ _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--part", choices=("mesh", "packages", "rest"), help="run the tests that use the shared mesh, those of the packages, or all others")
+    parser.addoption(
+        "--part", choices=("mesh", "packages", "rest"), help="run the tests that use the shared mesh, those of the packages, or all others"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

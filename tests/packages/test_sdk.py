@@ -78,7 +78,7 @@ def test_a_type_checker_sees_its_types(sdk: Environment) -> None:
     """Of messages and of the client: a wrong argument is found."""
     assert _mypy(sdk, _PROGRAM.format(limit="3")) == ['note: Revealed type is "str"']
     [_, wrong] = _mypy(sdk, _PROGRAM.format(limit='"three"'))
-    assert wrong.startswith('error: Argument "limit" to "search" of "Client" has incompatible type "str"; expected "int"')
+    assert wrong.startswith('error: Argument "limit" to "__call__" of "Search" has incompatible type "str"; expected "int"')
 
 
 def _mypy(environment: Environment, program: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import semantik_minilm
 import pytest
+import semantik_minilm
 from tokenizers import Tokenizer
 
 

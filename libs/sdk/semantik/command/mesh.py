@@ -18,7 +18,7 @@ def _local() -> Any:
     try:
         return importlib.import_module("deploy.local.mesh")
     except ImportError as error:
-        err.print(f"[red]error:[/] this needs the local mesh: pip install 'semantik[local]' ({error.name} is missing)")
+        err.print(f"[red]error:[/] this needs the local mesh: pip install 'semantik\\[local]' ({error.name} is missing)")
         raise typer.Exit(1) from error
 
 
