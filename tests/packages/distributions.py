@@ -46,7 +46,9 @@ def requirements(wheel: Path) -> list[str]:
 
 def tracked(*folders: str) -> set[str]:
     """Return the paths of the files that the repository holds below ``folders``."""
-    listed = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders], cwd=ROOT, check=True, capture_output=True, text=True
+    )
     return set(listed.stdout.splitlines())
 
 

