@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import openai
 
 from tests.packages.distributions import ROOT
 from tests.packages.environment import Environment
@@ -100,19 +99,14 @@ class Tour:
         assert len(json.loads(ran.stdout)["hits"]) == 1, ran.stdout
 
     def readme_in_python(self) -> None:
-        """Every program of README, with this password and address."""
+        """Every program of README, with this password and address, and with OpenAI's client beside ours."""
+        self.environment.install("openai")
         programs = _PYTHON_BLOCK.findall((ROOT / "README.md").read_text())
         assert programs
         for program in programs:
             filled = program.replace('"..."', repr(PASSWORD)).replace("127.0.0.1:8080", self.address)
             ran = self.environment.run("-I", "-c", filled)
             assert (ran.returncode, ran.stdout != "") == (0, True), (program, ran.stdout, ran.stderr)
-
-    def open_ai(self) -> None:
-        key = self._http.headers["authorization"].removeprefix("Bearer ")
-        with openai.OpenAI(base_url=f"http://{self.address}/openai/v1", api_key=key, max_retries=0) as client:
-            made = client.embeddings.create(model=_MODEL, input=["heat", "cold"])
-        assert [len(each.embedding) for each in made.data] == [384, 384]
 
     def models(self) -> None:
         [listed] = self._json("models", "list")
@@ -149,5 +143,4 @@ FURTHER: tuple[Callable[[Tour], None], ...] = (
     Tour.curl_error,
     Tour.buf_curl,
     Tour.readme_in_python,
-    Tour.open_ai,
 )
