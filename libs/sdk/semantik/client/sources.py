@@ -31,9 +31,7 @@ class Sources:
         left out otherwise: names with a dot, what ignore files name and folders of dependencies, and what looks like a secret.
         ``operator_capability`` is for who runs the mesh on this machine: it allows what lies outside the allowed roots.
         """
-        directory = source_pb2.DirectoryConfig(
-            path=path, include=include, exclude=exclude, hidden=hidden, ignored=ignored, secrets=secrets
-        )
+        directory = source_pb2.DirectoryConfig(path=path, include=include, exclude=exclude, hidden=hidden, ignored=ignored, secrets=secrets)
         request = source_service_pb2.AddSourceRequest(
             collection_id=collection_id, directory=directory, request_id=request_id, operator_capability=operator_capability
         )

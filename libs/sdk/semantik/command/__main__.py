@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching
+from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching, sources
 from semantik.command.context import EXIT_HELP
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(models.app, name="models")
 app.add_typer(operations.app, name="operations")
+app.add_typer(sources.app, name="sources")
 
 
 def _print_version(*, is_wanted: bool) -> None:

@@ -17,6 +17,11 @@ def _state(collection: Collection) -> str:
     return Collection.State.Name(collection.state).removeprefix("STATE_").lower()
 
 
+def _degraded(collection: Collection) -> str:
+    name = escape(collection.name)
+    return f"{name} is degraded: some documents failed; `semantik documents list -c {name} --state failed` names them."
+
+
 @app.command("list")
 def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
     """List the collections you may read."""
@@ -32,6 +37,9 @@ def list_collections(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
             counts = str(collection.document_count), str(collection.chunk_count)
             rows.add_row(escape(collection.name), _state(collection), *counts, collection.model, collection.id)
         out.print(rows if collections else "No collections yet. Create one with `semantik index PATH --collection NAME`.")
+        for collection in collections:
+            if collection.state == Collection.STATE_DEGRADED:
+                out.print(_degraded(collection), soft_wrap=True)
 
     run(work())
 
@@ -70,6 +78,8 @@ def show(name: Name, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
             return
         out.print(f"[bold]{escape(collection.name)}[/] {collection.id}")
         out.print(f"{_state(collection)} {escape(collection.state_reason)}".strip() + (", public" if collection.is_public else ""))
+        if collection.state == Collection.STATE_DEGRADED:
+            out.print(_degraded(collection), soft_wrap=True)
         out.print(f"{collection.document_count:,} documents, {collection.chunk_count:,} chunks, {decimal(collection.size_bytes)}")
         out.print(f"{collection.model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
 

@@ -2,47 +2,88 @@
 
 import base64
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from semantik.client import Client, SemantikError
 from semantik.collection.v1.document_pb2 import Document
 from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, out, print_json, run, table
+from semantik.command.failures import reason_in_words
+from semantik.command.naming import document_id, document_ids
 from semantik.command.watching import follow
 
-app = typer.Typer(no_args_is_help=True, help="List, read, retry and delete documents.")
-Id = Annotated[str, typer.Argument(help="The document's id.")]
+app = typer.Typer(no_args_is_help=True, help="List, read, retry, delete and undelete documents.")
+Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
+InCollection = Annotated[str, typer.Option("--collection", "-c", help="The collection; needed where a path names the document.")]
+Named = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's id, or its path in the collection.")]
+SomeNamed = Annotated[list[str], typer.Argument(metavar="DOCUMENTS...", help="Documents' ids, or their paths in the collection.")]
+
+
+class State(StrEnum):
+    """The states one may ask for."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    INDEXED = "indexed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    DELETED = "deleted"
 
 
 @app.command("list")
 def list_documents(
-    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection.")],
+    collection: Collection,
     prefix: Annotated[str, typer.Option(help="Only paths with this prefix.")] = "",
+    state: Annotated[list[State] | None, typer.Option(help="Only documents in this state; may be repeated.")] = None,
+    ids: Annotated[bool, typer.Option("--ids", help="Show ids too.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """List a collection's documents by path."""
+    """List a collection's documents by path, and why some are not indexed; deleted ones only with --state deleted."""
 
     async def work() -> None:
         async with client(address) as semantik:
             collection_id = (await semantik.collections.named(collection)).id
-            documents = [document async for document in semantik.documents.list(collection_id, path_prefix=prefix)]
-        if as_json:
-            print_json(list(documents))
-            return
-        rows = table("PATH", "STATE", "CHUNKS", "TYPE", "ID")
-        for document in documents:
-            state = Document.State.Name(document.state).removeprefix("STATE_").lower()
-            reason = f" ({Document.Reason.Name(document.reason).removeprefix('REASON_').lower()})" if document.reason else ""
-            rows.add_row(escape(document.path), state + reason, str(document.chunk_count), escape(document.mime_type), document.id)
+            states = [Document.State.Value(f"STATE_{one.name}") for one in state or []]
+            documents = [document async for document in semantik.documents.list(collection_id, path_prefix=prefix, states=states)]
+            if as_json:
+                print_json(list(documents))
+                return
+            paths = {document.id: document.path for document in documents}
+            rows = table("DOCUMENT", "STATE", "CHUNKS", *(["ID"] if ids else []))
+            for document in documents:
+                why = await _why(semantik, document, paths)
+                shown = escape(document.path) + (f"\n  [dim]{escape(why)}[/]" if why else "")
+                rows.add_row(shown, _state(document), str(document.chunk_count or ""), *([document.id] if ids else []))
         out.print(rows if documents else "No documents.")
 
     run(work())
 
 
+def _state(document: Document) -> str:
+    return Document.State.Name(document.state).removeprefix("STATE_").lower()
+
+
+async def _why(semantik: Client, document: Document, paths: dict[str, str]) -> str:
+    """Return in a sentence why a document is skipped or failed; ``paths`` of documents by id are asked for once."""
+    if document.reason != Document.REASON_DUPLICATE:
+        return document.error_message or reason_in_words(document)
+    if document.duplicate_of not in paths:
+        try:
+            paths[document.duplicate_of] = (await semantik.documents.get(document.duplicate_of)).path
+        except SemantikError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            paths[document.duplicate_of] = "a document that is gone"
+    return f"the same bytes as {paths[document.duplicate_of]}"
+
+
 @app.command()
 def content(
-    document_id: Id,
+    document: Named,
+    collection: InCollection = "",
     original: Annotated[bool, typer.Option("--original", help="Print the uploaded file instead.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
@@ -51,7 +92,7 @@ def content(
 
     async def work() -> None:
         async with client(address) as semantik:
-            parts = semantik.documents.content(document_id, original=original)
+            parts = semantik.documents.content(await document_id(semantik, document, collection), original=original)
             if as_json:
                 whole = b"".join([part async for part in parts])
                 print_json({"original": base64.b64encode(whole).decode()} if original else {"text": whole.decode()})
@@ -64,8 +105,10 @@ def content(
 
 @app.command()
 def retry(
-    collection: Annotated[str, typer.Option("--collection", "-c", help="The collection.")],
-    document_ids: Annotated[list[str] | None, typer.Argument(help="Documents' ids; all failed documents by default.")] = None,
+    collection: Collection,
+    documents: Annotated[
+        list[str] | None, typer.Argument(metavar="[DOCUMENTS]...", help="Documents' ids or paths; all failed documents by default.")
+    ] = None,
     permanent: Annotated[bool, typer.Option("--all", help="Also documents for which a retry is unlikely to help.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
@@ -76,7 +119,8 @@ def retry(
     async def work() -> int:
         async with client(address) as semantik:
             into = await semantik.collections.named(collection)
-            count, operation = await semantik.documents.retry(into.id, document_ids or [], include_permanent=permanent)
+            ids = await document_ids(semantik, documents or [], collection)
+            count, operation = await semantik.documents.retry(into.id, ids, include_permanent=permanent)
             if not operation.id:
                 print_json({"operationId": ""}) if as_json else err.print("No document has failed.")
                 return 0
@@ -89,12 +133,77 @@ def retry(
 
 
 @app.command()
-def delete(document_id: Id, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False) -> None:
-    """Delete a document; searches no longer find it."""
+def delete(
+    documents: SomeNamed,
+    collection: InCollection = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask on a terminal.")] = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete documents: searches no longer find them, and a sync does not bring them back; `documents undelete` does.
+
+    Asks first on a terminal. An upload can be undeleted only until its bytes are freed, which takes seconds.
+    """
 
     async def work() -> None:
         async with client(address) as semantik:
-            operation = await semantik.documents.delete(document_id)
-            print_json(operation) if as_json else out.print("Deleted.")
+            ids = await document_ids(semantik, documents, collection)
+            if not yes and sys.stdin.isatty():
+                what = repr(documents[0]) if len(documents) == 1 else f"{len(documents)} documents"
+                typer.confirm(f"Delete {escape(what)}?", abort=True)
+            operations = [await semantik.documents.delete(one) for one in ids]
+        if as_json:
+            print_json(operations[0] if len(operations) == 1 else list(operations))
+        else:
+            out.print("Deleted." if len(ids) == 1 else f"Deleted {len(ids)} documents.")
 
     run(work())
+
+
+@app.command()
+def undelete(
+    documents: SomeNamed,
+    collection: InCollection = "",
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring deleted documents back, as their files are now, and watch it happen.
+
+    What cannot come back is named, and the exit code is 1: a file that is gone or that its source leaves out, and an upload
+    whose bytes are freed.
+    """
+
+    async def work() -> int:
+        async with client(address) as semantik:
+            ids = await document_ids(semantik, documents, collection, is_deleted=True)
+            answers = [await semantik.documents.undelete(one) for one in ids]
+            operations = {operation.id: None for _, operation in answers if operation.id}
+            if not detach:
+                codes = [await follow(semantik, operation, as_json=as_json) for operation in operations]
+                results = [await _back(semantik, document, as_json=as_json) for document, _ in answers]
+                return int(any(codes) or not all(results))
+        if as_json:
+            print_json([document for document, _ in answers])
+        else:
+            out.print(f"Started {', '.join(operations)}." if operations else "Nothing was deleted.")
+        return 0
+
+    run(work())
+
+
+async def _back(semantik: Client, document: Document, *, as_json: bool) -> bool:
+    """Say what became of a document that was undeleted; return whether it is back."""
+    try:
+        now = await semantik.documents.get(document.id)
+    except SemantikError as error:
+        if error.code != "NOT_FOUND":
+            raise
+        err.print(f"[red]{escape(document.path)}[/] cannot come back: its file is gone, or its source leaves it out.")
+        return False
+    if as_json:
+        print_json(now)
+        return True
+    why = await _why(semantik, now, {})
+    out.print(f"{escape(now.path)}: {_state(now)}" + (f", {escape(why)}" if why else "") + ".", soft_wrap=True)
+    return now.state != Document.STATE_FAILED

@@ -1,10 +1,7 @@
 """semantik index: indexes a folder or a file into a collection."""
 
-import asyncio
 import importlib
-import os
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,44 +9,64 @@ import typer
 
 from semantik.client import Client, SemantikError
 from semantik.collection.v1.collection_pb2 import Collection
+from semantik.collection.v1.document_pb2 import Document
+from semantik.collection.v1.source_pb2 import DirectoryConfig, Source
+from semantik.command import failures
 from semantik.command.context import DEFAULT_ADDRESS, AddressOption, JsonOption, client, err, escape, print_json, run
+from semantik.command.settings import Excludes, Hidden, Ignored, Includes, Secrets, Settings, in_words
+from semantik.command.uploading import upload
 from semantik.command.watching import follow
-from semantik.secrecy import is_secret_file, is_secret_folder
-
-_UPLOADS_AT_ONCE = 4
-_IGNORED = {"node_modules", "__pycache__", "site-packages", "venv"}  # as the server's directory sources have it
+from semantik.operation.v1.operation_pb2 import Operation
 
 
 def index(
     path: Annotated[Path, typer.Argument(help="A folder or a file.", exists=True, resolve_path=True)],
     collection: Annotated[str, typer.Option("--collection", "-c", help="The collection; created if it does not exist.")],
-    include: Annotated[list[str] | None, typer.Option(help="Index only paths that match this glob; may be repeated.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Leave out paths that match this glob; may be repeated.")] = None,
+    include: Includes = None,
+    exclude: Excludes = None,
+    hidden: Hidden = None,
+    ignored: Ignored = None,
+    secrets: Secrets = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until it is done.")] = False,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
     """Index a folder or a file and show the progress.
 
-    Only new and changed files are read. Files that the server may not read are uploaded. Hidden files, what looks like
-    a secret, and folders of dependencies such as node_modules are left out.
+    Only new and changed files are read. Files that the server may not read are uploaded. Left out, unless an option says
+    otherwise: hidden files and folders; what .gitignore and .ignore name; node_modules, __pycache__, site-packages, venv and
+    other folders that tools fill; and what looks like a secret. A pattern is as in .gitignore: '*.md' matches at any depth,
+    'docs/*.md' below the folder, '**' any number of folders, 'drafts/' folders only. A second run keeps the options of the
+    first, unless it names others: then files that no longer match are removed. A file that was deleted comes back when it is
+    named itself. The exit code is 1 if a file failed.
     """
+    settings = Settings(include, exclude, hidden, ignored, secrets)
 
     async def work() -> int:
         async with client(address) as semantik:
             target = await _collection(semantik, collection)
-            operation_id = await _start(semantik, target, path, include or [], exclude or [], _capability(address))
-            if not operation_id:
+            started = await _start(semantik, target, path, settings, capability(address))
+            if not started.operation.id:
                 err.print("Nothing to index.")
                 if as_json:
                     print_json({"operationId": ""})
-                return 0
+                return int(started.has_failed)
             if detach:
-                print_json({"operationId": operation_id}) if as_json else err.print(f"Started {operation_id}.")
-                return 0
-            return await follow(semantik, operation_id, as_json=as_json)
+                print_json({"operationId": started.operation.id}) if as_json else err.print(f"Started {started.operation.id}.")
+                return int(started.has_failed)
+            code = await follow(semantik, started.operation.id, as_json=as_json)
+            failed = await failures.report(semantik, target, started.operation.id, quiet=as_json)
+            return code or int(started.has_failed or failed)
 
     run(work())
+
+
+@dataclass(frozen=True)
+class _Started:
+    """The operation to follow, without an id where there is nothing to do, and whether a file failed already."""
+
+    operation: Operation
+    has_failed: bool = False
 
 
 async def _collection(semantik: Client, name: str) -> Collection:
@@ -63,7 +80,7 @@ async def _collection(semantik: Client, name: str) -> Collection:
     return collection
 
 
-def _capability(address: str) -> str:
+def capability(address: str) -> str:
     """Return the proof that this account runs the mesh at ``address``, which lets it index whatever it can read itself."""
     try:
         operator = importlib.import_module("deploy.local.operator")
@@ -72,56 +89,55 @@ def _capability(address: str) -> str:
     return str(operator.capability(address.rpartition("://")[2].rstrip("/").replace("localhost:", "127.0.0.1:")))
 
 
-async def _start(semantik: Client, target: Collection, path: Path, include: list[str], exclude: list[str], capability: str) -> str:
-    """Add the path as a source, sync it if it is one already, upload it if the server may not read it."""
+async def _start(semantik: Client, target: Collection, path: Path, settings: Settings, capability: str) -> _Started:
+    """Add the path as a source; sync or update it if it is one already; upload it if the server may not read it."""
+    if path.is_file() and (operation := await _named_again(semantik, target, path)):
+        return _Started(operation)
+    directory = settings.over(DirectoryConfig(path=str(path)))
     try:
-        _, operation = await semantik.sources.add(target.id, str(path), include=include, exclude=exclude, operator_capability=capability)
+        _, operation = await semantik.sources.add(
+            target.id,
+            directory.path,
+            include=directory.include,
+            exclude=directory.exclude,
+            hidden=directory.hidden,
+            ignored=directory.ignored,
+            secrets=directory.secrets,
+            operator_capability=capability,
+        )
     except SemantikError as error:
         if error.reason == "SOURCE_EXISTS":
-            return (await semantik.sources.sync(error.metadata["source_id"])).id
+            return _Started(await _again(semantik, error.metadata["source_id"], settings, capability))
         if error.reason == "PATH_NOT_ALLOWED":
-            return await _upload(semantik, target, path, include, exclude)
+            err.print(f"The server may not read {escape(str(path))}; its files are uploaded.")
+            return _Started(*await upload(semantik, target.id, path, settings))
         raise
-    return operation.id
+    return _Started(operation)
 
 
-async def _upload(semantik: Client, target: Collection, path: Path, include: list[str], exclude: list[str]) -> str:
-    """Upload files side by side; returns the last operation, which ends after the others."""
-    files = {path.name: path} if path.is_file() else {name: path / name for name in selected(path, include, exclude)}
-    err.print(f"The server may not read {escape(str(path))}: uploading {len(files)} files.")
-    places = asyncio.Semaphore(_UPLOADS_AT_ONCE)
-    operations: list[str] = []
-
-    async def upload(name: str, file: Path) -> None:
-        async with places:
-            try:
-                _, operation = await semantik.documents.upload(target.id, file, name)
-            except SemantikError as error:
-                err.print(f"[red]{escape(name)}[/]: {escape(str(error))}")
-            else:
-                if operation.id:
-                    operations.append(operation.id)
-
-    await asyncio.gather(*(upload(name, file) for name, file in files.items()))
-    return operations[-1] if operations else ""
+async def _again(semantik: Client, source_id: str, settings: Settings, capability: str) -> Operation:
+    """Sync a source, with other settings where some are named that differ."""
+    source = await semantik.sources.get(source_id)
+    directory = settings.over(source.directory)
+    if directory == source.directory:
+        return await semantik.sources.sync(source_id)
+    err.print(f"The source changes from {escape(in_words(source.directory))} to {escape(in_words(directory))}.")
+    _, operation = await semantik.sources.update(source_id, directory, operator_capability=capability)
+    return operation
 
 
-def selected(directory: Path, include: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
-    """Yield the paths of the files below a directory that a source there would take, with ``/`` between their parts."""
-    for parent, directories, files in os.walk(directory):
-        below = Path(parent).relative_to(directory)
-        directories[:] = sorted(name for name in directories if not _is_ignored(name) and not _matches((below / name).as_posix(), exclude))
-        for name in sorted(files):
-            path = (below / name).as_posix()
-            is_left_out = _is_ignored(name) or is_secret_file(name) or _matches(path, exclude)
-            if not is_left_out and (not include or _matches(path, include)):
-                yield path
-
-
-def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name in _IGNORED or is_secret_folder(name)
-
-
-def _matches(path: str, globs: Sequence[str]) -> bool:
-    name = path.rpartition("/")[2]
-    return any(fnmatchcase(path, glob) or fnmatchcase(name, glob) for glob in globs)
+async def _named_again(semantik: Client, target: Collection, path: Path) -> Operation | None:
+    """Bring a file back that was deleted, or sync the folder whose source has it; None where no source does."""
+    async for source in semantik.sources.list(target.id):
+        if source.kind != Source.KIND_DIRECTORY or not path.is_relative_to(source.location):
+            continue
+        below = path.name if str(path) == source.location else path.relative_to(source.location).as_posix()
+        states = [*Document.State.values()][1:]
+        async for document in semantik.documents.list(target.id, source_id=source.id, path_prefix=below, states=states):
+            if document.path != below:
+                continue
+            if document.state != Document.STATE_DELETED:
+                return None if str(path) == source.location else await semantik.sources.sync(source.id)
+            err.print(f"{escape(below)} was deleted; it comes back.")
+            return (await semantik.documents.undelete(document.id))[1]
+    return None
