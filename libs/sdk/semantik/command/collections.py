@@ -77,9 +77,10 @@ def show(name: Name, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
             print_json(collection)
             return
         out.print(f"[bold]{escape(collection.name)}[/] {collection.id}")
-        out.print(f"{_state(collection)} {escape(collection.state_reason)}".strip() + (", public" if collection.is_public else ""))
+        reason = f": {escape(collection.state_reason)}" if collection.state_reason else ""
+        out.print(f"{_state(collection)}{reason}" + (", public" if collection.is_public else ""))
         if collection.state == Collection.STATE_DEGRADED:
-            out.print(_degraded(collection), soft_wrap=True)
+            out.print(f"`semantik documents list -c {escape(collection.name)} --state failed` names them", soft_wrap=True)
         out.print(f"{collection.document_count:,} documents, {collection.chunk_count:,} chunks, {decimal(collection.size_bytes)}")
         out.print(f"{collection.model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
 

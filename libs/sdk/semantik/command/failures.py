@@ -1,6 +1,7 @@
 """Names what an operation could not index."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from semantik.client import Client
 from semantik.collection.v1.collection_pb2 import Collection
@@ -12,16 +13,18 @@ _SHOWN = 5
 _COUNTED = 5_000
 
 
-async def report(semantik: Client, collection: Collection, operation_id: str, *, quiet: bool) -> bool:
+async def report(semantik: Client, collection: Collection, operation_ids: Sequence[str], *, quiet: bool = False) -> bool:
     """Name the first documents that failed, and count those that were skipped by reason; return whether one failed.
 
-    After the sync of a source all of its failed documents count, whenever they failed; after another operation its own.
+    After the sync of a source all of its failed documents count, whenever they failed; after other operations their own.
     """
-    operation = await semantik.operations.get(operation_id)
-    failed = await _ended(semantik, operation, Document.STATE_FAILED)
+    operations = [await semantik.operations.get(operation_id) for operation_id in operation_ids]
+    first = min(operations, key=lambda operation: operation.create_time.ToNanoseconds())
+    failed = await _ended(semantik, first, Document.STATE_FAILED)
     if quiet:
         return bool(failed)
-    skipped = await _ended(semantik, operation, Document.STATE_SKIPPED) if operation.progress.documents_skipped else []
+    has_skipped = any(operation.progress.documents_skipped for operation in operations)
+    skipped = await _ended(semantik, first, Document.STATE_SKIPPED) if has_skipped else []
     if failed:
         out.print(f"{_number(failed)} failed:")
     for document in failed[:_SHOWN]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from semantik.client import Client, SemantikError
+from semantik.client.operations import TERMINAL
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_pb2 import Document
 from semantik.collection.v1.source_pb2 import DirectoryConfig, Source
@@ -46,27 +47,35 @@ def index(
         async with client(address) as semantik:
             target = await _collection(semantik, collection)
             started = await _start(semantik, target, path, settings, capability(address))
-            if not started.operation.id:
+            ids = [operation.id for operation in started.operations]
+            if not ids:
                 err.print("Nothing to index.")
                 if as_json:
                     print_json({"operationId": ""})
                 return int(started.has_failed)
             if detach:
-                print_json({"operationId": started.operation.id}) if as_json else err.print(f"Started {started.operation.id}.")
+                print_json({"operationId": ids[-1]}) if as_json else err.print(f"Started {', '.join(ids)}.")
                 return int(started.has_failed)
-            code = await follow(semantik, started.operation.id, as_json=as_json)
-            failed = await failures.report(semantik, target, started.operation.id, quiet=as_json)
-            return code or int(started.has_failed or failed)
+            codes = [await follow(semantik, ids[0], as_json=as_json)]
+            codes += [await follow(semantik, other, as_json=as_json) for other in ids[1:] if await _has_work(semantik, other)]
+            has_failed = await failures.report(semantik, target, ids, quiet=as_json)
+            return max(codes) or int(started.has_failed or has_failed)
 
     run(work())
 
 
 @dataclass(frozen=True)
 class _Started:
-    """The operation to follow, without an id where there is nothing to do, and whether a file failed already."""
+    """The operations to follow, the oldest first, and whether a file failed already."""
 
-    operation: Operation
+    operations: list[Operation]
     has_failed: bool = False
+
+
+async def _has_work(semantik: Client, operation_id: str) -> bool:
+    """Return whether an operation is worth following: what is uploaded in one go is mostly indexed by the first."""
+    operation = await semantik.operations.get(operation_id)
+    return operation.state not in TERMINAL or operation.progress.documents_done > 0
 
 
 async def _collection(semantik: Client, name: str) -> Collection:
@@ -92,7 +101,7 @@ def capability(address: str) -> str:
 async def _start(semantik: Client, target: Collection, path: Path, settings: Settings, capability: str) -> _Started:
     """Add the path as a source; sync or update it if it is one already; upload it if the server may not read it."""
     if path.is_file() and (operation := await _named_again(semantik, target, path)):
-        return _Started(operation)
+        return _Started([operation])
     directory = settings.over(DirectoryConfig(path=str(path)))
     try:
         _, operation = await semantik.sources.add(
@@ -107,12 +116,12 @@ async def _start(semantik: Client, target: Collection, path: Path, settings: Set
         )
     except SemantikError as error:
         if error.reason == "SOURCE_EXISTS":
-            return _Started(await _again(semantik, error.metadata["source_id"], settings, capability))
+            return _Started([await _again(semantik, error.metadata["source_id"], settings, capability)])
         if error.reason == "PATH_NOT_ALLOWED":
             err.print(f"The server may not read {escape(str(path))}; its files are uploaded.")
             return _Started(*await upload(semantik, target.id, path, settings))
         raise
-    return _Started(operation)
+    return _Started([operation])
 
 
 async def _again(semantik: Client, source_id: str, settings: Settings, capability: str) -> Operation:

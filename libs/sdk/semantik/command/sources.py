@@ -56,8 +56,9 @@ def show(source: Named, collection: InCollection = "", address: AddressOption = 
             print_json(found)
             return
         out.print(f"[bold]{escape(found.location)}[/] {found.id}", soft_wrap=True)
-        out.print(f"{found.document_count:,} documents, {decimal(found.size_bytes)}, last synced {_synced(found)}")
+        out.print(f"{found.document_count:,} documents, {decimal(found.size_bytes)}")
         if found.HasField("directory"):
+            out.print(f"last synced: {_synced(found)}")
             out.print(f"options: {escape(in_words(found.directory))}", soft_wrap=True)
 
     run(work())
@@ -82,7 +83,7 @@ def sync(
                 return 0
             code = await follow(semantik, operation.id, as_json=as_json)
             into = await semantik.collections.get(found.collection_id)
-            return code or int(await failures.report(semantik, into, operation.id, quiet=as_json))
+            return code or int(await failures.report(semantik, into, [operation.id], quiet=as_json))
 
     run(work())
 
@@ -153,4 +154,6 @@ def _has_options(source: Source) -> bool:
 
 
 def _synced(source: Source) -> str:
+    if source.kind == Source.KIND_UPLOAD:
+        return ""
     return source.last_sync_time.ToJsonString()[:16].replace("T", " ") if source.HasField("last_sync_time") else "never"

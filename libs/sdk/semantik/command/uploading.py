@@ -18,16 +18,16 @@ _UPLOADS_AT_ONCE = 4
 _SHOWN = 5
 
 
-async def upload(semantik: Client, collection_id: str, path: Path, settings: Settings) -> tuple[Operation, bool]:
-    """Upload files side by side; return the last operation, which ends after the others, and whether a file was not taken."""
+async def upload(semantik: Client, collection_id: str, path: Path, settings: Settings) -> tuple[list[Operation], bool]:
+    """Upload files side by side; return the operations that index them, the oldest first, and whether a file was not taken."""
     try:
         names = _listed(path, settings)
     except (OSError, SelectionError) as error:
         err.print(f"[red]error:[/] {escape(str(path))} cannot be read: {escape(str(error))}")
-        return Operation(), True
+        return [], True
     err.print(f"Uploading {len(names):,} files." if len(names) != 1 else "Uploading one file.")
     places = asyncio.Semaphore(_UPLOADS_AT_ONCE)
-    operations: list[Operation] = []
+    operations: dict[str, Operation] = {}
     failed: list[str] = []
     deleted = {document.path async for document in semantik.documents.list(collection_id, states=[Document.STATE_DELETED])}
 
@@ -40,12 +40,12 @@ async def upload(semantik: Client, collection_id: str, path: Path, settings: Set
                 err.print(f"[red]{escape(name)}[/]: {escape(str(error))}")
                 return
         if operation.id:
-            operations.append(operation)
+            operations[operation.id] = operation
         if name in deleted:
             err.print(f"{escape(name)} was deleted; it comes back.")
 
     await asyncio.gather(*(send(name) for name in names))
-    return operations[-1] if operations else Operation(), bool(failed)
+    return sorted(operations.values(), key=lambda operation: operation.create_time.ToNanoseconds()), bool(failed)
 
 
 def _listed(path: Path, settings: Settings) -> list[str]:
