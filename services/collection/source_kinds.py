@@ -51,7 +51,9 @@ CONFIGS: Mapping[str, _Config] = {"directory": _Config(SourceKind.DIRECTORY, _di
 _FIELDS = {config.kind: field for field, config in CONFIGS.items()}
 
 
-async def place(request: source_service_pb2.AddSourceRequest, roots: Roots, *, is_operator: bool) -> Place:
+async def place(
+    request: source_service_pb2.AddSourceRequest | source_service_pb2.UpdateSourceRequest, roots: Roots, *, is_operator: bool
+) -> Place:
     """Return the source that a request describes; raises PATH_NOT_ALLOWED for a place that is out of bounds.
 
     What the mesh's operator adds may lie anywhere but in the mesh itself, and says so in its settings for as long as it exists.

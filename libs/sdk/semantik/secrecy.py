@@ -1,6 +1,7 @@
 """What looks like a secret and is not indexed unless somebody says so: by name, and by the beginning of its text."""
 
 import re
+from collections.abc import Sequence
 from fnmatch import translate
 
 _FOLDERS = {
@@ -29,6 +30,12 @@ def is_secret_file(name: str) -> bool:
     """Return whether files of this name hold keys, passwords or what somebody typed."""
     folded = name.casefold()
     return bool(_is_named_secret(folded)) and not _is_harmless(folded)
+
+
+def is_secret_path(parts: Sequence[str]) -> bool:
+    """Return whether the file at the end of a path has the name of a secret, or lies among secrets."""
+    *folders, name = parts
+    return is_secret_file(name) or any(is_secret_folder(folder) for folder in folders)
 
 
 def is_secret_text(text: str) -> bool:

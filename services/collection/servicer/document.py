@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 
 from google.api import httpbody_pb2
 from grpc import StatusCode
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.engine import Sessions
-from libs.db.tables import new_id
+from libs.db.tables import AnyRow, new_id
 from libs.rpc import call
 from libs.rpc.boundary import Context
 from libs.rpc.errors import Failure, storage_full, unavailable
@@ -18,10 +19,10 @@ from services.collection import audit, garbage, media_types, metrics, permission
 from services.collection.objects import Objects, ObjectsFullError, unique_key
 from services.collection.servicer.convert import document_message
 from services.collection.starter import Kind, Starter, work
-from services.collection.store import collections, documents, retries
+from services.collection.store import collections, documents, retries, undeletes
 from services.collection.store import uploads as store
 from services.collection.store.objects import LostError
-from services.collection.tables import Artifact, ArtifactKind, DocumentState, Role
+from services.collection.tables import Artifact, ArtifactKind, DocumentState, IndexState, Role, Source, SourceKind
 from services.collection.uploads import Upload
 from services.collection.visibility import Visibility
 
@@ -172,6 +173,36 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
                 await audit.record(session, document.collection_id, "document.delete", document_id=document.id, path=document.path)
         await self._visibility.hide_document(document.collection_id, document.id, document.content_version)
         return messages.DeleteDocumentResponse(operation=await self._starter.send(asked))
+
+    async def UndeleteDocument(self, request: messages.UndeleteDocumentRequest, context: Context) -> messages.UndeleteDocumentResponse:
+        principal = call.principal()
+        async with self._sessions.begin() as session:
+            document = await permission.lock_document(session, principal, request.document_id, Role.WRITE)
+            source = await session.get_one(Source, document.source_id)
+            is_upload = source.kind == SourceKind.UPLOAD
+            if document.state not in (DocumentState.DELETED, IndexState.PENDING):
+                return messages.UndeleteDocumentResponse(document=document_message(document, document.role))
+            kind, source_id = (Kind.KIND_APPEND, "") if is_upload else (Kind.KIND_SYNC, document.source_id)
+            asked = work(principal, kind, document.collection_id, source_id=source_id)
+            await self._starter.record(session, asked, document.id, "undelete")
+            if document.state == DocumentState.DELETED:
+                await _bring_back(session, document, is_upload=is_upload)
+                await audit.record(session, document.collection_id, "document.undelete", document_id=document.id, path=document.path)
+                document = await permission.require_document(session, principal, document.id, Role.WRITE)
+        message = document_message(document, document.role)
+        return messages.UndeleteDocumentResponse(document=message, operation=await self._starter.send(asked))
+
+
+async def _bring_back(session: AsyncSession, document: AnyRow, *, is_upload: bool) -> None:
+    if not is_upload:
+        await undeletes.undelete_file(session, document)
+    elif not await undeletes.undelete_upload(session, document):
+        raise Failure(
+            StatusCode.FAILED_PRECONDITION,
+            ErrorReason.ERROR_REASON_DOCUMENT_PURGED,
+            "the uploaded file is gone since the document was deleted; upload it again",
+            {"document_id": document.id},
+        )
 
 
 def _content_not_found(document_id: str) -> Failure:

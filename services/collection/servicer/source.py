@@ -82,6 +82,24 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
                 await audit.record(session, source.collection_id, "source.sync", source_id=source.id)
         return messages.SyncSourceResponse(operation=await self._starter.send(asked))
 
+    async def UpdateSource(self, request: messages.UpdateSourceRequest, context: Context) -> messages.UpdateSourceResponse:
+        principal = call.principal()
+        async with self._sessions() as session:
+            source = await permission.require_source(session, principal, request.source_id, Role.WRITE)
+        is_operator = self._operator.is_proven(request.operator_capability)
+        place = await source_kinds.place(request, self._roots, is_operator=is_operator)
+        if (place.kind, place.location) != (source.kind, source.location):
+            raise _other_place(source.location)
+        asked = work(principal, Kind.KIND_SYNC, source.collection_id, request_id=request.request_id, source_id=source.id)
+        async with self._sessions.begin() as session:
+            await permission.lock_collection(session, principal, source.collection_id, Role.WRITE)
+            await permission.require_source(session, principal, source.id, Role.WRITE)
+            if await self._starter.record(session, asked, source.id, [source.id, place.config]) is None:
+                await sources.configure(session, source.id, place.config)
+                await audit.record(session, source.collection_id, "source.update", source_id=source.id)
+            source = await permission.require_source(session, principal, source.id, Role.WRITE)
+        return messages.UpdateSourceResponse(source=source_message(source, source.role), operation=await self._starter.send(asked))
+
     async def RemoveSource(self, request: messages.RemoveSourceRequest, context: Context) -> messages.RemoveSourceResponse:
         principal = call.principal()
         async with self._sessions.begin() as session:
@@ -101,5 +119,14 @@ def _exists(source_id: str) -> Failure:
         ErrorReason.ERROR_REASON_SOURCE_EXISTS,
         "the collection has this source already; sync it instead",
         {"source_id": source_id},
+        field="config",
+    )
+
+
+def _other_place(location: str) -> Failure:
+    return Failure(
+        StatusCode.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_INVALID_REQUEST,
+        f"the source reads {location}, which does not change; add another source for another path",
         field="config",
     )

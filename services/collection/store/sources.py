@@ -1,7 +1,8 @@
 """Queries on sources."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
@@ -75,6 +76,12 @@ async def list_present(session: AsyncSession, collection_id: str, limit: int, be
     if before is not None:
         statement = statement.where(tuple_(Source.create_time, Source.id) < before)
     return (await session.execute(statement.order_by(Source.create_time.desc(), Source.id.desc()).limit(limit))).all()
+
+
+async def configure(session: AsyncSession, source_id: str, config: Mapping[str, Any]) -> None:
+    """Give a source other settings. The caller has locked the collection."""
+    values = {"config": dict(config), "update_time": func.clock_timestamp()}
+    await session.execute(update(Source).where(Source.id == source_id).values(**values))
 
 
 async def remove(session: AsyncSession, source_id: str) -> None:

@@ -60,9 +60,9 @@ async def take_in(session: AsyncSession, collection_id: str, document_id: str, c
         return known.index_state in (IndexState.PENDING, IndexState.PROCESSING)
     await objects.own(session, content.object_key)
     await _leave_place(session, collection_id, known)
-    original_id = await _original(session, collection_id, content.sha256)
+    original_id = await original(session, collection_id, content.sha256)
     version = await _put_content(session, known.id, source_id, content, original_id)
-    await _put_index_rows(session, collection_id, known.id, version, is_duplicate=original_id is not None)
+    await put_index_rows(session, collection_id, known.id, version, is_duplicate=original_id is not None)
     if known.is_deleted and known.indexed_version:
         # It left the counters when it went, and what is indexed of it is counted until something else is.
         await counts.apply(session, collection_id, [Delta(source_id, 1, known.chunk_count, known.indexed_bytes)])
@@ -125,14 +125,14 @@ async def _leave_place(session: AsyncSession, collection_id: str, known: AnyRow)
         await duplicates.promote(session, collection_id, [known.content_sha256])
 
 
-async def _original(session: AsyncSession, collection_id: str, sha256: str) -> str | None:
+async def original(session: AsyncSession, collection_id: str, sha256: str) -> str | None:
     """Return the document that is indexed for these bytes; one of a removed source makes room."""
     here = (Document.collection_id == collection_id, Document.content_sha256 == sha256, Document.is_original)
     columns = (Document.id, Source.delete_time.is_not(None).label("is_gone"))
-    original = (await session.execute(select(*columns).join(Source, Source.id == Document.source_id).where(*here))).one_or_none()
-    if original is None or not original.is_gone:
-        return original.id if original else None
-    await session.execute(update(Document).where(Document.id == original.id).values(is_original=False))
+    holder = (await session.execute(select(*columns).join(Source, Source.id == Document.source_id).where(*here))).one_or_none()
+    if holder is None or not holder.is_gone:
+        return holder.id if holder else None
+    await session.execute(update(Document).where(Document.id == holder.id).values(is_original=False))
     return None
 
 
@@ -154,7 +154,7 @@ async def _put_content(session: AsyncSession, document_id: str, source_id: str, 
     return int((await session.scalars(changed)).one())
 
 
-async def _put_index_rows(session: AsyncSession, collection_id: str, document_id: str, version: int, *, is_duplicate: bool) -> None:
+async def put_index_rows(session: AsyncSession, collection_id: str, document_id: str, version: int, *, is_duplicate: bool) -> None:
     """Let the document wait in the generations that are kept up to date; what is indexed of it stays until then."""
     state = IndexState.SKIPPED if is_duplicate else IndexState.PENDING
     values = {

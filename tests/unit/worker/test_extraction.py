@@ -71,6 +71,57 @@ def test_what_holds_no_text_is_refused_with_a_reason(name: str, content: bytes, 
     assert (refused.value.reason, refused.value.skip) == (reason, skip)
 
 
+_LOREM = "the quick brown fox jumps over the lazy dog and runs away "
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("archive.txt.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "a gzip archive, which is not read"),
+        ("archive.txt", b"\x1f\x8b\x08\x08abcdefgh", "a gzip archive, which is not read"),
+        ("a.docx", b"PK\x03\x04\x14\x00\x00\x00", "a Word document, which is not read yet"),
+        ("a.zip", b"PK\x03\x04\x14\x00\x00\x00", "a ZIP archive, which is not read"),
+        ("photo", b"\x89PNG\r\n\x1a\n\x00\x00", "a PNG image, which is not read"),
+        ("clip.mp4", b"\x00\x00\x00\x20ftypisom", "an MP4 sound or video, which is not read"),
+        ("mail.eml", "Subject: hello\n\nwords", "an e-mail message, which is not read yet"),
+        ("mail.txt", "Received: from a\nMessage-ID: <b>\nFrom: c\n\nwords", "an e-mail message, which is not read yet"),
+        ("inbox", "From a@b Mon Nov 30\nReceived: from a\n\nwords", "a mailbox, which is not read yet"),
+        ("a.rtf", "{\\rtf1\\ansi words}", "a document in Rich Text Format, which is not read yet"),
+        ("a.doc", "{\\rtf1\\ansi words}", "a document in Rich Text Format, which is not read yet"),
+        ("a.ipynb", '{"cells": [], "nbformat": 4}', "a Jupyter notebook, which is not read yet"),
+        ("a.svg", "<svg><path d='M0 0'/></svg>", "an SVG image, which is not read"),
+        ("a.xml", '<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns="x"></svg>', "an SVG image, which is not read"),
+        ("a.js.map", '{"version": 3, "mappings": "AAAA"}', "a source map, which is not read"),
+        ("a.min.js", "var a=1;" * 400, "minified code, which is not read"),
+        ("site.css", "/*! (c) */\n" + "a{b:c}" * 400, "minified code, which is not read"),
+        ("yarn.lock", "# yarn lockfile v1", "a lock file, which is not read"),
+        ("a.ps", "%!PS-Adobe-3.0", "a PostScript document, which is not read"),
+    ],
+)  # fmt: skip
+def test_markup_that_no_extractor_reads_is_skipped_and_named(name: str, content: bytes | str, kind: str) -> None:
+    """It is never indexed as the raw bytes; what it is goes by what it holds, then by its name."""
+    with pytest.raises(UnreadableError) as refused:
+        extract(_bytes(content), name, "", 1000)
+    assert (refused.value.reason, str(refused.value), refused.value.skip) == ("UNSUPPORTED_TYPE", f"it is {kind}", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.js", "function words() { return 'here'; }\n" * 100),
+        ("letter.txt", "From: me\nTo: you\n\nDear you, words."),
+        ("roads.map", "A map of the words."),
+        ("notes.txt", "MZ is how programs begin. BM and PK are words too."),
+        ("a.json", '{"words": "' + _LOREM * 200 + '"}'),
+        ("README.md", "# Use <svg> words"),
+        ("words.txt", "words without a mark".encode("utf-16-le")),
+    ],
+)  # fmt: skip
+def test_text_that_resembles_what_is_not_read_is_read(name: str, content: bytes | str) -> None:
+    """A few letters at the beginning prove nothing."""
+    assert "words" in extract(_bytes(content), name, "", 100_000).text
+
+
 def test_a_long_text_is_cut_and_says_so() -> None:
     """The limit is in characters."""
     found = extract(_bytes("é" * 20), "a.txt", "", 10)

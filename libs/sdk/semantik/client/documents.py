@@ -52,10 +52,17 @@ class Documents:
                 return answer.document, answer.operation
         raise AssertionError
 
-    async def list(self, collection_id: str, *, source_id: str = "", path_prefix: str = "") -> AsyncIterator[document_pb2.Document]:
-        """Yield a collection's documents by path, without deleted ones."""
+    async def list(
+        self,
+        collection_id: str,
+        *,
+        source_id: str = "",
+        path_prefix: str = "",
+        states: "Sequence[document_pb2.Document.State.ValueType]" = (),
+    ) -> AsyncIterator[document_pb2.Document]:
+        """Yield a collection's documents by path: those in one of ``states``, by default all but deleted ones."""
         request = document_service_pb2.ListDocumentsRequest(
-            collection_id=collection_id, source_id=source_id, path_prefix=path_prefix, page_size=500
+            collection_id=collection_id, source_id=source_id, path_prefix=path_prefix, states=states, page_size=500
         )
         while True:
             answer = await self._session.call(self._stub.ListDocuments, request)
@@ -94,3 +101,13 @@ class Documents:
         """Delete a document; no search that starts after this returns finds it."""
         request = document_service_pb2.DeleteDocumentRequest(document_id=document_id)
         return (await self._session.call(self._stub.DeleteDocument, request)).operation
+
+    async def undelete(self, document_id: str) -> tuple[document_pb2.Document, operation_pb2.Operation]:
+        """Bring a deleted document back; return it and the operation that indexes it.
+
+        A document of a directory whose file is gone, or that its source leaves out, is removed by that operation. Raises
+        DOCUMENT_PURGED for an upload whose bytes are gone. The operation has no id where the document was not deleted.
+        """
+        request = document_service_pb2.UndeleteDocumentRequest(document_id=document_id)
+        answer = await self._session.call(self._stub.UndeleteDocument, request)
+        return answer.document, answer.operation

@@ -20,15 +20,18 @@ class Sources:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         hidden: bool = False,
+        ignored: bool = False,
         secrets: bool = False,
         request_id: str = "",
         operator_capability: str = "",
     ) -> tuple[source_pb2.Source, operation_pb2.Operation]:
         """Add a directory or file of the server's machine and start indexing it.
 
+        ``include`` and ``exclude`` are patterns as in git's ignore files. ``hidden``, ``ignored`` and ``secrets`` ask for what is
+        left out otherwise: names with a dot, what ignore files name and folders of dependencies, and what looks like a secret.
         ``operator_capability`` is for who runs the mesh on this machine: it allows what lies outside the allowed roots.
         """
-        directory = source_pb2.DirectoryConfig(path=path, include=include, exclude=exclude, hidden=hidden, secrets=secrets)
+        directory = source_pb2.DirectoryConfig(path=path, include=include, exclude=exclude, hidden=hidden, ignored=ignored, secrets=secrets)
         request = source_service_pb2.AddSourceRequest(
             collection_id=collection_id, directory=directory, request_id=request_id, operator_capability=operator_capability
         )
@@ -45,6 +48,20 @@ class Sources:
             if not answer.next_page_token:
                 return
             request.page_token = answer.next_page_token
+
+    async def get(self, source_id: str) -> source_pb2.Source:
+        """Return one source."""
+        return (await self._session.call(self._stub.GetSource, source_service_pb2.GetSourceRequest(source_id=source_id))).source
+
+    async def update(
+        self, source_id: str, directory: source_pb2.DirectoryConfig, *, request_id: str = "", operator_capability: str = ""
+    ) -> tuple[source_pb2.Source, operation_pb2.Operation]:
+        """Give a source the settings ``directory``, all of them, and read it again: what it no longer selects is removed."""
+        request = source_service_pb2.UpdateSourceRequest(
+            source_id=source_id, directory=directory, request_id=request_id, operator_capability=operator_capability
+        )
+        answer = await self._session.call(self._stub.UpdateSource, request)
+        return answer.source, answer.operation
 
     async def sync(self, source_id: str, request_id: str = "") -> operation_pb2.Operation:
         """Index what has changed in a source."""

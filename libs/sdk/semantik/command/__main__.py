@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.completion import completion_init, install_callback, show_callback  # type: ignore[attr-defined]
 
-from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching, top
+from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching, sources, top
 from semantik.command.context import EXIT_HELP
 from semantik.command.quick import Commands
 
@@ -38,6 +38,7 @@ app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(models.app, name="models")
 app.add_typer(operations.app, name="operations")
+app.add_typer(sources.app, name="sources")
 
 
 @app.callback()

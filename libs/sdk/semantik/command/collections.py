@@ -1,5 +1,6 @@
 """semantik collections ..."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 app = Commands(no_args_is_help=True, help="Create, list and change collections.")
 Name = Annotated[str, typer.Argument(help="The collection's name or id.")]
+_DEGRADED = "degraded"
 
 
 @app.command("list")
@@ -44,6 +46,9 @@ def list_collections(ids: IdsOption = False, address: AddressOption = DEFAULT_AD
             counts = f"{collection.document_count:,}", f"{collection.chunk_count:,}"
             rows.add_row(escape(collection.name), _state(collection), *counts, escape(collection.model), collection.id)
         out.print(rows if collections else "No collections yet. Create one with `semantik index PATH --collection NAME`.")
+        for collection in collections:
+            if word(collection, "state") == _DEGRADED:
+                out.print(_hint(collection), soft_wrap=True)
 
     run(work())
 
@@ -91,6 +96,8 @@ def show(name: Name, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
             return
         out.print(f"[bold]{escape(collection.name)}[/] [dim]{collection.id}[/]")
         out.print(_state(collection) + (", public" if collection.is_public else ""))
+        if word(collection, "state") == _DEGRADED:
+            out.print(_hint(collection), soft_wrap=True)
         out.print(f"documents: {collection.document_count:,}, chunks: {collection.chunk_count:,}, {decimal(collection.size_bytes)}")
         model = f"{escape(collection.model)} in {word(collection, 'precision')}"
         out.print(f"{model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
@@ -143,3 +150,9 @@ def delete(
 def _state(collection: "Collection") -> str:
     state = word(collection, "state")
     return f"{state} ({escape(collection.state_reason)})" if collection.state_reason else state
+
+
+def _hint(collection: "Collection") -> str:
+    """Return the command that explains a degraded collection, as it is typed in a shell."""
+    name = escape(shlex.quote(printable(collection.name)))
+    return f"The documents that failed: semantik documents list -c {name} --state failed"

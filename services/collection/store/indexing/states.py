@@ -7,6 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.collection.tables import Collection, CollectionState, DocumentIndex, Generation, IndexState, Source
 
+_DEGRADED = "some documents failed"
+
 
 async def settle(session: AsyncSession, generation: Generation, source_id: str | None, *, error: str, note: str, synced: bool) -> None:
     """Set a collection's state after an operation: ERROR with ``error``, DEGRADED where documents failed, else READY.
@@ -24,7 +26,8 @@ async def settle(session: AsyncSession, generation: Generation, source_id: str |
         (Collection.document_count > 0, CollectionState.READY.value),
         else_=CollectionState.READY.value if synced else CollectionState.PENDING.value,
     )
-    values: dict[str, Any] = {"state": CollectionState.ERROR if error else ended, "state_reason": error or note}
+    reason = error or note or case((failed, _DEGRADED), else_="")
+    values: dict[str, Any] = {"state": CollectionState.ERROR if error else ended, "state_reason": reason}
     here = (Collection.id == generation.collection_id, Collection.state != CollectionState.DELETING)
     await session.execute(update(Collection).where(*here).values(**values))
     if source_id is not None and synced:

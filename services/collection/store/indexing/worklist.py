@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, any_, func, select, update
+from sqlalchemy import ColumnElement, any_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.arrays import texts
-from services.collection.tables import Document, DocumentIndex, DocumentState, Generation, IndexState, Reason, Source
+from services.collection.tables import Document, DocumentIndex, DocumentState, Generation, IndexState, Reason, Source, SourceKind
 
 OPEN = (IndexState.PENDING, IndexState.PROCESSING)
 # Two deaths may be an accident; a document that is alone in a worker's hands when it dies for the third time is not.
@@ -121,4 +121,6 @@ def _open(generation: Generation) -> tuple[ColumnElement[bool], ...]:
 
 
 def _live() -> tuple[ColumnElement[bool], ...]:
-    return (Document.state == DocumentState.PRESENT, Source.delete_time.is_(None))
+    # A document of a directory that was undeleted waits for its source to show it first: what the source leaves out is not read.
+    has_been_seen = or_(Source.kind == SourceKind.UPLOAD, Document.source_modify_time.is_not(None))
+    return (Document.state == DocumentState.PRESENT, Source.delete_time.is_(None), has_been_seen)

@@ -1,24 +1,21 @@
 """Lists a tree of folders: one pass over each folder, one look at each file, however deep the tree."""
 
 import os
-import re
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from fnmatch import translate
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote_from_bytes
 
-from semantik.secrecy import is_secret_file, is_secret_folder
+from semantik.secrecy import is_secret_folder, is_secret_path
+from semantik.selection import MARK_BYTES, MARKS, Folder, Selection, SelectionError
 from services.collection.tables import Reason
 from services.collection.worker.connectors import lines
 from services.collection.worker.connectors.entries import Entry, UnreadableSourceError
 from services.collection.worker.connectors.files import Files, OwnFileError
 
-# Never what "my documents" means.
-_IGNORED = {"node_modules", "__pycache__", "site-packages", "venv"}
 _KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
 _EPOCH = datetime.fromtimestamp(0, UTC)
 # A unique index of the database takes no longer keys; it bounds the depth of the tree too.
@@ -36,6 +33,13 @@ class _Item(NamedTuple):
     mode: int
     size_bytes: int = 0
     modify_time: float = 0.0
+
+
+class _Opened(NamedTuple):
+    """A folder and what is left to be looked at in it."""
+
+    folder: Folder
+    items: Iterator[_Item]
 
 
 class _RefusedFolderError(Exception):
@@ -57,10 +61,7 @@ class Tree:
         self._files = files
         self._root = root = files.root
         self._prefix = root.as_uri() if root == Path("/") else f"{root.as_uri()}/"
-        self._hidden = bool(config.get("hidden"))
-        self._secrets = bool(config.get("secrets"))
-        self._included = _matcher(config.get("include") or ())
-        self._excluded = _matcher(config.get("exclude") or ())
+        self._selection = Selection.of(config)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what the tree has, in the order of paths; raises UnreadableSourceError if its root cannot be read."""
@@ -71,62 +72,77 @@ class Tree:
             raise UnreadableSourceError("the source cannot be read: its path is not valid UTF-8")
         try:
             status = self._root.stat()
-            items = self._items("") if stat.S_ISDIR(status.st_mode) else None
+            opened = self._opened(self._selection.root()) if stat.S_ISDIR(status.st_mode) else None
         except OSError as error:
             raise UnreadableSourceError(f"the source cannot be read: {error.strerror}") from error
-        if items is None:
+        except SelectionError as error:
+            raise UnreadableSourceError(f"the source cannot be read: {error}") from error
+        if opened is None:
             yield from self._file("", self._root.name, _Item(self._root.name, status.st_mode, status.st_size, status.st_mtime))
         else:
-            yield from self._walk(items)
+            yield from self._walk(opened)
 
-    def _walk(self, items: list[_Item]) -> Iterator[Entry]:
-        levels = [("", iter(items))]
+    def _walk(self, opened: "_Opened") -> Iterator[Entry]:
+        levels = [opened]
         while levels:
             folder, rest = levels[-1]
             if (item := next(rest, None)) is None:
                 levels.pop()
-            elif not _is_text(path := f"{folder}{item.name}"):
+            elif not _is_text(path := f"{folder.path}{item.name}"):
                 yield self._refused(path, Reason.UNREADABLE, _NOT_TEXT)
             elif not stat.S_ISDIR(item.mode):
-                if self._is_wanted(path, item.name):
+                if folder.takes_file(item.name):
                     yield from self._entry(path, item)
-            elif not self._excluded(path, item.name):
+            elif (below := folder.below(item.name)) is not None:
                 try:
-                    levels.append((f"{path}/", iter(self._entered(path))))
+                    if entered := self._entered(path, below):
+                        levels.append(entered)
                 except _RefusedFolderError as error:
                     yield self._refused(path, error.reason, str(error))
 
-    def _entered(self, path: str) -> list[_Item]:
+    def _entered(self, path: str, folder: Folder) -> "_Opened | None":
         if len(self._uri(path)) > _URI_BYTES:
             raise _RefusedFolderError(Reason.UNSAFE_PATH, _TOO_LONG)
-        if not self._secrets and is_secret_folder(path.rpartition("/")[2]):
+        if not self._selection.secrets and is_secret_folder(path.rpartition("/")[2]):
             raise _RefusedFolderError(Reason.SECRET, _SECRET)
         if self._root / path in _KERNEL:
             raise _RefusedFolderError(Reason.UNSAFE_PATH, _SYSTEM)
         try:
-            return self._items(path)
+            return self._opened(folder)
         except FileNotFoundError:
-            return []
+            return None
         except OwnFileError as error:
             raise _RefusedFolderError(Reason.UNSAFE_PATH, str(error.strerror)) from error
+        except SelectionError as error:
+            raise _RefusedFolderError(Reason.TOO_LARGE, f"the directory is left out: {error}") from error
         except OSError as error:
             raise _RefusedFolderError(Reason.UNREADABLE, f"the directory cannot be read: {error.strerror}") from error
 
-    def _items(self, folder: str) -> list[_Item]:
-        descriptor = self._files.open_folder(folder)
+    def _opened(self, folder: Folder) -> "_Opened | None":
+        """Return what is to be looked at in a folder, in order; None where what lies in it says that it is left out."""
+        shows = self._selection.shows
+        items: list[_Item] = []
+        marks: list[str] = []
+        descriptor = self._files.open_folder(folder.path)
         try:
             with os.scandir(descriptor) as listing:
-                items = [item for entry in listing if self._is_shown(entry.name) and (item := _item(entry))]
+                for entry in listing:
+                    name = entry.name
+                    if name in MARKS and entry.is_file(follow_symlinks=False):
+                        marks.append(name)
+                    if shows(name) and (item := _item(entry)):
+                        items.append(item)
         finally:
             os.close(descriptor)
+        marked = folder.marked(marks, lambda name: self._beginning(folder.path + name)) if marks else folder
+        if marked is None:
+            return None
         items.sort()
-        return items
+        return _Opened(marked, iter(items))
 
-    def _is_shown(self, name: str) -> bool:
-        return name not in _IGNORED and (self._hidden or not name.startswith("."))
-
-    def _is_wanted(self, path: str, name: str) -> bool:
-        return (self._included is _nothing or self._included(path, name)) and not self._excluded(path, name)
+    def _beginning(self, path: str) -> bytes:
+        with self._files.reading(path) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MARK_BYTES)
 
     def _entry(self, path: str, item: _Item) -> Iterator[Entry]:
         if not stat.S_ISLNK(item.mode):
@@ -154,7 +170,7 @@ class Tree:
             yield self._refused(below, Reason.UNREADABLE, "the file cannot be opened")
         elif not stat.S_ISREG(item.mode):
             yield self._refused(below, Reason.UNSAFE_PATH, "it is not a regular file")
-        elif not self._secrets and self._is_secret(place or item.name):
+        elif not self._selection.secrets and is_secret_path((*self._root.parts, *place.split("/")) if place else self._root.parts):
             yield self._refused(below, Reason.SECRET, _SECRET)
         elif len(uri) > _URI_BYTES:
             yield self._refused(below, Reason.UNSAFE_PATH, _TOO_LONG)
@@ -169,11 +185,6 @@ class Tree:
                 yield from lines.entries(self._files, listed)
             except OSError:
                 yield self._refused(below, Reason.UNREADABLE, "the file cannot be read")
-
-    def _is_secret(self, place: str) -> bool:
-        """Return whether the file that is read has the name of a secret, or lies among secrets, whatever links show it as."""
-        *folders, name = [*self._root.parts, *place.split("/")]
-        return is_secret_file(name) or any(is_secret_folder(folder) for folder in folders)
 
     def _uri(self, path: str) -> str:
         return self._prefix + quote_from_bytes(os.fsencode(path)) if path else self._root.as_uri()
@@ -204,18 +215,6 @@ def _moment(seconds: float) -> datetime:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):  # a file system can hold years that no calendar has
         return _EPOCH
-
-
-def _matcher(globs: Sequence[str]) -> Callable[[str, str], bool]:
-    """Return whether a path, or its last part, matches one of the globs."""
-    if not globs:
-        return _nothing
-    matches = re.compile("|".join(translate(glob) for glob in globs)).match
-    return lambda path, name: bool(matches(path) or matches(name))
-
-
-def _nothing(_path: str, _name: str) -> bool:
-    return False
 
 
 def _is_text(path: str) -> bool:

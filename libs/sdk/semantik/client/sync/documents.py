@@ -23,9 +23,16 @@ class Documents:
         """
         return self._loop.run(self._calls.upload(collection_id, path, name, request_id=request_id))
 
-    def list(self, collection_id: str, *, source_id: str = "", path_prefix: str = "") -> Iterator[document_pb2.Document]:
-        """Yield a collection's documents by path, without deleted ones."""
-        return self._loop.iterate(self._calls.list(collection_id, source_id=source_id, path_prefix=path_prefix))
+    def list(
+        self,
+        collection_id: str,
+        *,
+        source_id: str = "",
+        path_prefix: str = "",
+        states: "Sequence[document_pb2.Document.State.ValueType]" = (),
+    ) -> Iterator[document_pb2.Document]:
+        """Yield a collection's documents by path: those in one of ``states``, by default all but deleted ones."""
+        return self._loop.iterate(self._calls.list(collection_id, source_id=source_id, path_prefix=path_prefix, states=states))
 
     def get(self, document_id: str) -> document_pb2.Document:
         return self._loop.run(self._calls.get(document_id))
@@ -47,3 +54,11 @@ class Documents:
     def delete(self, document_id: str) -> operation_pb2.Operation:
         """Delete a document; no search that starts after this returns finds it."""
         return self._loop.run(self._calls.delete(document_id))
+
+    def undelete(self, document_id: str) -> tuple[document_pb2.Document, operation_pb2.Operation]:
+        """Bring a deleted document back; return it and the operation that indexes it.
+
+        A document of a directory whose file is gone, or that its source leaves out, is removed by that operation. Raises
+        DOCUMENT_PURGED for an upload whose bytes are gone. The operation has no id where the document was not deleted.
+        """
+        return self._loop.run(self._calls.undelete(document_id))

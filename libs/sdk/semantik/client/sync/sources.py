@@ -21,12 +21,15 @@ class Sources:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         hidden: bool = False,
+        ignored: bool = False,
         secrets: bool = False,
         request_id: str = "",
         operator_capability: str = "",
     ) -> tuple[source_pb2.Source, operation_pb2.Operation]:
         """Add a directory or file of the server's machine and start indexing it.
 
+        ``include`` and ``exclude`` are patterns as in git's ignore files. ``hidden``, ``ignored`` and ``secrets`` ask for what is
+        left out otherwise: names with a dot, what ignore files name and folders of dependencies, and what looks like a secret.
         ``operator_capability`` is for who runs the mesh on this machine: it allows what lies outside the allowed roots.
         """
         return self._loop.run(
@@ -36,6 +39,7 @@ class Sources:
                 include=include,
                 exclude=exclude,
                 hidden=hidden,
+                ignored=ignored,
                 secrets=secrets,
                 request_id=request_id,
                 operator_capability=operator_capability,
@@ -45,6 +49,16 @@ class Sources:
     def list(self, collection_id: str) -> Iterator[source_pb2.Source]:
         """Yield a collection's sources, newest first."""
         return self._loop.iterate(self._calls.list(collection_id))
+
+    def get(self, source_id: str) -> source_pb2.Source:
+        """Return one source."""
+        return self._loop.run(self._calls.get(source_id))
+
+    def update(
+        self, source_id: str, directory: source_pb2.DirectoryConfig, *, request_id: str = "", operator_capability: str = ""
+    ) -> tuple[source_pb2.Source, operation_pb2.Operation]:
+        """Give a source the settings ``directory``, all of them, and read it again: what it no longer selects is removed."""
+        return self._loop.run(self._calls.update(source_id, directory, request_id=request_id, operator_capability=operator_capability))
 
     def sync(self, source_id: str, request_id: str = "") -> operation_pb2.Operation:
         """Index what has changed in a source."""

@@ -51,7 +51,7 @@ class Document(_message.Message):
           PENDING -> PROCESSING -> INDEXED | SKIPPED | FAILED
           INDEXED | SKIPPED | FAILED -> PENDING (its content changed, or it is tried again)
           any -> DELETED (a tombstone that keeps a sync from bringing it back)
-          DELETED -> PENDING (it was uploaded again)
+          DELETED -> PENDING (it was uploaded again, or undeleted)
         """
 
     STATE_UNSPECIFIED: Document.State.ValueType  # 0

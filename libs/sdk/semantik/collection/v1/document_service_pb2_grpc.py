@@ -66,6 +66,11 @@ class DocumentServiceStub:
                 request_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.DeleteDocumentRequest.SerializeToString,
                 response_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.DeleteDocumentResponse.FromString,
                 _registered_method=True)
+        self.UndeleteDocument = channel.unary_unary(
+                '/semantik.collection.v1.DocumentService/UndeleteDocument',
+                request_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.UndeleteDocumentRequest.SerializeToString,
+                response_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.UndeleteDocumentResponse.FromString,
+                _registered_method=True)
 
 
 class DocumentServiceServicer:
@@ -129,6 +134,17 @@ class DocumentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UndeleteDocument(self, request, context):
+        """Brings a deleted document back under its id; it is found again once it is indexed. A document of a directory comes back as its
+        file is now, when its source has been read again, unless the file is gone or the source leaves it out: then the operation
+        removes it. An upload comes back only while its bytes are kept. Idempotent: a document that is not deleted is returned as it is.
+        Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, DOCUMENT_PURGED, CREDENTIALS_MISSING,
+        TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DocumentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -161,6 +177,11 @@ def add_DocumentServiceServicer_to_server(servicer, server):
                     servicer.DeleteDocument,
                     request_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.DeleteDocumentRequest.FromString,
                     response_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.DeleteDocumentResponse.SerializeToString,
+            ),
+            'UndeleteDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteDocument,
+                    request_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.UndeleteDocumentRequest.FromString,
+                    response_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.UndeleteDocumentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -326,6 +347,33 @@ class DocumentService:
             '/semantik.collection.v1.DocumentService/DeleteDocument',
             semantik_dot_collection_dot_v1_dot_document__service__pb2.DeleteDocumentRequest.SerializeToString,
             semantik_dot_collection_dot_v1_dot_document__service__pb2.DeleteDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.collection.v1.DocumentService/UndeleteDocument',
+            semantik_dot_collection_dot_v1_dot_document__service__pb2.UndeleteDocumentRequest.SerializeToString,
+            semantik_dot_collection_dot_v1_dot_document__service__pb2.UndeleteDocumentResponse.FromString,
             options,
             channel_credentials,
             insecure,

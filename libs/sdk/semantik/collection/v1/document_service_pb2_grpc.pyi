@@ -67,6 +67,13 @@ class DocumentServiceStub:
     Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
+    UndeleteDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.UndeleteDocumentRequest, _document_service_pb2.UndeleteDocumentResponse]
+    """Brings a deleted document back under its id; it is found again once it is indexed. A document of a directory comes back as its
+    file is now, when its source has been read again, unless the file is gone or the source leaves it out: then the operation
+    removes it. An upload comes back only while its bytes are kept. Idempotent: a document that is not deleted is returned as it is.
+    Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, DOCUMENT_PURGED, CREDENTIALS_MISSING,
+    TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+    """
 
 @_typing.type_check_only
 class DocumentServiceAsyncStub(DocumentServiceStub):
@@ -104,6 +111,13 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     """Deletes a document: it is not found any more when this returns, and a sync does not bring it back. Idempotent.
     UNAVAILABLE means that the document is deleted and may still be found: repeat the call.
     Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
+    TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+    """
+    UndeleteDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.UndeleteDocumentRequest, _document_service_pb2.UndeleteDocumentResponse]  # type: ignore[assignment]
+    """Brings a deleted document back under its id; it is found again once it is indexed. A document of a directory comes back as its
+    file is now, when its source has been read again, unless the file is gone or the source leaves it out: then the operation
+    removes it. An upload comes back only while its bytes are kept. Idempotent: a document that is not deleted is returned as it is.
+    Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, DOCUMENT_PURGED, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
 
@@ -176,6 +190,19 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a document: it is not found any more when this returns, and a sync does not bring it back. Idempotent.
         UNAVAILABLE means that the document is deleted and may still be found: repeat the call.
         Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING,
+        TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+        """
+
+    @_abc_1.abstractmethod
+    def UndeleteDocument(
+        self,
+        request: _document_service_pb2.UndeleteDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_service_pb2.UndeleteDocumentResponse, _abc.Awaitable[_document_service_pb2.UndeleteDocumentResponse]]:
+        """Brings a deleted document back under its id; it is found again once it is indexed. A document of a directory comes back as its
+        file is now, when its source has been read again, unless the file is gone or the source leaves it out: then the operation
+        removes it. An upload comes back only while its bytes are kept. Idempotent: a document that is not deleted is returned as it is.
+        Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, COLLECTION_ROLE_REQUIRED, DOCUMENT_PURGED, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
         """
 

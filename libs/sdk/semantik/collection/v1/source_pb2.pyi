@@ -115,7 +115,10 @@ Global___Source: _TypeAlias = Source  # noqa: Y015
 
 @_typing.final
 class DirectoryConfig(_message.Message):
-    """A directory, and what is read from it."""
+    """A directory, and what is read from it. Patterns have the form of git's ignore files: one without `/` matches a name at any
+    depth, one with `/` a path relative to the directory; `*` and `?` match within a name, `**` any number of directories, `[a-z]` a
+    character, and a `/` at the end directories alone. A pattern that matches a directory stands for all that is below it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -124,6 +127,7 @@ class DirectoryConfig(_message.Message):
     EXCLUDE_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
     SECRETS_FIELD_NUMBER: _builtins.int
+    IGNORED_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """The absolute path of a directory or a file on the machine of the workers."""
     hidden: _builtins.bool
@@ -132,13 +136,19 @@ class DirectoryConfig(_message.Message):
     """Whether keys, passwords and shell histories are read too, which are recognised by their names and beginnings; false leaves
     them out, with a reason.
     """
+    ignored: _builtins.bool
+    """Whether what the `.gitignore` and `.ignore` files of the directory and of those below leave out is read too, as well as what
+    tools put there: `node_modules`, `bower_components`, `__pycache__`, `site-packages`, `venv`, and directories marked by
+    `CACHEDIR.TAG` or `pyvenv.cfg`. In one directory `.ignore` follows `.gitignore`, and the last pattern that matches decides. An
+    ignore file has at most 64 KiB and 1,000 patterns; the directory of a larger one is left out, with a reason.
+    """
     @_builtins.property
     def include(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The globs, relative to the directory, one of which a path must match; empty for every path."""
+        """The patterns one of which a path must match; empty for every path."""
 
     @_builtins.property
     def exclude(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The globs of the paths that are left out."""
+        """The patterns of the paths that are left out, whatever `include` says."""
 
     def __init__(
         self,
@@ -148,10 +158,11 @@ class DirectoryConfig(_message.Message):
         exclude: _abc.Iterable[_builtins.str] | None = ...,
         hidden: _builtins.bool = ...,
         secrets: _builtins.bool = ...,
+        ignored: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude", b"exclude", "hidden", b"hidden", "include", b"include", "path", b"path", "secrets", b"secrets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude", b"exclude", "hidden", b"hidden", "ignored", b"ignored", "include", b"include", "path", b"path", "secrets", b"secrets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

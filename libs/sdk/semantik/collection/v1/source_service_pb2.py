@@ -28,7 +28,7 @@ from semantik.collection.v1 import source_pb2 as semantik_dot_collection_dot_v1_
 from semantik.operation.v1 import operation_pb2 as semantik_dot_operation_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+semantik/collection/v1/source_service.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a#semantik/collection/v1/source.proto\x1a%semantik/operation/v1/operation.proto\"\xc8\x01\n\x10\x41\x64\x64SourceRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12<\n\tdirectory\x18\x02 \x01(\x0b\x32\'.semantik.collection.v1.DirectoryConfigH\x00\x12\x1b\n\nrequest_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\'\n\x13operator_capability\x18\x04 \x01(\tB\n\x80\x01\x01\xbaH\x04r\x02\x18\x64\x42\x0f\n\x06\x63onfig\x12\x05\xbaH\x02\x08\x01\"x\n\x11\x41\x64\x64SourceResponse\x12.\n\x06source\x18\x01 \x01(\x0b\x32\x1e.semantik.collection.v1.Source\x12\x33\n\toperation\x18\x02 \x01(\x0b\x32 .semantik.operation.v1.Operation\"\x85\x01\n\x12ListSourcesRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"_\n\x13ListSourcesResponse\x12/\n\x07sources\x18\x01 \x03(\x0b\x32\x1e.semantik.collection.v1.Source\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x10GetSourceRequest\x12\x1b\n\tsource_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x11GetSourceResponse\x12.\n\x06source\x18\x01 \x01(\x0b\x32\x1e.semantik.collection.v1.Source\"M\n\x11SyncSourceRequest\x12\x1b\n\tsource_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\nrequest_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"I\n\x12SyncSourceResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"2\n\x13RemoveSourceRequest\x12\x1b\n\tsource_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x14RemoveSourceResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation2\xef\x05\n\rSourceService\x12\x97\x01\n\tAddSource\x12(.semantik.collection.v1.AddSourceRequest\x1a).semantik.collection.v1.AddSourceResponse\"5\x90\x02\x00\x82\xd3\xe4\x93\x02,\"\'/v1/collections/{collection_id}/sources:\x01*\x12\x9a\x01\n\x0bListSources\x12*.semantik.collection.v1.ListSourcesRequest\x1a+.semantik.collection.v1.ListSourcesResponse\"2\x90\x02\x01\x82\xd3\xe4\x93\x02)\x12\'/v1/collections/{collection_id}/sources\x12\x84\x01\n\tGetSource\x12(.semantik.collection.v1.GetSourceRequest\x1a).semantik.collection.v1.GetSourceResponse\"\"\x90\x02\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/sources/{source_id}\x12\x8f\x01\n\nSyncSource\x12).semantik.collection.v1.SyncSourceRequest\x1a*.semantik.collection.v1.SyncSourceResponse\"*\x90\x02\x00\x82\xd3\xe4\x93\x02!\"\x1c/v1/sources/{source_id}:sync:\x01*\x12\x8d\x01\n\x0cRemoveSource\x12+.semantik.collection.v1.RemoveSourceRequest\x1a,.semantik.collection.v1.RemoveSourceResponse\"\"\x90\x02\x02\x82\xd3\xe4\x93\x02\x19*\x17/v1/sources/{source_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+semantik/collection/v1/source_service.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a#semantik/collection/v1/source.proto\x1a%semantik/operation/v1/operation.proto\"\xc8\x01\n\x10\x41\x64\x64SourceRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12<\n\tdirectory\x18\x02 \x01(\x0b\x32\'.semantik.collection.v1.DirectoryConfigH\x00\x12\x1b\n\nrequest_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\'\n\x13operator_capability\x18\x04 \x01(\tB\n\x80\x01\x01\xbaH\x04r\x02\x18\x64\x42\x0f\n\x06\x63onfig\x12\x05\xbaH\x02\x08\x01\"x\n\x11\x41\x64\x64SourceResponse\x12.\n\x06source\x18\x01 \x01(\x0b\x32\x1e.semantik.collection.v1.Source\x12\x33\n\toperation\x18\x02 \x01(\x0b\x32 .semantik.operation.v1.Operation\"\x85\x01\n\x12ListSourcesRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"_\n\x13ListSourcesResponse\x12/\n\x07sources\x18\x01 \x03(\x0b\x32\x1e.semantik.collection.v1.Source\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x10GetSourceRequest\x12\x1b\n\tsource_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x11GetSourceResponse\x12.\n\x06source\x18\x01 \x01(\x0b\x32\x1e.semantik.collection.v1.Source\"M\n\x11SyncSourceRequest\x12\x1b\n\tsource_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\nrequest_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"I\n\x12SyncSourceResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"\xc7\x01\n\x13UpdateSourceRequest\x12\x1b\n\tsource_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12<\n\tdirectory\x18\x02 \x01(\x0b\x32\'.semantik.collection.v1.DirectoryConfigH\x00\x12\x1b\n\nrequest_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\'\n\x13operator_capability\x18\x04 \x01(\tB\n\x80\x01\x01\xbaH\x04r\x02\x18\x64\x42\x0f\n\x06\x63onfig\x12\x05\xbaH\x02\x08\x01\"{\n\x14UpdateSourceResponse\x12.\n\x06source\x18\x01 \x01(\x0b\x32\x1e.semantik.collection.v1.Source\x12\x33\n\toperation\x18\x02 \x01(\x0b\x32 .semantik.operation.v1.Operation\"2\n\x13RemoveSourceRequest\x12\x1b\n\tsource_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x14RemoveSourceResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation2\x82\x07\n\rSourceService\x12\x97\x01\n\tAddSource\x12(.semantik.collection.v1.AddSourceRequest\x1a).semantik.collection.v1.AddSourceResponse\"5\x90\x02\x00\x82\xd3\xe4\x93\x02,\"\'/v1/collections/{collection_id}/sources:\x01*\x12\x9a\x01\n\x0bListSources\x12*.semantik.collection.v1.ListSourcesRequest\x1a+.semantik.collection.v1.ListSourcesResponse\"2\x90\x02\x01\x82\xd3\xe4\x93\x02)\x12\'/v1/collections/{collection_id}/sources\x12\x84\x01\n\tGetSource\x12(.semantik.collection.v1.GetSourceRequest\x1a).semantik.collection.v1.GetSourceResponse\"\"\x90\x02\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/sources/{source_id}\x12\x8f\x01\n\nSyncSource\x12).semantik.collection.v1.SyncSourceRequest\x1a*.semantik.collection.v1.SyncSourceResponse\"*\x90\x02\x00\x82\xd3\xe4\x93\x02!\"\x1c/v1/sources/{source_id}:sync:\x01*\x12\x90\x01\n\x0cUpdateSource\x12+.semantik.collection.v1.UpdateSourceRequest\x1a,.semantik.collection.v1.UpdateSourceResponse\"%\x90\x02\x00\x82\xd3\xe4\x93\x02\x1c\x32\x17/v1/sources/{source_id}:\x01*\x12\x8d\x01\n\x0cRemoveSource\x12+.semantik.collection.v1.RemoveSourceRequest\x1a,.semantik.collection.v1.RemoveSourceResponse\"\"\x90\x02\x02\x82\xd3\xe4\x93\x02\x19*\x17/v1/sources/{source_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,6 +55,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYNCSOURCEREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_SYNCSOURCEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SYNCSOURCEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_UPDATESOURCEREQUEST'].oneofs_by_name['config']._loaded_options = None
+  _globals['_UPDATESOURCEREQUEST'].oneofs_by_name['config']._serialized_options = b'\272H\002\010\001'
+  _globals['_UPDATESOURCEREQUEST'].fields_by_name['source_id']._loaded_options = None
+  _globals['_UPDATESOURCEREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UPDATESOURCEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATESOURCEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_UPDATESOURCEREQUEST'].fields_by_name['operator_capability']._loaded_options = None
+  _globals['_UPDATESOURCEREQUEST'].fields_by_name['operator_capability']._serialized_options = b'\200\001\001\272H\004r\002\030d'
   _globals['_REMOVESOURCEREQUEST'].fields_by_name['source_id']._loaded_options = None
   _globals['_REMOVESOURCEREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_SOURCESERVICE'].methods_by_name['AddSource']._loaded_options = None
@@ -65,6 +73,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SOURCESERVICE'].methods_by_name['GetSource']._serialized_options = b'\220\002\001\202\323\344\223\002\031\022\027/v1/sources/{source_id}'
   _globals['_SOURCESERVICE'].methods_by_name['SyncSource']._loaded_options = None
   _globals['_SOURCESERVICE'].methods_by_name['SyncSource']._serialized_options = b'\220\002\000\202\323\344\223\002!\"\034/v1/sources/{source_id}:sync:\001*'
+  _globals['_SOURCESERVICE'].methods_by_name['UpdateSource']._loaded_options = None
+  _globals['_SOURCESERVICE'].methods_by_name['UpdateSource']._serialized_options = b'\220\002\000\202\323\344\223\002\0342\027/v1/sources/{source_id}:\001*'
   _globals['_SOURCESERVICE'].methods_by_name['RemoveSource']._loaded_options = None
   _globals['_SOURCESERVICE'].methods_by_name['RemoveSource']._serialized_options = b'\220\002\002\202\323\344\223\002\031*\027/v1/sources/{source_id}'
   _globals['_ADDSOURCEREQUEST']._serialized_start=207
@@ -83,10 +93,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYNCSOURCEREQUEST']._serialized_end=959
   _globals['_SYNCSOURCERESPONSE']._serialized_start=961
   _globals['_SYNCSOURCERESPONSE']._serialized_end=1034
-  _globals['_REMOVESOURCEREQUEST']._serialized_start=1036
-  _globals['_REMOVESOURCEREQUEST']._serialized_end=1086
-  _globals['_REMOVESOURCERESPONSE']._serialized_start=1088
-  _globals['_REMOVESOURCERESPONSE']._serialized_end=1163
-  _globals['_SOURCESERVICE']._serialized_start=1166
-  _globals['_SOURCESERVICE']._serialized_end=1917
+  _globals['_UPDATESOURCEREQUEST']._serialized_start=1037
+  _globals['_UPDATESOURCEREQUEST']._serialized_end=1236
+  _globals['_UPDATESOURCERESPONSE']._serialized_start=1238
+  _globals['_UPDATESOURCERESPONSE']._serialized_end=1361
+  _globals['_REMOVESOURCEREQUEST']._serialized_start=1363
+  _globals['_REMOVESOURCEREQUEST']._serialized_end=1413
+  _globals['_REMOVESOURCERESPONSE']._serialized_start=1415
+  _globals['_REMOVESOURCERESPONSE']._serialized_end=1490
+  _globals['_SOURCESERVICE']._serialized_start=1493
+  _globals['_SOURCESERVICE']._serialized_end=2391
 # @@protoc_insertion_point(module_scope)

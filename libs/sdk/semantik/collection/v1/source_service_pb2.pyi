@@ -236,6 +236,74 @@ class SyncSourceResponse(_message.Message):
 Global___SyncSourceResponse: _TypeAlias = SyncSourceResponse  # noqa: Y015
 
 @_typing.final
+class UpdateSourceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    DIRECTORY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OPERATOR_CAPABILITY_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source's id."""
+    request_id: _builtins.str
+    """The id that makes the call repeatable, at most 100 characters: the same id and body return the same operation.
+    Made up by the service when empty.
+    """
+    operator_capability: _builtins.str
+    """The proof that the caller runs the mesh on this machine, as in AddSourceRequest; required for a source that lies outside the
+    allowed roots.
+    """
+    @_builtins.property
+    def directory(self) -> _source_pb2.DirectoryConfig:
+        """A directory or a file; `path` is the source's own, which does not change."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        directory: _source_pb2.DirectoryConfig | None = ...,
+        request_id: _builtins.str = ...,
+        operator_capability: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "directory", b"directory"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "directory", b"directory", "operator_capability", b"operator_capability", "request_id", b"request_id", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_config: _TypeAlias = _typing.Literal["directory"]  # noqa: Y015
+    _WhichOneofArgType_config: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_config) -> _WhichOneofReturnType_config | None: ...
+
+Global___UpdateSourceRequest: _TypeAlias = UpdateSourceRequest  # noqa: Y015
+
+@_typing.final
+class UpdateSourceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def source(self) -> _source_pb2.Source:
+        """The source with its new settings."""
+
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """The operation that reads the source."""
+
+    def __init__(
+        self,
+        *,
+        source: _source_pb2.Source | None = ...,
+        operation: _operation_pb2.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateSourceResponse: _TypeAlias = UpdateSourceResponse  # noqa: Y015
+
+@_typing.final
 class RemoveSourceRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -55,6 +55,11 @@ class SourceServiceStub:
                 request_serializer=semantik_dot_collection_dot_v1_dot_source__service__pb2.SyncSourceRequest.SerializeToString,
                 response_deserializer=semantik_dot_collection_dot_v1_dot_source__service__pb2.SyncSourceResponse.FromString,
                 _registered_method=True)
+        self.UpdateSource = channel.unary_unary(
+                '/semantik.collection.v1.SourceService/UpdateSource',
+                request_serializer=semantik_dot_collection_dot_v1_dot_source__service__pb2.UpdateSourceRequest.SerializeToString,
+                response_deserializer=semantik_dot_collection_dot_v1_dot_source__service__pb2.UpdateSourceResponse.FromString,
+                _registered_method=True)
         self.RemoveSource = channel.unary_unary(
                 '/semantik.collection.v1.SourceService/RemoveSource',
                 request_serializer=semantik_dot_collection_dot_v1_dot_source__service__pb2.RemoveSourceRequest.SerializeToString,
@@ -104,6 +109,16 @@ class SourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateSource(self, request, context):
+        """Changes the settings of a source and reads it again: documents that it no longer selects are removed, others are added.
+        Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
+        CREDENTIALS_MISSING,
+        TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RemoveSource(self, request, context):
         """Removes a source with its documents; they are not found any more when this returns. Idempotent: while the source's
         documents are being removed, a repeat starts the removal again.
@@ -136,6 +151,11 @@ def add_SourceServiceServicer_to_server(servicer, server):
                     servicer.SyncSource,
                     request_deserializer=semantik_dot_collection_dot_v1_dot_source__service__pb2.SyncSourceRequest.FromString,
                     response_serializer=semantik_dot_collection_dot_v1_dot_source__service__pb2.SyncSourceResponse.SerializeToString,
+            ),
+            'UpdateSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSource,
+                    request_deserializer=semantik_dot_collection_dot_v1_dot_source__service__pb2.UpdateSourceRequest.FromString,
+                    response_serializer=semantik_dot_collection_dot_v1_dot_source__service__pb2.UpdateSourceResponse.SerializeToString,
             ),
             'RemoveSource': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveSource,
@@ -252,6 +272,33 @@ class SourceService:
             '/semantik.collection.v1.SourceService/SyncSource',
             semantik_dot_collection_dot_v1_dot_source__service__pb2.SyncSourceRequest.SerializeToString,
             semantik_dot_collection_dot_v1_dot_source__service__pb2.SyncSourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.collection.v1.SourceService/UpdateSource',
+            semantik_dot_collection_dot_v1_dot_source__service__pb2.UpdateSourceRequest.SerializeToString,
+            semantik_dot_collection_dot_v1_dot_source__service__pb2.UpdateSourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

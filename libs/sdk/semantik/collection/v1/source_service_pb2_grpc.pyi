@@ -55,6 +55,12 @@ class SourceServiceStub:
     CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
+    UpdateSource: _grpc.UnaryUnaryMultiCallable[_source_service_pb2.UpdateSourceRequest, _source_service_pb2.UpdateSourceResponse]
+    """Changes the settings of a source and reads it again: documents that it no longer selects are removed, others are added.
+    Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
+    CREDENTIALS_MISSING,
+    TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+    """
     RemoveSource: _grpc.UnaryUnaryMultiCallable[_source_service_pb2.RemoveSourceRequest, _source_service_pb2.RemoveSourceResponse]
     """Removes a source with its documents; they are not found any more when this returns. Idempotent: while the source's
     documents are being removed, a repeat starts the removal again.
@@ -85,6 +91,12 @@ class SourceServiceAsyncStub(SourceServiceStub):
     """
     SyncSource: _aio.UnaryUnaryMultiCallable[_source_service_pb2.SyncSourceRequest, _source_service_pb2.SyncSourceResponse]  # type: ignore[assignment]
     """Reads a source again: indexes what is new or changed, removes what is gone, leaves the rest as it is.
+    Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
+    CREDENTIALS_MISSING,
+    TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+    """
+    UpdateSource: _aio.UnaryUnaryMultiCallable[_source_service_pb2.UpdateSourceRequest, _source_service_pb2.UpdateSourceResponse]  # type: ignore[assignment]
+    """Changes the settings of a source and reads it again: documents that it no longer selects are removed, others are added.
     Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
     CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
@@ -140,6 +152,18 @@ class SourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_source_service_pb2.SyncSourceResponse, _abc.Awaitable[_source_service_pb2.SyncSourceResponse]]:
         """Reads a source again: indexes what is new or changed, removes what is gone, leaves the rest as it is.
+        Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
+        CREDENTIALS_MISSING,
+        TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateSource(
+        self,
+        request: _source_service_pb2.UpdateSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_source_service_pb2.UpdateSourceResponse, _abc.Awaitable[_source_service_pb2.UpdateSourceResponse]]:
+        """Changes the settings of a source and reads it again: documents that it no longer selects are removed, others are added.
         Reasons: INVALID_REQUEST, SOURCE_NOT_FOUND, COLLECTION_ROLE_REQUIRED, PATH_NOT_ALLOWED, REQUEST_ID_REUSED,
         CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.

@@ -250,6 +250,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     (UNAVAILABLE, with RetryInfo).
     {"reason":"TRANSACTION_CONFLICT","domain":"semantik"}
     """
+    ERROR_REASON_DOCUMENT_PURGED: _ErrorReason.ValueType  # 100
+    """The uploaded bytes of a deleted document are gone, so that it cannot come back: upload it again (FAILED_PRECONDITION).
+    {"reason":"DOCUMENT_PURGED","domain":"semantik","metadata":{"document_id":"..."}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every reason a client may meet. It travels in `google.rpc.ErrorInfo.reason` without the
@@ -483,5 +487,9 @@ ERROR_REASON_TRANSACTION_CONFLICT: ErrorReason.ValueType  # 82
 """Another transaction changed the same rows at the same time; nothing was written, and the same call can succeed
 (UNAVAILABLE, with RetryInfo).
 {"reason":"TRANSACTION_CONFLICT","domain":"semantik"}
+"""
+ERROR_REASON_DOCUMENT_PURGED: ErrorReason.ValueType  # 100
+"""The uploaded bytes of a deleted document are gone, so that it cannot come back: upload it again (FAILED_PRECONDITION).
+{"reason":"DOCUMENT_PURGED","domain":"semantik","metadata":{"document_id":"..."}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

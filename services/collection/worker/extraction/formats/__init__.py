@@ -28,13 +28,15 @@ EXTRACTORS: Mapping[str, Extractor] = {
 }
 
 
-_LIBRARIES = ("selectolax.lexbor", "charset_normalizer", "pypdfium2")
+_LIBRARIES = ("selectolax.lexbor", "pypdfium2")
 
 
 def preload() -> None:
     """Import every library of every format, and every encoding: for a process that will open no file again."""
     for name in _LIBRARIES:
         import_module(name)
+    # Its models are read from files by the first text.
+    plain.decode("Déjà vu.".encode("latin-1"))
     for module in iter_modules(encodings.__path__):
         if module.name not in _OTHER_SYSTEMS:
             import_module(f"encodings.{module.name}")

@@ -4,11 +4,14 @@ import mimetypes
 from pathlib import PurePath
 
 from services.collection.worker.extraction.extracted import UnreadableError
+from services.collection.worker.extraction.formats.decoding import utf_16_without_mark
+from services.collection.worker.extraction.formats.unread import unread
 
 # The key of every programming or data language: their types differ, their extractor does not.
 CODE = "text/x-source"
 
 _SNIFF_BYTES = 8192
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # The same on every machine: the system's own tables are not read.
 _TYPES = mimetypes.MimeTypes(())
 _MARKDOWN = {".md", ".markdown", ".mdx"}
@@ -28,10 +31,13 @@ def detect(name: str, mime_type: str, content: bytes) -> tuple[str, str]:
         return "application/pdf", "application/pdf"
     path = PurePath(name)
     suffix = path.suffix.lower()
-    guessed = _TYPES.guess_type(name)[0]
-    if b"\x00" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        kind = guessed or mime_type or "application/octet-stream"
-        raise UnreadableError("UNSUPPORTED_TYPE", f"text cannot be extracted from files of type {kind}", skip=True)
+    guessed, packing = _TYPES.guess_type(name)
+    is_binary = b"\x00" in head and not head.startswith(_UTF_16_MARKS) and not utf_16_without_mark(content)
+    if why := unread(name, content, is_binary=is_binary):
+        raise UnreadableError("UNSUPPORTED_TYPE", why, skip=True)
+    if is_binary:
+        kind = f"files of type {(not packing and guessed) or mime_type or 'application/octet-stream'}"
+        raise UnreadableError("UNSUPPORTED_TYPE", f"it is no text, and {kind} are not read", skip=True)
     if suffix in _MARKDOWN:
         return "text/markdown", "text/markdown"
     if suffix in _HTML or head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):

@@ -1,0 +1,60 @@
+"""Uploads what is selected of a folder."""
+
+import asyncio
+from pathlib import Path
+
+from google.protobuf import json_format
+
+from semantik.client import Client, SemantikError
+from semantik.collection.v1.document_pb2 import Document
+from semantik.collection.v1.source_pb2 import DirectoryConfig
+from semantik.command.context import err, escape
+from semantik.command.listing import listed
+from semantik.command.settings import Settings
+from semantik.operation.v1.operation_pb2 import Operation
+from semantik.selection import Selection, SelectionError
+
+_UPLOADS_AT_ONCE = 4
+_SHOWN = 5
+
+
+async def upload(semantik: Client, collection_id: str, path: Path, settings: Settings) -> tuple[list[Operation], bool]:
+    """Upload files side by side; return the operations that index them, the oldest first, and whether a file was not taken."""
+    try:
+        names = _listed(path, settings)
+    except (OSError, SelectionError) as error:
+        err.print(f"[red]error:[/] {escape(str(path))} cannot be read: {escape(str(error))}")
+        return [], True
+    err.print(f"Uploading {len(names):,} files." if len(names) != 1 else "Uploading one file.")
+    places = asyncio.Semaphore(_UPLOADS_AT_ONCE)
+    operations: dict[str, Operation] = {}
+    failed: list[str] = []
+    deleted = {document.path async for document in semantik.documents.list(collection_id, states=[Document.STATE_DELETED])}
+
+    async def send(name: str) -> None:
+        async with places:
+            try:
+                _, operation = await semantik.documents.upload(collection_id, path / name if path.is_dir() else path, name)
+            except (SemantikError, OSError) as error:
+                failed.append(name)
+                err.print(f"[red]{escape(name)}[/]: {escape(str(error))}")
+                return
+        if operation.id:
+            operations[operation.id] = operation
+        if name in deleted:
+            err.print(f"{escape(name)} was deleted; it comes back.")
+
+    await asyncio.gather(*(send(name) for name in names))
+    return sorted(operations.values(), key=lambda operation: operation.create_time.ToNanoseconds()), bool(failed)
+
+
+def _listed(path: Path, settings: Settings) -> list[str]:
+    """Return the names of the files to upload; says which of those that are selected are left out."""
+    directory = settings.over(DirectoryConfig(path=str(path)))
+    found = list(listed(path, Selection.of(json_format.MessageToDict(directory, preserving_proto_field_name=True))))
+    refused = [file for file in found if file.refusal]
+    for file in refused[:_SHOWN]:
+        err.print(f"Left out: {escape(file.name)} {escape(file.refusal)}.")
+    if len(refused) > _SHOWN:
+        err.print(f"Left out: {len(refused) - _SHOWN:,} more.")
+    return [file.name for file in found if not file.refusal]
