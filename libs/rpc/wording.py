@@ -12,6 +12,7 @@ PATTERNS = {
     r"^[A-Za-z0-9._-]+$": "may hold letters without accents, digits, `.`, `_` and `-`",
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "may hold letters without accents, digits, `.`, `_` and `-`, and begins with a letter or a digit",
     r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$": "must be a repository as the hub names it: owner/name",
+    r"^[^\p{C}]*$": "must not hold control or invisible characters",
     r"^[^\p{C}\p{Zl}\p{Zp}]*$": "must not hold line breaks, control or invisible characters",
     r"^[^\p{C}\p{Zl}\p{Zp}]*[^\p{C}\p{Z}][^\p{C}\p{Zl}\p{Zp}]*$": (
         "must not be blank, and must not hold line breaks, control or invisible characters"

@@ -65,6 +65,7 @@ async def test_work_is_done_once(internal: "OperationInternalServiceAsyncStub", 
     progress.documents_done = 5
     finished = [(await internal.FinishOperation(_finish(held, Operation.STATE_SUCCEEDED, progress=progress))).operation for _ in range(2)]
     progress.percent = 100
+    progress.tokens_per_second = 0  # nobody works on it any more
     assert finished[0] == finished[1]
     assert (finished[0].state, finished[0].progress, finished[0].wait_reason) == (Operation.STATE_SUCCEEDED, progress, "")
     assert finished[0].HasField("finish_time")

@@ -1,6 +1,7 @@
 """Hundreds of operations are watched while workers take them over, fail and are cancelled: what is shown never goes back."""
 
 import asyncio
+import os
 import random
 import uuid
 from collections import Counter
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from semantik.operation.v1.operation_service_pb2_grpc import OperationServiceAsyncStub
 
 _T = TypeVar("_T")
-_OPERATIONS = 200
+# A thousand take some minutes: WATCHED_OPERATIONS=1000.
+_OPERATIONS = int(os.environ.get("WATCHED_OPERATIONS", "100"))
 _AT_ONCE = 24
 _WORKERS = 8
 _DOCUMENTS = 2
