@@ -66,7 +66,9 @@ async def test_what_failed_is_named_and_the_exit_code_says_it(shown: Shown, shel
             "it is an e-mail message, which is not read yet",
         ],
     )
-    assert "papers is degraded: some documents failed" in (await shown("collections", "list"))[1]
+    listed = (await shown("collections", "list"))[1]
+    assert "degraded (some documents failed)" in listed
+    assert "The documents that failed: semantik documents list -c papers --state failed" in listed
     (shelf / "broken.pdf").unlink()
     assert (await shown("index", shelf, "-c", "papers"))[0] == 0
 

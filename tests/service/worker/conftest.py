@@ -16,6 +16,8 @@ from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
 from tests.conftest import Person
 
+# A dozen of them import on two cores at once, and work before they die.
+_END_SECONDS = 180
 Points = Callable[[Person, str], Awaitable[set[tuple[str, int, int]]]]
 
 
@@ -45,7 +47,7 @@ class Doomed:
 
     async def ends(self) -> int:
         """Wait for its end; returns the exit status."""
-        return await asyncio.wait_for(self.process.wait(), 60)
+        return await asyncio.wait_for(self.process.wait(), _END_SECONDS)
 
     async def end(self) -> None:
         if self.process.returncode is None:
