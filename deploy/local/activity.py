@@ -19,11 +19,11 @@ class Activity:
         self._time = time.monotonic()
 
     def is_busy(self) -> bool:
-        """Return whether they ran or waited to run for a tenth of the time since the last call, or wait for a disk now."""
+        """Return whether they ran or waited to run for a tenth of the time since the last call, or wait now for a disk or to run."""
         before, self._seconds = self._seconds, _seconds(self._pid)
         elapsed, self._time = time.monotonic() - self._time, time.monotonic()
         used = sum(max(0.0, seconds - before.get(task, 0.0)) for task, seconds in self._seconds.items())
-        return used >= elapsed * _BUSY_SHARE or any(map(_waits_for_disk, self._seconds))
+        return used >= elapsed * _BUSY_SHARE or any(map(_is_waiting, self._seconds))
 
 
 def _seconds(pid: int) -> dict[str, float]:
@@ -61,8 +61,9 @@ def _of_task(task: str) -> float:
     return (int(running) + int(waiting)) / 1e9
 
 
-def _waits_for_disk(task: str) -> bool:
+def _is_waiting(task: str) -> bool:
+    """Return whether it waits for a disk, or could run: the kernel adds the time it waited for a processor only once it has one."""
     try:
-        return (_PROC / task / "stat").read_text().rpartition(")")[2].split()[0] == "D"
+        return (_PROC / task / "stat").read_text().rpartition(")")[2].split()[0] in "DR"
     except (OSError, IndexError):
         return False
