@@ -174,7 +174,7 @@ class Hit(_message.Message):
     """The heading the passage stands under; empty where there is none."""
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
-        """The query's words in the text, at most 100."""
+        """The query's words in the text, in any form and without stopwords, at most 100."""
 
     def __init__(
         self,
