@@ -4,8 +4,9 @@ The stemmer is the engine's, in the version of Snowball that it has, and so is t
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 import snowballstemmer
 
@@ -21,6 +22,9 @@ _STOPWORDS = frozenset(
     """.split()  # noqa: SIM905 - a page of quotation marks says no more
 )
 _PREFIX = 2
+_PHRASE = re.compile(r'(?<!\S)"([^"]+)"(?![^\s,.;:?!)])')
+_LONG_QUESTION = 200  # characters outside of phrases
+_MOST_TERMS = 200
 _stemmer = snowballstemmer.stemmer("english")
 
 
@@ -38,6 +42,32 @@ def parts(word: str) -> list[tuple[int, int]]:
     return list(zip([0, *cuts], [*cuts, len(word)], strict=True)) if cuts else []
 
 
+def terms(names: Iterable[str], text: str) -> list[str]:
+    """Return what a passage is found by beside its words: those of its names, and the parts of compounds in both; each once."""
+    named = [word for name in names for word in _WORD.findall(name)]
+    split = (word[start:end] for word in dict.fromkeys([*named, *_WORD.findall(text)]) for start, end in parts(word))
+    return list(islice(dict.fromkeys(word.lower() for word in (*named, *split)), _MOST_TERMS))
+
+
+def with_parts(query: str) -> str:
+    """Return a query with the parts of its compounds."""
+    return " ".join([query, *(word[start:end] for word in _WORD.findall(query) for start, end in parts(word))])
+
+
+def phrases(query: str) -> tuple[list[str], str]:
+    """Return the quoted phrases of a query, and the query without their quotation marks.
+
+    A quotation mark opens after a space and closes before one or a punctuation mark; every other is a character like others, and
+    so are those around nothing but stopwords, and all in a question of several sentences, which quotes without asking for a phrase.
+    """
+    if len(_PHRASE.sub("", query)) > _LONG_QUESTION:
+        return [], query
+    found = [match for match in _PHRASE.finditer(query) if any(word.lower() not in _STOPWORDS for word in _WORD.findall(match[1]))]
+    for match in found:  # a space for each mark, so that places stay
+        query = f"{query[: match.start()]} {match[1]} {query[match.end() :]}"
+    return [match[1] for match in found], query
+
+
 def _begins_part(word: str, place: int) -> bool:
     """Return whether an uppercase letter begins a part; that of ``APIs`` does not."""
     following = word[place + 1 : place + 3]
@@ -49,7 +79,7 @@ class Marks(dict[str, Sequence[tuple[int, int]]]):
 
     def __init__(self, query: str) -> None:
         super().__init__()
-        found = [match.group() for match in words(query)]
+        found = _WORD.findall(query)
         found += [word[start:end] for word in found for start, end in parts(word)]
         kept = {word.lower() for word in found} - _STOPWORDS
         self._stems = {stem(word) for word in kept}
