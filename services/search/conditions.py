@@ -32,6 +32,11 @@ def is_in(key: str, values: Iterable[str]) -> Any:
     return q.Condition(field=q.FieldCondition(key=key, match=q.Match(keywords=q.RepeatedStrings(strings=values))))
 
 
+def contains(key: str, phrase: str) -> Any:
+    """Return a condition: the indexed text has these words one after another, in any form."""
+    return q.Condition(field=q.FieldCondition(key=key, match=q.Match(phrase=phrase)))
+
+
 def in_range(key: str, **bounds: float) -> Any:
     """Return a condition: the field lies within ``lt``, ``lte``, ``gt`` and ``gte``, as far as they are given."""
     return q.Condition(field=q.FieldCondition(key=key, range=q.Range(**bounds)))

@@ -1,6 +1,7 @@
 """A passage as Qdrant's point: the contract's ``Chunk`` is the payload's record, field by field, besides ``hidden``.
 
-What a chunk leaves at its default is absent from the payload.
+What a chunk leaves at its default is absent from the payload. ``text`` is a list of the passage and of what else it is found by: one text
+index, one query and one score for both.
 """
 
 import uuid
@@ -13,6 +14,7 @@ from grpc import StatusCode
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from semantik.search.v1.index_pb2 import Chunk, Point
+from services.search import words
 from services.search.qdrant import q
 
 DENSE = "dense"
@@ -63,6 +65,8 @@ def passage(payload: Mapping[str, Any]) -> Chunk:
     for name, value in payload.items():
         if name == _MODIFY_TIME:
             chunk.modify_time.FromJsonString(value.string_value)
+        elif name == TEXT:
+            chunk.text = value.list_value.values[0].string_value
         elif name != HIDDEN:
             setattr(chunk, name, getattr(value, value.WhichOneof("kind")))
     return chunk
@@ -107,7 +111,10 @@ def _point(index_name: str, chunk: Chunk) -> Any:
     payload = point.payload
     for field, value in chunk.ListFields():
         name = field.name
-        if name == _VECTOR:
+        if name == TEXT:
+            terms = " ".join(words.terms((chunk.name, chunk.section, chunk.path), value))
+            payload[name].list_value.values.extend([q.Value(string_value=value), q.Value(string_value=terms)])
+        elif name == _VECTOR:
             point.vectors.vectors.vectors[DENSE].dense.CopyFrom(dense_vector(value))
         elif name == _MODIFY_TIME:
             payload[name].string_value = value.ToJsonString()

@@ -16,6 +16,7 @@ _BM25 = {
         text_index_params=q.TextIndexParams(
             tokenizer=q.TokenizerType.Word,
             lowercase=True,
+            phrase_matching=True,
             stemmer=q.StemmingAlgorithm(snowball=q.SnowballParams(language="english")),
             stopwords=q.StopwordsSet(languages=["english"]),
             scoring=q.TextScoringParams(type=q.TextScoringType.Bm25),

@@ -1,16 +1,20 @@
 """Finds the query's words in a hit's text."""
 
-import re
+from collections.abc import Iterator
+from itertools import islice
 
 from semantik.search.v1 import search_service_pb2 as messages
+from services.search.words import Marks, words
 
-_WORD = re.compile(r"\w+")
 _MOST = 100
-_SHORT = 2
 
 
-def highlights(query: str, text: str) -> list[messages.Highlight]:
-    """Return where words of ``query`` stand in ``text``, in characters; at most 100. Words of one letter match nothing."""
-    wanted = {word.casefold() for word in _WORD.findall(query) if len(word) >= _SHORT}
-    matches = (match for match in _WORD.finditer(text) if match.group().casefold() in wanted)
-    return [messages.Highlight(start=match.start(), end=match.end()) for match, _ in zip(matches, range(_MOST), strict=False)]
+def highlights(marks: Marks, text: str) -> list[messages.Highlight]:
+    """Return where words of the query stand in ``text``, in any form, in characters; at most 100. Stopwords match nothing."""
+    return [messages.Highlight(start=start, end=end) for start, end in islice(_places(marks, text), _MOST)]
+
+
+def _places(marks: Marks, text: str) -> Iterator[tuple[int, int]]:
+    for match in words(text):
+        for start, end in marks[match.group()]:
+            yield match.start() + start, match.start() + end

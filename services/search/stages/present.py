@@ -6,14 +6,16 @@ from semantik.search.v1 import search_service_pb2 as messages
 from services.search.stages.candidate import Candidate
 from services.search.stages.highlights import highlights
 from services.search.stages.request import Plan
+from services.search.words import Marks
 
 
 def present(plan: Plan, candidates: Sequence[Candidate]) -> list[messages.Hit]:
     """Return the hits in the candidates' order, with the query's words marked."""
-    return [_hit(plan, candidate) for candidate in candidates]
+    marks = Marks(plan.text)
+    return [_hit(plan, candidate, marks) for candidate in candidates]
 
 
-def _hit(plan: Plan, candidate: Candidate) -> messages.Hit:
+def _hit(plan: Plan, candidate: Candidate, marks: Marks) -> messages.Hit:
     passage = candidate.passage
     return messages.Hit(
         collection_id=plan.queries[candidate.key.query].collection_id,
@@ -27,7 +29,7 @@ def _hit(plan: Plan, candidate: Candidate) -> messages.Hit:
         start_offset=passage.start_offset,
         end_offset=passage.end_offset,
         score=candidate.score,
-        highlights=highlights(plan.text, passage.text),
+        highlights=highlights(marks, passage.text),
         page=passage.page,
         section=passage.section,
     )

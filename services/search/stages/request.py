@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from semantik.collection.v1.collection_internal_service_pb2 import AuthorizedCollection
 from semantik.search.v1 import search_service_pb2 as messages
 from services.search import conditions
-from services.search.passage import DOCUMENT, HIDDEN, MIME_TYPE, PUBLISHED, SOURCE
+from services.search.passage import DOCUMENT, HIDDEN, MIME_TYPE, PUBLISHED, SOURCE, TEXT
+from services.search.words import phrases
 
 _DEFAULT_LIMIT = 10
 # How many points each list brings to the fusion; more changes little, less loses hits (see DECISIONS.md).
@@ -33,7 +34,10 @@ class IndexQuery:
 
 @dataclass(frozen=True)
 class Plan:
-    """``by_meaning`` and ``by_words`` say which lists each index is asked for; at least one is true."""
+    """``by_meaning`` and ``by_words`` say which lists each index is asked for; at least one is true.
+
+    ``text`` is the query without the quotation marks of its phrases, which ``filter_`` asks for.
+    """
 
     text: str
     by_meaning: bool
@@ -55,17 +59,19 @@ class Plan:
 
 def plan(request: messages.SearchRequest, collections: Sequence[AuthorizedCollection]) -> Plan:
     """Return the plan; ``collections`` are those of the request, authorised."""
+    quoted, text = phrases(request.query)
     return Plan(
-        text=request.query,
+        text=text,
         by_meaning=request.mode != messages.SEARCH_MODE_KEYWORD,
         by_words=request.mode != messages.SEARCH_MODE_SEMANTIC,
         queries=[IndexQuery(each.collection_id, each.index_name, Model(each.model, each.digest, each.precision)) for each in collections],
-        filter_=_filter(request.filter),
+        filter_=_filter(request.filter, quoted),
         limit=request.limit if request.HasField("limit") else _DEFAULT_LIMIT,
     )
 
 
-def _filter(message: messages.SearchFilter) -> Any:
+def _filter(message: messages.SearchFilter, quoted: Sequence[str]) -> Any:
     narrowing = ((DOCUMENT, message.document_ids), (SOURCE, message.source_ids), (MIME_TYPE, message.mime_types))
     wanted = [conditions.is_in(key, values) for key, values in narrowing if values]
+    wanted += [conditions.contains(TEXT, phrase) for phrase in quoted]
     return conditions.all_of(conditions.equals(HIDDEN, PUBLISHED), *wanted)

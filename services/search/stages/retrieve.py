@@ -15,6 +15,7 @@ from services.search.stages.candidate import Key, Ranking
 from services.search.stages.embed import model_mismatch
 from services.search.stages.request import IndexQuery, Model, Plan
 from services.search.stages.trace import Trace
+from services.search.words import with_parts
 
 BM25 = "bm25"
 _FLOAT_BYTES = 4
@@ -65,7 +66,7 @@ def _requests(plan: Plan, query: IndexQuery, vectors: Mapping[Model, bytes]) -> 
         nearest = q.VectorInput(dense=dense_vector(vectors[query.model]))
         wanted[DENSE] = {"query": q.Query(nearest=nearest), "using": DENSE}
     if plan.by_words:
-        wanted[BM25] = {"query": q.Query(text=q.TextQuery(query=plan.text)), "using": TEXT}
+        wanted[BM25] = {"query": q.Query(text=q.TextQuery(query=with_parts(plan.text))), "using": TEXT}
     common = {"collection_name": query.index_name, "filter": plan.filter_, "limit": plan.depth}
     return list(wanted), [q.QueryPoints(**common, **each) for each in wanted.values()]
 

@@ -100,6 +100,7 @@ async def name(client: AsyncQdrantClient) -> str:
             type=q.TextIndexType.TEXT,
             tokenizer=q.TokenizerType.WORD,
             lowercase=True,
+            phrase_matching=True,
             scoring=q.TextScoringParams(type=q.TextScoringType.BM25),
         ),
     }

@@ -52,6 +52,9 @@ _FILTERS = {
     "false": (q.Filter(must=[_field("flag", match=q.MatchValue(value=False))]), [1, 2, 3]),
     "text": (q.Filter(must=[_field("text", match=q.MatchText(text="HEAT wing"))]), [5]),
     "any word": (q.Filter(must=[_field("text", match=q.MatchTextAny(text_any="flutter layer"))]), [2, 4]),
+    "phrase": (q.Filter(must=[_field("text", match=q.MatchPhrase(phrase="Heat TRANSFER"))]), [1]),
+    "words apart": (q.Filter(must=[_field("text", match=q.MatchPhrase(phrase="transfer heat"))]), []),
+    "no words": (q.Filter(must=[_field("text", match=q.MatchPhrase(phrase="!"))]), []),
     "range": (q.Filter(must=[_field("number", range=q.Range(gt=1, lte=3))]), [3, 4]),
     "float range": (q.Filter(must=[_field("weight", range=q.Range(gte=1.5))]), [4, 5]),
     "moments": (q.Filter(must=[_field("moment", range=q.DatetimeRange(lt=datetime(2026, 1, 3, tzinfo=UTC)))]), [1, 2]),
@@ -162,6 +165,17 @@ async def test_words_are_ranked_by_bm25(client: AsyncQdrantClient, filled: str) 
     found = await client.query_points(filled, query=q.TextQuery(text="Heat"), using="text", limit=10)
     assert [point.id for point in found.points] == [3, 1, 5]
     assert found.points[0].score > found.points[1].score > found.points[2].score > 0
+
+
+async def test_a_list_of_texts_is_one_text(client: AsyncQdrantClient, filled: str) -> None:
+    """Scored as a whole; a phrase lies within one of them."""
+    await client.upsert(filled, [q.PointStruct(id=9, vector={}, payload={"text": ["flutter of slabs", "wing flutter"]})], wait=True)
+    found = await client.query_points(filled, query=q.TextQuery(text="flutter"), using="text", limit=10)
+    assert [point.id for point in found.points] == [9, 2]
+    for phrase, expected in (("flutter of", [9]), ("wing flutter", [2, 9]), ("slabs wing", [])):
+        condition = _field("text", match=q.MatchPhrase(phrase=phrase))
+        records, _ = await client.scroll(filled, scroll_filter=q.Filter(must=[condition]))
+        assert [record.id for record in records] == expected
 
 
 @pytest.mark.parametrize("fusion", [q.Fusion.RRF, q.Fusion.DBSF])

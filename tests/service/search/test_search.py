@@ -78,6 +78,66 @@ async def test_a_hit_says_where_it_is_from(ada: Person, collection: Collection, 
     assert [hit.text[mark.start : mark.end] for mark in hit.highlights] == ["Äpfel", "Äpfel", "apple"]
 
 
+_CODE = ["def getCloseMatches(word)", "def get_close_matches(word)", "set-close-matches: word", "see app.core.find_word, v3.11.7-rc1"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("get close matches", {0, 1, 2}),
+        ("getCloseMatches", {0, 1, 2}),
+        ("get_close_matches", {0, 1, 2}),
+        ("close", {0, 1, 2}),
+        ("Core", {3}),
+        ("3.11", {3}),
+        ("rc1", {3}),
+        ('"close match"', {0, 1, 2}),
+        ('"get close"', {0, 1}),
+        ('"core.find"', {3}),
+        ("unheard", set()),
+    ],
+)
+async def test_compound_names_are_found_by_their_parts(
+    ada: Person, collection: Collection, fill: Fill, query: str, expected: set[int]
+) -> None:
+    """In whatever way they are written, in the query or in the text."""
+    await fill(ada, collection, _CODE)
+    found = await ada.client.search(query, [collection.id], mode="keyword")
+    assert set(_texts(found)) == {_CODE[number] for number in expected}
+
+
+async def test_names_and_headings_weigh_in_beside_the_text(ada: Person, collection: Collection, fill: Fill) -> None:
+    """Two equal passages: the one whose name or heading has the word comes first, and is found by that alone."""
+    plain, named, headed = [
+        (await fill(ada, collection, ["how to bake bread"], **fields))[0]
+        for fields in ({}, {"name": "ryeLoaf.md", "path": "recipes/ryeLoaf.md"}, {"section": "Bread with seeds"})
+    ]
+    for query, expected in (("loaf", [named]), ("recipes", [named]), ("seeds", [headed])):
+        found = await ada.client.search(query, [collection.id], mode="keyword")
+        assert [hit.document_id for hit in found.hits] == expected
+    found = await ada.client.search("bread", [collection.id], mode="keyword")
+    assert found.hits[0].document_id == headed
+    assert {hit.document_id for hit in found.hits} == {plain, named, headed}
+
+
+@pytest.mark.parametrize("mode", ["semantic", "keyword", "hybrid"])
+async def test_a_quoted_phrase_is_a_phrase(ada: Person, collection: Collection, fill: Fill, mode: str) -> None:
+    """In every mode; all of them must be there. Without a partner a quotation mark is a plain character."""
+    texts = ["the blue whale sings", "a whale sees blue skies", "blue whales sing under the skies"]
+    await fill(ada, collection, texts)
+    for query, expected in (
+        ('"blue whale"', {0, 2}),
+        ('sing "blue whale"', {0, 2}),
+        ('"blue whale" "under the skies".', {2}),
+        ('"whale blue"', set()),
+        ('blue "whale', {0, 1, 2}),
+        ('a 5" and a 6" whale', {0, 1, 2}),
+        (f'{"where may whales sing " * 20} "whale blue"', {0, 1, 2}),
+    ):
+        found = await ada.client.search(query, [collection.id], mode=mode)
+        assert set(_texts(found)) == {texts[number] for number in expected}, query
+
+
 @pytest.mark.parametrize("mode", ["semantic", "keyword", "hybrid"])
 async def test_a_filter_narrows(ada: Person, collection: Collection, fill: Fill, mode: str) -> None:
     """By document, source and type; all that are given must fit."""

@@ -43,6 +43,15 @@ def test_a_passage_comes_back_as_it_was_written(chunk: Chunk) -> None:
     assert list(point.vectors.vectors.vectors["dense"].dense.data) == vector.tolist()
 
 
+def test_a_passage_is_found_by_its_names_and_by_the_parts_of_compounds() -> None:
+    """Which stand beside its text, each once."""
+    chunk = Chunk(text="call getCloseMatches", name="readMe.md", path="docs/readMe.md", section="Getting started", vector=b"\0\0\x80?")
+    [point] = points("index", [chunk])
+    text, terms = point.payload["text"].list_value.values
+    assert text.string_value == "call getCloseMatches"
+    assert terms.string_value == "readme md getting started docs read me get close matches"
+
+
 @pytest.mark.parametrize("size", [1, 31, 32, 384, 5000])
 def test_a_vector_reaches_the_wire_as_a_list_would(size: int) -> None:
     """Whatever the length of its length."""

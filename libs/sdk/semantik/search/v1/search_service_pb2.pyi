@@ -94,7 +94,10 @@ class SearchRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """The question or the words, 1-8,192 characters, not all blank."""
+    """The question or the words, 1-8,192 characters, not all blank. Hits have every "quoted phrase": its words one after another, in
+    any form, stopwords left out. A quotation mark without its partner is a plain character, and so are all in a question with more
+    than 200 characters outside of phrases.
+    """
     mode: Global___SearchMode.ValueType
     """How passages are matched; hybrid when unspecified."""
     limit: _builtins.int
@@ -174,7 +177,7 @@ class Hit(_message.Message):
     """The heading the passage stands under; empty where there is none."""
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
-        """The query's words in the text, at most 100."""
+        """The query's words in the text, in any form and without stopwords, at most 100."""
 
     def __init__(
         self,
