@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-embed bench-soak bench-rpc bench-gpu run down lock
+.PHONY: help setup generate format lint types check test smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-search bench-scale bench-embed bench-soak bench-rpc bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -87,6 +87,17 @@ bench-index: ## measure indexing through the whole mesh beside the embedder alon
 
 bench-retrieval: ## measure search quality on a judged set (BEIR layout)
 	$(BIN)/python -P -m tests.bench.retrieval
+
+bench-search: ## measure searches over many passages through the gateway, beside their bare parts and Chroma, in .venv-chroma where it can be
+	if [ ! -x .venv-chroma/bin/python ]; then \
+		$(PYTHON) -m venv .venv-chroma && .venv-chroma/bin/pip --quiet --disable-pip-version-check install torch==2.13.0 \
+			sentence-transformers==5.7.0 chromadb==1.5.9 || rm -rf .venv-chroma; fi
+	$(BIN)/python -P -m tests.bench.search --peer .venv-chroma/bin/python
+
+CHUNKS ?= 1000000
+
+bench-scale: ## measure one large collection and many small ones: import, memory, searches, start, disk; CHUNKS=n of them in the large one
+	$(BIN)/python -P -m tests.bench.scale --chunks $(CHUNKS)
 
 bench-embed: ## measure the embedder beside others, installed in .venv-bench where they can be
 	if [ ! -x .venv-bench/bin/python ]; then \

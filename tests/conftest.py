@@ -182,6 +182,23 @@ async def collection(ada: Person) -> collection_pb2.Collection:
     return await ada.client.collections.create("papers")
 
 
+Publish = Callable[[Person, str], Awaitable[None]]
+
+
+@pytest.fixture
+async def publish() -> AsyncIterator[Publish]:
+    """Makes somebody's collection public until the test ends: no other test is to find it."""
+    shown: list[tuple[Person, str]] = []
+
+    async def publish(person: Person, collection_id: str) -> None:
+        await person.client.collections.update(collection_id, is_public=True)
+        shown.append((person, collection_id))
+
+    yield publish
+    for person, collection_id in shown:
+        await person.client.collections.update(collection_id, is_public=False)
+
+
 @pytest.fixture
 def shelf(library: Path) -> Path:
     """A fresh directory below the allowed root."""

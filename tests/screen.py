@@ -32,6 +32,10 @@ class Screen:
         return [line.rstrip() for line in (*above, *self._screen.display)]
 
     @property
+    def is_cursor_hidden(self) -> bool:
+        return bool(self._screen.cursor.hidden)
+
+    @property
     def text(self) -> str:
         """The lines as one text, without empty ones at its end."""
         return "\n".join(self.lines).rstrip()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 _SOURCES = Path("libs/sdk/semantik/client")
-_NOUNS = ("accounts", "collections", "documents", "embedding", "models", "operations", "search", "sources")
+_NOUNS = ("accounts", "collections", "documents", "embedding", "evaluations", "models", "operations", "search", "sources")
 _RUFF = (str(Path(sys.executable).parent / "ruff"),)
 
 

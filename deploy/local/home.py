@@ -1,11 +1,13 @@
 """The data directory of one mesh and the paths in it."""
 
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,12 +118,13 @@ class Home:
         link = self.path / "postgres"
         if os.geteuid() != 0 or link.is_symlink():
             return
-        _ROOTS_STATE.mkdir(parents=True, exist_ok=True)
-        _ROOTS_STATE.chmod(0o711)  # can be entered, not listed
-        _delete_temporary_databases()
-        directory = Path(tempfile.mkdtemp(prefix=f"{self.fingerprint}-", dir=_ROOTS_STATE))
-        (_ROOTS_STATE / f"{directory.name}.home").write_text(str(self.path))
-        link.symlink_to(directory)
+        with roots_state():
+            _ROOTS_STATE.mkdir(parents=True, exist_ok=True)
+            _ROOTS_STATE.chmod(0o711)  # can be entered, not listed
+            _delete_temporary_databases()
+            directory = Path(tempfile.mkdtemp(prefix=f"{self.fingerprint}-", dir=_ROOTS_STATE))
+            (_ROOTS_STATE / f"{directory.name}.home").write_text(str(self.path))
+            link.symlink_to(directory)
 
     @property
     def fingerprint(self) -> str:
@@ -139,6 +142,27 @@ class Home:
                 file.write(make())
             fresh.rename(path)
         return path
+
+
+@contextmanager
+def roots_state() -> Iterator[None]:
+    """Keep the other meshes of root from making or deleting databases during the block; then, delete what they share if none is left.
+
+    The lock is one on the folder above. Whoever is not root has no state here.
+    """
+    if os.geteuid() != 0:
+        yield
+        return
+    _ROOTS_STATE.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(_ROOTS_STATE.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        # A database without a note is somebody's too.
+        if _ROOTS_STATE.exists() and not any((*_ROOTS_STATE.glob("*.home"), *_ROOTS_STATE.glob("*/data"))):
+            shutil.rmtree(_ROOTS_STATE)
+    finally:
+        os.close(descriptor)
 
 
 def _delete_temporary_databases() -> None:

@@ -22,7 +22,7 @@ from deploy.local.home import MeshError
 from deploy.local.ready import postgres_accepts
 
 DATABASE = "semantik"
-ROLES = ("auth", "collection", "operation")
+ROLES = ("auth", "collection", "operation", "search")
 _SUPERUSER = "postgres"
 _INSTALL = "pginstall18"
 _SETTINGS = {

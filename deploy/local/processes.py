@@ -110,6 +110,7 @@ class Plan:
             **self._base(),
             "MESH_KEY_FILE": str(self.home.keys / "mesh.pem"),
             "METRICS_ADDRESS": self.metrics(name),
+            "PRESENCE_FILE": str(self.home.run / "presence"),
             "REDIS_URL": self.redis.url,
         }
         for peer in SERVICES:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from deploy.local import state, usage
-from deploy.local.home import Home, MeshError, home_of
+from deploy.local.home import Home, MeshError, home_of, roots_state
 
 
 def belongings(data_dir: Path | None) -> list[Path]:
@@ -26,7 +26,7 @@ def gateway(data_dir: Path | None) -> str:
 def delete(data_dir: Path | None) -> None:
     """Delete the belongings of a mesh that does not run, and the directory if nothing else is in it."""
     home = home_of(data_dir)
-    with state.locked(home):
+    with state.locked(home), roots_state():
         usage.end_leftovers(state.read(home).get("processes", ()))
         for path in _existing(home):
             if path.is_dir() and not path.is_symlink():

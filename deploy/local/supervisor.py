@@ -76,7 +76,7 @@ class Mesh:
         self._run(plan.qdrant())
         services = plan.services()
         for spec in services:
-            if "DATABASE_URL" not in spec.environment:
+            if "postgres" not in spec.needs:
                 self._run(spec)
         await asyncio.to_thread(self._render, plan)
         self._run(plan.envoy(self.home.run / "envoy.yaml"))
@@ -87,7 +87,7 @@ class Mesh:
         await plan.postgres.create()
         await self._migrate(plan)
         for spec in services:
-            if "DATABASE_URL" in spec.environment:
+            if "postgres" in spec.needs:
                 self._run(spec)
         for spec in plan.workers():
             self._run(spec)

@@ -95,8 +95,8 @@ def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest 
 
 def not_found(noun: str, identifier: str) -> Failure:
     """Return NOT_FOUND for what does not exist, and for what the caller may not know about: the answers are equal."""
-    reason = ErrorReason.Value(f"{_PREFIX}{noun.upper()}_NOT_FOUND")
-    return Failure(StatusCode.NOT_FOUND, reason, f"{noun} {identifier} does not exist", {f"{noun}_id": identifier})
+    reason, words = ErrorReason.Value(f"{_PREFIX}{noun.upper()}_NOT_FOUND"), noun.replace("_", " ")
+    return Failure(StatusCode.NOT_FOUND, reason, f"{words} {identifier} does not exist", {f"{noun}_id": identifier})
 
 
 def invalid(field: str, message: str, rule: str = "") -> Failure:

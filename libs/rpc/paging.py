@@ -18,6 +18,8 @@ from semantik.error.v1.error_reason_pb2 import ErrorReason
 
 DEFAULT_PAGE_SIZE = 50
 _MAC_BYTES = 16
+# What the pages of one request may differ in.
+_OF_A_PAGE = {"page_token", "page_size", "limit"}
 Cursor = list[str | int]
 _Row = TypeVar("_Row")
 
@@ -62,7 +64,7 @@ class Pager:
         user_id = "" if principal is None else principal.user_id
         plain = type(request)()
         plain.CopyFrom(request)
-        for name in ("page_token", "page_size"):
+        for name in _OF_A_PAGE.intersection(plain.DESCRIPTOR.fields_by_name):
             plain.ClearField(name)
         bound = b"\0".join([request.DESCRIPTOR.full_name.encode(), user_id.encode(), plain.SerializeToString(deterministic=True)])
         return hmac.digest(self._key, hashlib.sha256(bound).digest() + body, "sha256")[:_MAC_BYTES]

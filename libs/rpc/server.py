@@ -16,6 +16,8 @@ from libs.rpc.boundary import Access, Boundary, Interceptor
 from libs.rpc.boundary.admit import Admit, Share, Users, Weigh
 from libs.rpc.boundary.authenticate import Authenticate
 from libs.rpc.boundary.observe import Observe
+from libs.rpc.boundary.presence import Presence
+from libs.rpc.boundary.refusals import Refusals
 from libs.rpc.boundary.translate import Translate
 from libs.rpc.boundary.validate import Validate
 from libs.rpc.errors import Failure
@@ -71,8 +73,8 @@ class Server:
         access = {service.name: service.access for service in self.services}
         self._needs_verifier = bool({Access.SIGNED_IN, Access.MEMBER} & set(access.values()))
         # The one order of the interceptors, outermost first.
-        users = Users(self.share)
-        unread: list[Interceptor] = [Observe(), Authenticate(access, self.mesh, self.verifier), Admit(users)]
+        users, refusals = Users(self.share, Presence(self.settings.presence_file)), Refusals()
+        unread: list[Interceptor] = [Observe(), Authenticate(access, self.mesh, self.verifier, refusals), Admit(users, refusals)]
         read: list[Interceptor] = [Weigh(users), Validate(), Translate(self.translate)]
         self._server = grpc.aio.server(interceptors=[Boundary(access, unread, read)], options=_options(self.settings, self.answer_bytes))
         for service in self.services:

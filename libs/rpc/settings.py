@@ -26,6 +26,8 @@ class MeshSettings(BaseSettings):
     log_format: str = "json"
     log_level: str = "INFO"
     mesh_key_file: Path
+    # Where the services of one computer see whether several users are about.
+    presence_file: Path | None = None
     auth_address: str = ""
     collection_address: str = ""
     operation_address: str = ""

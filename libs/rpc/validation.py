@@ -35,8 +35,11 @@ def readable(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message | U
     return read
 
 
-def check(message: Message | Unreadable) -> Message:
-    """Return ``message``; raises INVALID_ARGUMENT for what cannot be read, and for the first rule that it breaks."""
+def check(message: Message | Unreadable, within: str = "") -> Message:
+    """Return ``message``; raises INVALID_ARGUMENT for what cannot be read, and for the first rule that it breaks.
+
+    ``within`` is the field of a request that holds it, where it is not a request.
+    """
     if isinstance(message, Unreadable):
         raise Failure(
             StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, f"the request cannot be read: {message.reason}"
@@ -45,7 +48,7 @@ def check(message: Message | Unreadable) -> Message:
     if violations:
         first = violations[0].proto
         elements = first.field.elements if first.field else ()
-        path = ".".join(element.field_name for element in elements)
+        path = ".".join([*([within] if within else []), *(element.field_name for element in elements)])
         raise invalid(path, in_words(violations[0]), first.rule_id)
     return message
 

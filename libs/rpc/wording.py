@@ -17,6 +17,7 @@ PATTERNS = {
     r"^[^\p{C}\p{Zl}\p{Zp}]*[^\p{C}\p{Z}][^\p{C}\p{Zl}\p{Zp}]*$": (
         "must not be blank, and must not hold line breaks, control or invisible characters"
     ),
+    r"^[a-z][a-z0-9_]{0,39}$": "must be a key of up to 40 letters a-z, digits and `_`, and begins with a letter",
     r"^[a-z0-9._-]*$": "may hold lower-case letters, digits, `.`, `_` and `-`",
 }
 

@@ -14,7 +14,7 @@ from grpc import StatusCode
 from grpc_status import rpc_status
 
 from libs.db import engine as db
-from libs.rpc.errors import reason_of
+from libs.rpc.errors import Failure, reason_of
 from libs.telemetry import failures
 from libs.work import metrics
 from libs.work.errors import FencedError
@@ -85,6 +85,8 @@ def is_transient(error: BaseException) -> bool:
         return all(is_transient(inner) for inner in error.exceptions)
     if isinstance(error, grpc.aio.AioRpcError):
         return error.code() in _TRANSIENT
+    if isinstance(error, Failure):
+        return error.code in _TRANSIENT
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
     # Postgres away or full; not a statement that took too long, which will take too long again.
@@ -105,6 +107,8 @@ def retry_after(error: BaseException) -> float | None:
     """Return the seconds a peer asks to wait (RetryInfo), the longest of a group; None if it does not say."""
     if isinstance(error, BaseExceptionGroup):
         return max((seconds for inner in error.exceptions if (seconds := retry_after(inner)) is not None), default=None)
+    if isinstance(error, Failure):
+        return error.retry_after
     if not isinstance(error, grpc.aio.AioRpcError):
         return None
     status = rpc_status.from_call(error)

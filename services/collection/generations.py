@@ -35,6 +35,7 @@ def first(collection_id: str, request: messages.CreateCollectionRequest, model: 
         pooling=model_pb2.Model.Pooling.Name(model.pooling).removeprefix("POOLING_"),
         chunk_size=size,
         chunk_overlap=overlap,
+        language=request.language or "en",
         chunking_id=ChunkSettings("recursive", size, overlap).chunking_id(model.digest),
     )
 

@@ -45,6 +45,15 @@ async def require_collections(
     return [_allowed(rows.get(collection_id), role, "collection", collection_id) for collection_id in collection_ids]
 
 
+async def require_generations(
+    session: AsyncSession | AsyncConnection, principal: Principal, collection_ids: Sequence[str], role: Role, generation: int
+) -> list[AnyRow]:
+    """Do as ``require_collections`` does, with one generation in place of the active ones; NOT_FOUND where one has no such generation."""
+    await require_collections(session, principal, collection_ids, role)
+    rows = await collections.of_generation(session, subject(principal), collection_ids, generation)
+    return [_allowed(rows.get(collection_id), role, "generation", str(generation)) for collection_id in collection_ids]
+
+
 async def lock_collection(session: AsyncSession, principal: Principal, collection_id: str, role: Role) -> AnyRow:
     """Do as ``require_collection`` does and lock the collection: its documents and sources change in this transaction alone."""
     await require_collection(session, principal, collection_id, role)
@@ -64,7 +73,7 @@ async def lock_source(session: AsyncSession, principal: Principal, source_id: st
     return _allowed(await sources.any_with_role(session, subject(principal), source_id), role, "source", source_id)
 
 
-async def require_document(session: AsyncSession, principal: Principal, document_id: str, role: Role) -> AnyRow:
+async def require_document(session: AsyncSession | AsyncConnection, principal: Principal, document_id: str, role: Role) -> AnyRow:
     """Return a document of a collection on which the principal has ``role``; NOT_FOUND as for an unknown id."""
     return _allowed(await documents.with_role(session, subject(principal), document_id), role, "document", document_id)
 

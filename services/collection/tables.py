@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, false, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -112,6 +112,7 @@ class Collection(Base):
     chunk_count: Mapped[int] = mapped_column(BigInteger, default=0)
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     meta: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    language: Mapped[str] = mapped_column(default="", server_default="")  # empty where it is detected
 
 
 class Generation(Base):
@@ -132,6 +133,7 @@ class Generation(Base):
     chunk_size: Mapped[int]
     chunk_overlap: Mapped[int]
     chunking_id: Mapped[str]
+    language: Mapped[str] = mapped_column(default="en", server_default="en")  # in which its index has the words
     switch_time: Mapped[datetime | None]
     drop_after: Mapped[datetime | None]
 
@@ -189,6 +191,7 @@ class Document(Base):
     source_modify_time: Mapped[datetime | None]
     source_metadata: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)  # the connector's locator
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict)
+    metadata_version: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # rises with every change of it
     delete_time: Mapped[datetime | None]
     purge_time: Mapped[datetime | None]  # when a deleted document's content was gone from everywhere
 
@@ -215,6 +218,8 @@ class DocumentIndex(Base):
             "document_id",
             postgresql_where=text("state IN ('SKIPPED', 'FAILED')"),
         ),
+        # What shows metadata that was changed meanwhile.
+        Index("ix_document_indexes_metadata", "collection_id", "generation", "document_id", postgresql_where=text("metadata_is_stale")),
         # What the index still holds of documents that ended SKIPPED or FAILED.
         Index(
             "ix_document_indexes_stale",
@@ -238,6 +243,7 @@ class DocumentIndex(Base):
     chunk_count: Mapped[int] = mapped_column(default=0)
     token_count: Mapped[int] = mapped_column(BigInteger, default=0)
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    metadata_is_stale: Mapped[bool] = mapped_column(default=False, server_default=false())  # its points show what was noted before
     index_time: Mapped[datetime | None]  # when it last ended INDEXED, SKIPPED or FAILED
 
 

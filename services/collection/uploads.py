@@ -5,7 +5,7 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO
 
 from grpc import StatusCode
@@ -14,6 +14,7 @@ from libs.rpc.errors import Failure, storage_full
 from semantik.collection.v1 import document_service_pb2 as messages
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.collection import media_types, metrics
+from services.collection.metadata import Change
 from services.collection.objects import is_full
 
 _MEMORY_BYTES = 1024 * 1024
@@ -30,6 +31,7 @@ class Upload:
     file: IO[bytes]
     size_bytes: int
     sha256: str
+    noted: Change = field(default_factory=Change)
 
 
 @asynccontextmanager
@@ -77,7 +79,8 @@ async def _receive(parts: AsyncIterator[messages.UploadDocumentRequest], file: I
         raise _invalid("the upload has no messages")
     await asyncio.to_thread(file.seek, 0)
     mime_type = media_types.parsed(first.content.content_type)
-    return Upload(first.collection_id, first.name, first.request_id, mime_type or "", file, size, digest.hexdigest())
+    noted = Change(dict(first.metadata), list(first.metadata_entries))
+    return Upload(first.collection_id, first.name, first.request_id, mime_type or "", file, size, digest.hexdigest(), noted)
 
 
 def _check_first(part: messages.UploadDocumentRequest) -> None:

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
+
+from google.protobuf.message import Message
 
 from libs.rpc import channels, limits
 from libs.rpc.boundary import Access
@@ -31,6 +34,12 @@ from services.embedding.settings import Settings
 
 # Of texts: a full request of 512 passages takes it alone.
 _SHARE_BYTES = 512 * 1024
+
+
+def _cost(request: Message) -> int:
+    """Return about how many bytes a request has; its characters are counted 20 times as fast as its bytes."""
+    texts: Sequence[str] = getattr(request, "texts", ())
+    return sum(map(len, texts)) if texts else request.ByteSize()
 
 
 async def main(settings: Settings) -> None:
@@ -82,7 +91,7 @@ async def main(settings: Settings) -> None:
                 draining=draining,
                 capabilities=engine.sessions.providers[:1],
                 answer_bytes=ANSWER_BYTES + limits.MESSAGE_BYTES // 8,
-                share=Share(settings.user_calls, request_bytes=_SHARE_BYTES),
+                share=Share(settings.user_calls, request_bytes=_SHARE_BYTES, cost=_cost),
             ).run()
         finally:
             engine.close()

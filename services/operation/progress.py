@@ -16,9 +16,10 @@ _NEVER_FALLS = (
     "chunks_embedded",
     "chunks_total",
     "tokens",
+    "queries_done",
     "percent",
 )
-_COMMITTED = ("documents_indexed", "documents_skipped", "documents_failed", "documents_removed")
+_COMMITTED = ("documents_indexed", "documents_skipped", "documents_failed", "documents_removed", "queries_done")
 _OF_THE_MOMENT = ("tokens_per_second", "remaining")
 _ALMOST = 99
 
@@ -42,12 +43,12 @@ def finished(progress: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def committed(progress: Mapping[str, Any]) -> int:
-    """Return the number of documents whose outcome is stored: an attempt that raises it has made progress."""
+    """Return the number of documents and answers that are stored: an attempt that raises it has made progress."""
     return sum(int(progress.get(name, 0)) for name in _COMMITTED)
 
 
 def _percent(progress: Mapping[str, Any]) -> int:
-    for unit in ("bytes", "documents"):
+    for unit in ("bytes", "documents", "queries"):
         if total := progress.get(f"{unit}_total", 0):
             return min(_ALMOST, 100 * int(progress.get(f"{unit}_done", 0)) // int(total))
     return 0

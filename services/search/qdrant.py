@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,17 +41,21 @@ def connect(url: str, api_key: str, timeout_seconds: int) -> AsyncQdrantClient:
 
 
 class Qdrant:
-    """Calls Qdrant's gRPC services, each time with a deadline.
+    """Calls Qdrant's gRPC services, each time with a deadline, and with ``consistency`` in requests that have none of their own.
 
     Raises Failure INDEX_NOT_FOUND, STORAGE_FULL, OVERLOADED or DEPENDENCY_UNAVAILABLE; everything else as gRPC has it.
     """
 
-    def __init__(self, client: AsyncQdrantClient, timeout_seconds: float) -> None:
+    def __init__(self, client: AsyncQdrantClient, timeout_seconds: float, consistency: Mapping[str, Any] = MappingProxyType({})) -> None:
         self._client = client
         self._timeout_seconds = timeout_seconds
+        self._consistency = consistency
 
     async def points(self, method: str, request: Any) -> Any:
         """Call ``method`` of the Points service on ``request.collection_name``."""
+        for field, value in self._consistency.items():
+            if field in request.DESCRIPTOR.fields_by_name and not request.HasField(field):
+                getattr(request, field).CopyFrom(value)
         return await self._call(getattr(self._client.grpc_points, method), method, request)
 
     async def collections(self, method: str, request: Any) -> Any:

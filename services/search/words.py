@@ -1,31 +1,16 @@
-"""Words as the text index sees them: runs of letters and digits, lowercased, English stems, without stopwords; and compounds' parts.
-
-The stemmer is the engine's, in the version of Snowball that it has, and so is the list of stopwords: a test compares both.
-"""
+"""Words as the text index sees them: runs of letters and digits, lowercased, stems, without stopwords; and compounds' parts."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 
-import snowballstemmer
+from services.search.languages.language import ENGLISH, Language
 
 _WORD = re.compile(r"[^\W_]+")
-_STOPWORDS = frozenset(
-    """
-    a about above after again against ain all am an and any are aren as at be because been before being below between both but by
-    can couldn d did didn do does doesn doing don down during each few for from further had hadn has hasn have haven having he her
-    here hers herself him himself his how i if in into is isn it its itself just ll m ma me mightn more most mustn my myself needn
-    no nor not now o of off on once only or other our ours ourselves out over own re s same shan she should shouldn so some such t
-    than that the their theirs them themselves then there these they this those through to too under until up ve very was wasn we
-    were weren what when where which while who whom why will with won wouldn y you your yours yourself yourselves
-    """.split()  # noqa: SIM905 - a page of quotation marks says no more
-)
-_PREFIX = 2
 _PHRASE = re.compile(r'(?<!\S)"([^"]+)"(?![^\s,.;:?!)])')
 _LONG_QUESTION = 200  # characters outside of phrases
 _MOST_TERMS = 200
-_stemmer = snowballstemmer.stemmer("english")
+_MOST_PAIRS = 32
 
 
 def words(text: str) -> Iterator[re.Match[str]]:
@@ -42,6 +27,11 @@ def parts(word: str) -> list[tuple[int, int]]:
     return list(zip([0, *cuts], [*cuts, len(word)], strict=True)) if cuts else []
 
 
+def compound_parts(word: str) -> list[str]:
+    """Return the parts of a compound; nothing for a plain word."""
+    return [word[start:end] for start, end in parts(word)]
+
+
 def terms(names: Iterable[str], text: str) -> list[str]:
     """Return what a passage is found by beside its words: those of its names, and the parts of compounds in both; each once."""
     named = [word for name in names for word in _WORD.findall(name)]
@@ -54,7 +44,18 @@ def with_parts(query: str) -> str:
     return " ".join([query, *(word[start:end] for word in _WORD.findall(query) for start, end in parts(word))])
 
 
-def phrases(query: str) -> tuple[list[str], str]:
+def pairs(query: str, language: Language = ENGLISH) -> list[tuple[str, str]]:
+    """Return the words of a query that follow each other, stopwords left out: each pair once, the first 32."""
+    kept = [word for word in _WORD.findall(query) if not language.is_stopword(word)]
+    return list(islice(dict.fromkeys(pairwise(kept)), _MOST_PAIRS))
+
+
+def has_words(text: str, language: Language = ENGLISH) -> bool:
+    """Return whether a text has a word that is indexed."""
+    return not all(language.is_stopword(word) for word in _WORD.findall(text))
+
+
+def phrases(query: str, language: Language = ENGLISH) -> tuple[list[str], str]:
     """Return the quoted phrases of a query, and the query without their quotation marks.
 
     A quotation mark opens after a space and closes before one or a punctuation mark; every other is a character like others, and
@@ -62,7 +63,7 @@ def phrases(query: str) -> tuple[list[str], str]:
     """
     if len(_PHRASE.sub("", query)) > _LONG_QUESTION:
         return [], query
-    found = [match for match in _PHRASE.finditer(query) if any(word.lower() not in _STOPWORDS for word in _WORD.findall(match[1]))]
+    found = [match for match in _PHRASE.finditer(query) if has_words(match[1], language)]
     for match in found:  # a space for each mark, so that places stay
         query = f"{query[: match.start()]} {match[1]} {query[match.end() :]}"
     return [match[1] for match in found], query
@@ -77,13 +78,21 @@ def _begins_part(word: str, place: int) -> bool:
 class Marks(dict[str, Sequence[tuple[int, int]]]):
     """For each word of a text: what of it matches a query, the whole, parts of a compound, or nothing. Computed once a word."""
 
-    def __init__(self, query: str) -> None:
+    def __init__(self, query: str, language: Language = ENGLISH) -> None:
         super().__init__()
+        self._language = language
         found = _WORD.findall(query)
         found += [word[start:end] for word in found for start, end in parts(word)]
-        kept = {word.lower() for word in found} - _STOPWORDS
-        self._stems = {stem(word) for word in kept}
-        self._prefixes = {_prefix(word) for word in kept}
+        kept = {word.lower() for word in found} - language.stopwords
+        self._stems = {language.stem(word) for word in kept}
+        self._prefixes = {language.prefix(word) for word in kept}
+        self._candidates = _candidates(self._prefixes) if language is ENGLISH else _WORD
+
+    def places(self, text: str) -> Iterator[tuple[int, int]]:
+        """Return where what matches begins and ends in a text, in its order."""
+        for match in self._candidates.finditer(text):
+            for start, end in self[match.group()]:
+                yield match.start() + start, match.start() + end
 
     def __missing__(self, word: str) -> Sequence[tuple[int, int]]:
         whole = ((0, len(word)),)
@@ -93,17 +102,14 @@ class Marks(dict[str, Sequence[tuple[int, int]]]):
         return marks
 
     def _matches(self, word: str) -> bool:
-        lower = word.lower()
+        lower, language = word.lower(), self._language
         # Most words are told by their first letters: to stem them takes fifty times as long.
-        return _prefix(lower) in self._prefixes and lower not in _STOPWORDS and stem(lower) in self._stems
+        return language.prefix(lower) in self._prefixes and not language.is_stopword(lower) and language.stem(lower) in self._stems
 
 
-@lru_cache(maxsize=50_000)
-def stem(word: str) -> str:
-    """Return the stem of a lowercase word."""
-    return str(_stemmer.stemWord(word))
-
-
-def _prefix(word: str) -> str:
-    """Return what words of one stem have in common: two letters, but for "dying", "lying" and "tying"."""
-    return word[:_PREFIX].replace("y", "i")
+def _candidates(prefixes: Collection[str]) -> re.Pattern[str]:
+    """Return what finds the words that begin like one of the query, and those that may be compounds: few of a text."""
+    if not prefixes or not all(prefix.isascii() for prefix in prefixes):
+        return _WORD
+    begins = "|".join(prefix.replace("i", "[iy]") for prefix in sorted(prefixes))
+    return re.compile(rf"(?<![^\W_])(?:(?i:{begins})[^\W_]*|[^\W_]+[^\W_a-z0-9][^\W_]*)")

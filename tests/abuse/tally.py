@@ -19,7 +19,7 @@ class Tally:
         self._rows_of: dict[str, tuple[int, ...]] = {}
         self._ran: set[str] = set()
         self._sums: defaultdict[str, int] = defaultdict(int)
-        self._flood_ratios: list[float] = []
+        self._flood_ratios: defaultdict[str, list[float]] = defaultdict(list)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         rows = rows_of(item)
@@ -41,13 +41,18 @@ class Tally:
         elif not report.skipped:
             self._ran.add(report.nodeid)
         for name, value in report.user_properties:
-            self._count(name, value)
+            self._count(report.nodeid, name, value)
 
-    def _count(self, name: str, value: Any) -> None:
+    def _count(self, nodeid: str, name: str, value: Any) -> None:
         if name == "flood_p99_ratio":
-            self._flood_ratios.append(float(value))
+            self._flood_ratios[nodeid].append(float(value))
         else:
             self._sums[name] += int(value)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say which floods were felt most."""
+        for nodeid, ratios in sorted(self._flood_ratios.items(), key=lambda entry: -max(entry[1])):
+            terminalreporter.write_line(f"p99 under flood, times idle: {' '.join(f'{ratio:5.2f}' for ratio in ratios)}  {nodeid}")
 
     @property
     def missing(self) -> list[int]:
@@ -70,7 +75,7 @@ class Tally:
                 "missing": self.missing,
                 "cross_tenant_probes": self._sums["cross_tenant_probes"],
                 "leaks": self._sums["leaks"],
-                "flood_p99_ratio": max(self._flood_ratios, default=None),
+                "flood_p99_ratio": max((max(ratios) for ratios in self._flood_ratios.values()), default=None),
             }
         )
 

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import tempfile
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +14,29 @@ import numpy.typing as npt
 
 from deploy.local.supervisor import Options, running
 from semantik.client import Client
+from semantik.command.evaluating.judged_files import judgements
+from semantik.command.evaluating.judged_files import queries as queries_of
 from services.embedding.catalog.catalog import Catalog
 from services.embedding.inference.engine import Engine
 from services.embedding.inference.lanes import Lane
 from services.embedding.settings import Settings
+from services.search.evaluation.measures import ndcg, recall
 
 _DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "cranfield"
+# Questions about everyday life, which a judged set of science or software does not answer.
+_UNRELATED = Path(__file__).with_name("unrelated.txt").read_text().splitlines()
 _DEPTH = 100
+_SHOWN = 10
 
 
-def ndcg(ranked: list[str], grades: dict[str, int], depth: int = 10) -> float:
-    """Return nDCG at ``depth`` with gains 2^grade - 1 (Jarvelin and Kekalainen, 2002)."""
-    gain = sum((2 ** grades.get(document, 0) - 1) / math.log2(rank + 2) for rank, document in enumerate(ranked[:depth]))
-    ideal = sorted(grades.values(), reverse=True)[:depth]
-    best = sum((2**grade - 1) / math.log2(rank + 2) for rank, grade in enumerate(ideal))
-    return gain / best if best else 0.0
-
-
-def judgements(data: Path) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
-    """Return the grades of documents by query, and the queries' texts."""
-    grades: dict[str, dict[str, int]] = defaultdict(dict)
-    for line in (data / "qrels.tsv").read_text().splitlines()[1:]:
-        query, document, grade = line.split("\t")
-        grades[query][document] = int(grade)
-    return grades, {each["_id"]: each["text"] for each in map(json.loads, (data / "queries.jsonl").open())}
+def by_rank(ranked: Sequence[str], judged: Mapping[str, int]) -> list[int]:
+    """Return the grades of documents in their order."""
+    return [judged.get(document, 0) for document in ranked]
 
 
 async def precisions(data: Path, model_dir: Path) -> dict[str, float]:
     """Return nDCG@10 by precision, whole documents ranked exactly by cosine: what eight bits cost, and how sure that is."""
-    grades, queries = judgements(data)
+    grades, queries = judgements(data), queries_of(data)
     corpus = [json.loads(line) for line in (data / "corpus.jsonl").open()]
     catalog = Catalog(model_dir, "all-minilm-l6-v2")
     engine = Engine(Settings(model_dir=model_dir, mesh_key_file=model_dir / "none.pem"), catalog)
@@ -53,7 +47,8 @@ async def precisions(data: Path, model_dir: Path) -> dict[str, float]:
         documents = await engine.embed(files, precision, texts, lane=Lane.BULK, is_query=False, truncate=True)
         asked = await engine.embed(files, precision, [queries[query] for query in grades], lane=Lane.BULK, is_query=True, truncate=True)
         order = np.argsort(-(asked.vectors @ documents.vectors.T), axis=1)[:, :10]
-        scores = [ndcg([corpus[place]["_id"] for place in places], judged) for places, judged in zip(order, grades.values(), strict=True)]
+        ranked = [[corpus[place]["_id"] for place in places] for places in order]
+        scores = [ndcg(by_rank(each, judged), judged.values(), _SHOWN) for each, judged in zip(ranked, grades.values(), strict=True)]
         found[precision] = np.array(scores)
     engine.close()
     whole, eight = found["FLOAT32"], found["INT8"]
@@ -62,9 +57,16 @@ async def precisions(data: Path, model_dir: Path) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in numbers.items()}
 
 
+async def weak_of_unrelated(client: Client, collection_id: str, mode: str) -> float:
+    """Return which part of the first hits for unrelated questions is said to be weak."""
+    answers = [await client.search(question, [collection_id], mode=mode, limit=_SHOWN) for question in _UNRELATED]
+    weak = [hit.is_weak_match for answer in answers for hit in answer.hits]
+    return round(sum(weak) / max(len(weak), 1), 4)
+
+
 async def measure(data: Path) -> dict[str, dict[str, float]]:
     """Index the corpus on a fresh mesh and ask every judged query in every mode."""
-    grades, queries = judgements(data)
+    grades, queries = judgements(data), queries_of(data)
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="semantik-bench-") as directory:
         results["exact_ndcg_at_10"] = await precisions(data, Path(directory))
@@ -77,15 +79,18 @@ async def measure(data: Path) -> dict[str, dict[str, float]]:
                 _, operation = await client.sources.add(collection.id, str(data / "corpus.jsonl"))
                 await client.operations.wait(operation.id)
                 for mode in ("semantic", "keyword", "hybrid"):
-                    scores, recalls = [], []
+                    scores, recalls, weak = [], [], []
                     for query, judged in grades.items():
                         answer = await client.search(queries[query], [collection.id], mode=mode, limit=_DEPTH)
                         ranked = list(dict.fromkeys(hit.path.rpartition("#")[2] for hit in answer.hits))
-                        scores.append(ndcg(ranked, judged))
-                        recalls.append(len(set(ranked) & set(judged)) / len(judged))
+                        weak += [hit.is_weak_match for hit in answer.hits[:_SHOWN] if judged.get(hit.path.rpartition("#")[2], 0) > 0]
+                        scores.append(ndcg(by_rank(ranked, judged), judged.values(), _SHOWN))
+                        recalls.append(recall(by_rank(ranked, judged), judged.values(), _DEPTH))
                     results[mode] = {
                         "ndcg_at_10": round(sum(scores) / len(scores), 4),
                         "recall_at_100": round(sum(recalls) / len(recalls), 4),
+                        "weak_of_relevant": round(sum(weak) / max(len(weak), 1), 4),
+                        "weak_of_unrelated": await weak_of_unrelated(client, collection.id, mode),
                     }
     return results
 

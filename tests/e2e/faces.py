@@ -18,7 +18,13 @@ from semantik.auth.v1 import auth_internal_service_pb2, auth_service_pb2, user_s
 from semantik.collection.v1 import collection_internal_service_pb2, collection_service_pb2, document_service_pb2, source_service_pb2
 from semantik.embedding.v1 import embedding_internal_service_pb2, embedding_service_pb2, model_service_pb2, open_ai_service_pb2
 from semantik.operation.v1 import operation_internal_service_pb2, operation_service_pb2
-from semantik.search.v1 import index_internal_service_pb2, search_service_pb2
+from semantik.search.v1 import (
+    evaluation_internal_service_pb2,
+    evaluation_service_pb2,
+    index_internal_service_pb2,
+    judged_set_service_pb2,
+    search_service_pb2,
+)
 
 _FILES = (
     auth_service_pb2,
@@ -35,7 +41,10 @@ _FILES = (
     operation_service_pb2,
     operation_internal_service_pb2,
     search_service_pb2,
+    judged_set_service_pb2,
+    evaluation_service_pb2,
     index_internal_service_pb2,
+    evaluation_internal_service_pb2,
 )
 SERVICES: list[ServiceDescriptor] = [service for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()]
 METHODS: list[MethodDescriptor] = [method for service in SERVICES for method in service.methods]

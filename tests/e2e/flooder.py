@@ -1,34 +1,48 @@
-"""Calls one RPC as fast as it is answered: ``flooder.py ADDRESS PATH CALLS SECONDS``, credentials and request on standard input."""
+"""Calls one RPC as fast as it is answered: ``flooder.py ADDRESS PATH SHAPE CALLS SECONDS``, credentials and request on standard input."""
 
 import asyncio
 import json
 import sys
 import time
 from collections import Counter
+from itertools import count
 from typing import Any
 
 import grpc
 
 _DEADLINE = 20.0
 _PAUSE = 0.02
+NUMBER = "00000000"
+"""Becomes another number in every request."""
 
 
-async def main(address: str, path: str, calls: int, seconds: float) -> Counter[str]:
+async def main(address: str, path: str, shape: str, calls: int, seconds: float) -> Counter[str]:
     """Return how often each status came."""
-    authorization, request = sys.stdin.buffer.readline().decode().strip(), sys.stdin.buffer.read()
+    authorization, template = sys.stdin.buffer.readline().decode().strip(), sys.stdin.buffer.read()
     metadata = (("authorization", authorization),) if authorization else ()
     answers: Counter[str] = Counter()
-    until = time.monotonic() + seconds
+    until, numbers = time.monotonic() + seconds, count(1)
 
     async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
-        method: Any = channel.unary_unary(path)
+        method: Any = getattr(channel, shape)(path)
         sys.stdout.write("begun\n")
         sys.stdout.flush()
+
+        async def call() -> None:
+            request = template.replace(NUMBER.encode(), f"{next(numbers):08}".encode())
+            sent = method([request] if shape.startswith("stream") else request, metadata=metadata,
+                          timeout=min(_DEADLINE, until - time.monotonic() + 0.1))  # fmt: skip
+            if shape.endswith("unary"):
+                await sent
+            else:  # open it, and leave
+                await sent.read()
+                if not sent.cancel():
+                    await sent
 
         async def ask() -> None:
             while time.monotonic() < until:
                 try:
-                    await method(request, metadata=metadata, timeout=min(_DEADLINE, until - time.monotonic() + 0.1))
+                    await call()
                     answers["OK"] += 1
                 except grpc.aio.AioRpcError as error:
                     answers[error.code().name] += 1
@@ -39,4 +53,5 @@ async def main(address: str, path: str, calls: int, seconds: float) -> Counter[s
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))) + "\n")
+    _, target, rpc, kind, number, length = sys.argv
+    sys.stdout.write(json.dumps(asyncio.run(main(target, rpc, kind, int(number), float(length)))) + "\n")

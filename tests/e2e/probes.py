@@ -16,10 +16,11 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
+from semantik.search.v1.filter_pb2 import Facet
 from tests.e2e.faces import PUBLIC
 
 FACES = ("gRPC", "JSON", "gRPC-Web")
-_KINDS = ("collection_id", "source_id", "document_id", "operation_id", "session_id")
+_KINDS = ("collection_id", "source_id", "document_id", "operation_id", "session_id", "judged_set_id", "evaluation_id")
 _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 _MOMENTS = re.compile(r'\d{4}-\d\d-\d\dT[0-9:.]+Z|"[0-9.]+s"')
 _SECONDS = 20.0
@@ -45,7 +46,8 @@ class Target:
 
     @property
     def kind(self) -> str:
-        return self.path[-1].removesuffix("s") if self.path[-1].endswith("_ids") else self.path[-1]
+        name = self.path[-1].removeprefix("baseline_")
+        return name.removesuffix("s") if name.endswith("_ids") else name
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def _paths(of: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for field in of.fields:
         path = (*before, field.name)
         if field.type == FieldDescriptor.TYPE_MESSAGE and field.message_type.full_name.startswith("semantik."):
-            yield from _paths(field.message_type, path)
+            if not field.is_repeated:  # a condition holds conditions
+                yield from _paths(field.message_type, path)
         elif Target(of, path).kind in (*_KINDS, "page_token"):
             yield path
 
@@ -110,22 +113,13 @@ def random_probe(target: Target, random: Random, victim: Tenant, face: str | Non
 
 def request_of(probe: Probe, caller: Tenant, value: str) -> Message:
     """Return the request: the field of the target is ``value``, all others are the caller's own and good."""
-    request: Any = message_factory.GetMessageClass(probe.target.method.input_type)()
-    values = {**caller.ids, "name": "probe.txt", "query": probe.query, "mode": probe.mode}
-    for name in request.DESCRIPTOR.fields_by_name:
-        # A filter by source is no part of a good request.
-        if name in values and (name, request.DESCRIPTOR.name) != ("source_id", "ListDocumentsRequest"):
-            setattr(request, name, values[name])
-    if "collection_ids" in request.DESCRIPTOR.fields_by_name:
-        request.collection_ids.append(caller.ids["collection_id"])
-    if "directory" in request.DESCRIPTOR.fields_by_name:
-        request.directory.path = caller.folder
-    if "content" in request.DESCRIPTOR.fields_by_name:
-        request.content.data = b"a probe"
+    request = _good_request(probe, caller)
     *before, last = probe.target.path
     holder: Any = request
     for name in before:
         holder = getattr(holder, name)
+        if name == "searches":
+            holder = holder[0]
     if last.endswith("_ids"):
         repeated = getattr(holder, last)
         if probe.mode % 2 or not before:
@@ -134,6 +128,42 @@ def request_of(probe: Probe, caller: Tenant, value: str) -> Message:
     else:
         setattr(holder, last, value)
     return request  # type: ignore[no-any-return]
+
+
+def _good_request(probe: Probe, caller: Tenant) -> Any:
+    request: Any = message_factory.GetMessageClass(probe.target.method.input_type)()
+    values = {**caller.ids, "name": "probe.txt", "query": probe.query, "mode": probe.mode}
+    for name in request.DESCRIPTOR.fields_by_name:
+        # A filter by source is no part of a good request.
+        if name in values and (name, request.DESCRIPTOR.name) != ("source_id", "ListDocumentsRequest"):
+            setattr(request, name, values[name])
+    if "collection_ids" in request.DESCRIPTOR.fields_by_name:
+        request.collection_ids.append(caller.ids["collection_id"])
+    if "facets" in request.DESCRIPTOR.fields_by_name:
+        request.facets.extend(kind for kind in Facet.Kind.values() if kind not in (Facet.KIND_UNSPECIFIED, Facet.KIND_METADATA))
+        request.filter_text = f'-"{probe.query}" OR name:"{probe.query}" OR path:a'
+    if "directory" in request.DESCRIPTOR.fields_by_name:
+        request.directory.path = caller.folder
+    if "content" in request.DESCRIPTOR.fields_by_name:
+        request.content.data = b"a probe"
+    if "prefix" in request.DESCRIPTOR.fields_by_name:
+        request.prefix = "one"  # no query of the probes begins so
+    if "searches" in request.DESCRIPTOR.fields_by_name:
+        request.searches.add(query=probe.query, mode=probe.mode)
+    _judge(probe, caller, request)
+    return request
+
+
+def _judge(probe: Probe, caller: Tenant, request: Any) -> None:
+    """Fill in what judged sets and evaluations need."""
+    if "judgement" in request.DESCRIPTOR.fields_by_name:
+        request.judgement.document = probe.query
+    if "queries" in request.DESCRIPTOR.fields_by_name:
+        request.queries.add(id="probe", text=probe.query)
+    if "baseline_evaluation_id" in request.DESCRIPTOR.fields_by_name:
+        request.baseline_evaluation_id = caller.ids["evaluation_id"]
+    if "search" in request.DESCRIPTOR.fields_by_name:
+        request.search.query = "refused, so that no probe starts work that counts"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -173,7 +174,8 @@ async def _grpc_web(http: httpx.AsyncClient, headers: dict[str, str], request: A
     frame = base64.b64encode(b"\0" + len(message).to_bytes(4, "big") + message)
     kind = {"content-type": "application/grpc-web-text", "accept": "application/grpc-web-text"}
     response = await http.post("/semantik.search.v1.SearchService/Search", content=frame, headers={**headers, **kind})
-    raw = base64.b64decode(response.content)
+    # Each part is padded by itself.
+    raw = b"".join(base64.b64decode(part) for part in re.findall(rb"[^=]+=*", response.content))
     return search_service_pb2.SearchResponse.FromString(raw[5 : 5 + int.from_bytes(raw[1:5], "big")])
 
 

@@ -17,7 +17,9 @@ from semantik.collection.v1 import collection_service_pb2, document_service_pb2,
 from semantik.collection.v1.document_pb2 import Document
 from semantik.operation.v1 import operation_internal_service_pb2, operation_pb2, operation_service_pb2
 from semantik.operation.v1.operation_internal_service_pb2_grpc import OperationInternalServiceStub
-from semantik.search.v1.search_service_pb2 import SearchRequest
+from semantik.search.v1.neighbours_pb2 import ChunkReference
+from semantik.search.v1.search_service_pb2 import BatchSearchRequest, FindSimilarRequest, SearchRequest
+from semantik.search.v1.suggestion_pb2 import SuggestQueriesRequest
 from tests.conftest import PASSWORD, Person
 from tests.e2e.faces import Refusal, method, on_both, over_grpc
 
@@ -25,6 +27,7 @@ COLLECTIONS = "collection.v1.CollectionService"
 DOCUMENTS = "collection.v1.DocumentService"
 SOURCES = "collection.v1.SourceService"
 OPERATIONS = "operation.v1.OperationService"
+SEARCH = "search.v1.SearchService"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,12 @@ def _reads(of: Holdings) -> list[tuple[str, Message]]:
         (f"{DOCUMENTS}.GetDocumentContent", document_service_pb2.GetDocumentContentRequest(document_id=of.document)),
         (f"{OPERATIONS}.GetOperation", operation_service_pb2.GetOperationRequest(operation_id=of.operation)),
         (f"{OPERATIONS}.ListOperations", operation_service_pb2.ListOperationsRequest(collection_id=of.collection)),
-        ("search.v1.SearchService.Search", SearchRequest(collection_ids=[of.collection], query="treasure")),
+        (f"{SEARCH}.Search", SearchRequest(collection_ids=[of.collection], query="treasure", explain=True, neighbours=1)),
+        (f"{SEARCH}.BatchSearch", BatchSearchRequest(searches=[SearchRequest(collection_ids=[of.collection], query="treasure")])),
+        (f"{SEARCH}.FindSimilar", FindSimilarRequest(collection_ids=[of.collection], text="treasure")),
+        (f"{SEARCH}.SuggestQueries", SuggestQueriesRequest(collection_ids=[of.collection], prefix="s")),
+        (f"{SEARCH}.FindSimilar", FindSimilarRequest(document_id=of.document)),
+        (f"{SEARCH}.FindSimilar", FindSimilarRequest(chunk=ChunkReference(document_id=of.document))),
     ]
 
 
@@ -224,7 +232,7 @@ async def test_what_leads_out_of_a_source_is_skipped(http: httpx.AsyncClient, ad
     }
     unsafe = (Document.STATE_SKIPPED, Document.REASON_UNSAFE_PATH)
     refused = documents.pop("gone.txt")
-    assert refused[1] == Document.REASON_UNREADABLE
+    assert refused[1] == Document.REASON_UNSAFE_PATH
     assert documents == {
         "note.txt": (Document.STATE_INDEXED, 0),
         "passwd.txt": unsafe,

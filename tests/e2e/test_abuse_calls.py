@@ -122,7 +122,6 @@ async def test_a_deadline_of_ten_years_is_as_good_as_none(http: httpx.AsyncClien
 
 
 @pytest.mark.abuse(30)
-@pytest.mark.xfail(strict=True, reason="the gateway answers UNAVAILABLE or UNKNOWN where a service ends a call whose time is over")
 async def test_a_deadline_that_is_over_is_called_that_by_grpc_web(http: httpx.AsyncClient, ada: Person) -> None:
     """UNAVAILABLE would be tried again, though there is no time left."""
     answers = {(given, of.name): await _within(http, ada, of, given) for of in GUARDED for given in ("1n", "1u", "1m")}

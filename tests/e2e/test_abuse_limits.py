@@ -21,7 +21,8 @@ from semantik.client import SemantikError
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_service_pb2 import ListDocumentsRequest
 from semantik.operation.v1.operation_pb2 import Operation
-from semantik.search.v1.search_service_pb2 import SearchFilter, SearchRequest
+from semantik.search.v1.filter_pb2 import Condition, Conditions, SearchFilter
+from semantik.search.v1.search_service_pb2 import SearchRequest
 from tests.conftest import Person
 from tests.e2e.faces import PUBLIC, SOME_ID, method, on_both, over_grpc, refusal_of
 
@@ -126,9 +127,16 @@ async def test_a_deep_message_is_refused(gateway: grpc.aio.Channel, ada: Person,
     assert await _raw(gateway, method("embedding.v1.OpenAiService.CreateEmbeddings"), sent, ada.token) == "INVALID_ARGUMENT"
 
 
+def _nested(levels: int) -> Condition:
+    condition = Condition(language="de")
+    for _ in range(levels - 1):
+        condition = Condition(none_of=Conditions(conditions=[condition]))
+    return condition
+
+
 @pytest.mark.abuse(18)
 async def test_a_filter_has_an_end(gateway: grpc.aio.Channel, http: httpx.AsyncClient, ada: Person, collection: Collection) -> None:
-    """10,000 clauses of each kind, a clause that is none, and more states than there are."""
+    """10,000 clauses of each kind, 50 levels, a clause that is none, and more states than there are."""
     bearer = f"Bearer {ada.token}"
     filters = [
         SearchFilter(document_ids=[SOME_ID] * 10_000),
@@ -137,6 +145,11 @@ async def test_a_filter_has_an_end(gateway: grpc.aio.Channel, http: httpx.AsyncC
         SearchFilter(mime_types=["a" * 201]),
         SearchFilter(mime_types=[""]),
         SearchFilter(document_ids=["(a+)+$"]),
+        SearchFilter(condition=Condition(any_of=Conditions(conditions=[Condition(language="de")] * 10_000))),
+        SearchFilter(condition=_nested(9)),
+        SearchFilter(condition=_nested(25)),
+        SearchFilter(condition=Condition()),
+        SearchFilter(condition=Condition(mime_type="")),
     ]
     for each in filters:
         request = SearchRequest(collection_ids=[collection.id], query="whales", filter=each)
@@ -144,7 +157,20 @@ async def test_a_filter_has_an_end(gateway: grpc.aio.Channel, http: httpx.AsyncC
         assert (*refused.why, refused.message.split(".")[0]) == (*INVALID, "filter")
     states = ListDocumentsRequest(collection_id=collection.id, states=[1] * 10_000)  # type: ignore[list-item]
     assert (await over_grpc(gateway, method("collection.v1.DocumentService.ListDocuments"), states, authorization=bearer)).why == INVALID
-    for body in ('{"regex":"(a+)+$"}', '{"documentIds":{"$ne":null}}', '"*"', "[]", '{"documentIds":"*"}'):
+    for text in ("(a+)+$", "x " * 101, "(" * 50 + "x" + ")" * 50, "-" * 2000, "regex:x", "mime:", '"', "OR"):
+        request = SearchRequest(collection_ids=[collection.id], query="whales", filter_text=text)
+        refused = await on_both(gateway, http, SEARCH, request, authorization=bearer)
+        assert (*refused.why, refused.message.split(":")[0]) == (*INVALID, "filter_text"), text
+    for body in (
+        '{"condition":{"regex":"(a+)+$"}}',
+        '{"condition":{"allOf":[]}}',
+        '{"condition":{}}',
+        '{"regex":"(a+)+$"}',
+        '{"documentIds":{"$ne":null}}',
+        '"*"',
+        "[]",
+        '{"documentIds":"*"}',
+    ):
         sent = f'{{"collectionIds":["{collection.id}"],"query":"whales","filter":{body}}}'
         answer = await http.post("/v1/search", content=sent, headers={**ada.headers, "content-type": "application/json"})
         assert (answer.status_code, refusal_of(answer).why) == (400, INVALID), body

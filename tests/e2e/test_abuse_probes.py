@@ -26,6 +26,10 @@ LISTS = {
     "ListSources": "/v1/collections/{collection}/sources",
     "ListOperations": "/v1/operations",
     "ListSessions": "/v1/users/me/sessions",
+    "ListJudgedSets": "/v1/judged-sets?collection_id={collection}",
+    "ListJudgedQueries": "/v1/judged-sets/{judged_set}/queries",
+    "ListEvaluations": "/v1/evaluations?collection_id={collection}",
+    "ListEvaluatedQueries": "/v1/evaluations/{evaluation}/queries",
 }
 
 
@@ -51,11 +55,23 @@ async def _tenant(person: Person, http: httpx.AsyncClient, folder: Path) -> Tena
     await client.accounts.login(person.user.username, "correct horse battery staple")
     ids = {"collection_id": collection.id, "source_id": source.id, "document_id": document.id}
     ids |= {"operation_id": operation.id, "session_id": session.id}
+    judged_set = await client.evaluations.create_set(collection.id, f"judged {marker}")
+    await client.evaluations.judge(collection.id, f"where is {marker}", f"{marker}.txt")
+    texts = {each: f"the treasure {each} {marker}" for each in ("one", "two")}
+    await client.evaluations.put(judged_set.id, texts, {each: {f"one-{marker}": 1} for each in texts})
+    for _ in range(2):
+        evaluation, operation = await client.evaluations.start(judged_set.id, name=f"measured {marker}")
+        await client.operations.wait(operation.id)
+    ids |= {"judged_set_id": judged_set.id, "evaluation_id": evaluation.id}
     tokens = {}
     for name, path in LISTS.items():
-        page = await http.get(path.format(collection=collection.id), params={"page_size": 1}, headers=person.headers)
+        at = path.format(collection=collection.id, judged_set=judged_set.id, evaluation=evaluation.id)
+        page = await http.get(f"{at}{'&' if '?' in at else '?'}page_size=1", headers=person.headers)
         tokens[name] = page.json()["nextPageToken"]
         assert tokens[name], name
+    search = {"collectionIds": [collection.id], "query": "treasure", "limit": 1}
+    tokens["Search"] = (await http.post("/v1/search", json=search, headers=person.headers)).json()["nextPageToken"]
+    assert tokens["Search"]
     return Tenant(person.token, marker, ids, tokens, str(folder))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.supervisor import Mesh
-from tests.conftest import PASSWORD, Person
+from tests.conftest import PASSWORD, Person, Publish
 from tests.e2e.conftest import Command, started
 
 _PTY = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
@@ -37,6 +37,31 @@ async def shown(mesh: Mesh, tmp_path: Path, semantik: Command, ada: Person) -> S
         return process.returncode or 0, output.decode()
 
     return run
+
+
+async def test_a_name_that_others_made_public_is_still_free(
+    shown: Shown, ada: Person, stranger: Person, publish: Publish, shelf: Path
+) -> None:
+    """Nobody takes a name away: what may only be read is not indexed into."""
+    theirs = await stranger.client.collections.create("papers")
+    await publish(stranger, theirs.id)
+    (shelf / "a.txt").write_text("The treasure lies under an oak.")
+    code, _ = await shown("index", shelf, "-c", "papers")
+    assert code == 0
+    assert [each.owner_id async for each in ada.client.collections.list("papers", owned_only=True)] == [ada.user.id]
+
+
+async def test_metadata_is_noted_shown_and_counted(shown: Shown, shelf: Path) -> None:
+    """With `index`, which uploads then, and later with `documents update`."""
+    (shelf / "a.txt").write_text("The treasure lies under an oak.")
+    assert (await shown("index", shelf, "-c", "papers", "--metadata", "author=Ada", "--metadata", "year=2020"))[0] == 0
+    code, text = await shown("documents", "update", "a.txt", "-c", "papers", "--metadata", "year=2021", "--remove", "author")
+    assert (code, text) == (0, "year=2021\n")
+    code, text = await shown("search", "treasure", "-c", "papers", "-f", "meta.year:2021", "--count", "meta.year", "--count", "ext")
+    lines = [line.split() for line in text.splitlines()]
+    assert (code, ["year=2021"] in lines) == (0, True)
+    assert [line for line in lines if len(line) == 2][:4] == [["EXT", "PASSAGES"], ["txt", "1"], ["META.YEAR", "PASSAGES"], ["2021", "1"]]
+    assert (await shown("search", "treasure", "-c", "papers", "--count", "colour"))[0] == 2
 
 
 async def test_what_failed_is_named_and_the_exit_code_says_it(shown: Shown, shelf: Path) -> None:
@@ -139,6 +164,28 @@ async def test_an_upload_leaves_out_what_a_source_would(semantik: Command, shown
     assert (await shown("documents", "undelete", "a.txt", "-c", "up"))[0] == 1
     code, states = await semantik("index", folder / "a.txt", "-c", "up")
     assert (code, states[-1]["progress"]["documentsIndexed"]) == (0, "1")
+
+
+async def test_other_options_remove_what_was_uploaded_before(semantik: Command, shown: Shown, tmp_path: Path) -> None:
+    """As they do of a source; without options, and of what lies elsewhere or has changed, nothing is removed."""
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    for name in ("folder/a.txt", "folder/b.md", "folder/c.log", "other/d.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"words of {name}")
+
+    async def paths() -> list[str]:
+        _, [documents] = await semantik("documents", "list", "-c", "narrowed")
+        return [document["path"] for document in documents]
+
+    for each in (folder, other):
+        await semantik("index", each, "-c", "narrowed")
+    assert await paths() == ["a.txt", "b.md", "c.log", "d.txt"]
+    (folder / "c.log").write_text("other words than were uploaded")
+    assert (await shown("index", folder, "-c", "narrowed", "--include", "*.md"))[0] == 0
+    assert await paths() == ["b.md", "c.log", "d.txt"]
+    (folder / "b.md").unlink()
+    await semantik("index", folder, "-c", "narrowed")
+    assert await paths() == ["a.txt", "b.md", "c.log", "d.txt"]
 
 
 async def test_a_delete_asks_on_a_terminal(semantik: Command, ada: Person, shelf: Path, mesh: Mesh, tmp_path: Path) -> None:

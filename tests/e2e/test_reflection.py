@@ -72,13 +72,14 @@ async def test_only_what_is_public_is_described(gateway: grpc.aio.Channel, versi
 async def test_an_address_has_a_share_of_streams(gateway: grpc.aio.Channel) -> None:
     """As of every service: one more is refused while they are open."""
     request = ServerReflectionRequest(list_services="")
-    opened: list[Any] = [gateway.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")() for _ in range(256)]
+    watch: Any = gateway.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+    opened: list[Any] = [watch() for _ in range(256)]
     try:
         for call in opened:
             await call.write(request.SerializeToString())
             await call.read()
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await _asked(gateway, "v1", request)
+            await watch().read()  # writes nothing: grpcio's client can lose an answer that comes while it does
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     finally:
         for call in opened:

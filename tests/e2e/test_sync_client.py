@@ -21,6 +21,9 @@ def _index_and_search(address: str, user: str, path: Path) -> tuple[list[str], s
         assert [each.id for each in semantik.documents.list(collection.id)] == [document.id]
         assert b"".join(semantik.documents.content(document.id, original=True)) == path.read_bytes()
         [hit] = semantik.search("tides", [collection.id], limit=1).hits
+        assert [each.text for each in semantik.search.suggest("MOO", [collection.id])] == ["moon.txt"]
+        semantik.search.forget("tides")
+        assert semantik.search.suggest("") == []
         return states, hit.text
 
 

@@ -10,7 +10,7 @@ import time
 from tests.faults.chaos.run import chaos
 from tests.faults.runner import CASES, Settings, line, run
 
-_MODULES = ("workers", "cancelling", "deleting", "uploads", "stores", "services", "machine", "fairness")
+_MODULES = ("workers", "cancelling", "deleting", "uploads", "stores", "services", "machine", "fairness", "metadata")
 
 
 def _arguments() -> argparse.Namespace:

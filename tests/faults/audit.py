@@ -100,6 +100,7 @@ async def _operations(mesh: LocalMesh, ledger: Ledger) -> list[Finding]:
 
 async def _documents(mesh: LocalMesh) -> list[Finding]:
     found = [Finding("open", f"{row['path']} is {row['state']}") for row in await mesh.rows(sql.OPEN)]
+    found += [Finding("metadata", f"{row['path']} shows what was noted before") for row in await mesh.rows(sql.STALE_METADATA)]
     found += [Finding("state", f"collection {row['name']} is {row['state']} at rest") for row in await mesh.rows(sql.BUSY)]
     for row in [*await mesh.rows(sql.COLLECTION_COUNTERS), *await mesh.rows(sql.SOURCE_COUNTERS)]:
         counts = ", ".join(f"{name} {value}" for name, value in row.items() if name != "subject")

@@ -18,6 +18,11 @@ FROM collection.document_indexes i
 JOIN collection.index_generations g ON g.collection_id = i.collection_id AND g.generation = i.generation
 WHERE g.state <> 'DROPPING' AND i.indexed_version > 0
 """
+# Documents whose points show what was noted on them before, though nothing is left to do.
+STALE_METADATA = """
+SELECT d.path FROM collection.document_indexes i JOIN collection.documents d ON d.id = i.document_id
+WHERE i.metadata_is_stale AND i.indexed_version > 0 AND d.state = 'PRESENT'
+"""
 INDEXES = """
 SELECT g.qdrant_name, c.id AS collection_id, c.name FROM collection.index_generations g
 JOIN collection.collections c ON c.id = g.collection_id WHERE g.state <> 'DROPPING'

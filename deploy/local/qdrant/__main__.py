@@ -18,7 +18,9 @@ def main() -> None:
     least_free_bytes = int(os.environ.get("LEAST_FREE_MIB", "64")) << 20
     shards = Shards(Folders(Path(os.environ["DATA_DIR"]), least_free_bytes))
     threshold, look_seconds = int(os.environ.get("INDEX_FROM_POINTS", "50000")), float(os.environ.get("INDEX_LOOK_SECONDS", "5"))
-    builder = Builder(shards, threshold, look_seconds)
+    # Some 2.5 kB each.
+    journal_points = int(os.environ.get("JOURNAL_POINTS", "50000"))
+    builder = Builder(shards, threshold, look_seconds, journal_points)
     asyncio.run(serve(os.environ["LISTEN_ADDRESS"], os.environ.get("QDRANT_API_KEY", ""), shards, builder))
 
 

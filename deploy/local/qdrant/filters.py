@@ -27,7 +27,9 @@ _LISTS = {
 def engine_filter(message: Any) -> Any:
     """Return the engine's filter; raises UNIMPLEMENTED for conditions it does not have."""
     only(message, "must", "should", "must_not")
-    parts: dict[str, Any] = {name: [_condition(each) for each in getattr(message, name)] or None for name in ("must", "should", "must_not")}
+    parts: dict[str, Any] = {
+        name: [engine_condition(each) for each in getattr(message, name)] or None for name in ("must", "should", "must_not")
+    }
     return edge.Filter(**parts)
 
 
@@ -36,7 +38,8 @@ def optional_filter(message: Any) -> Any:
     return engine_filter(message.filter) if message.HasField("filter") else None
 
 
-def _condition(message: Any) -> Any:
+def engine_condition(message: Any) -> Any:
+    """Return the engine's condition; raises UNIMPLEMENTED for one that it does not have."""
     kind = message.WhichOneof("condition_one_of")
     if kind == "field":
         return _field(message.field)

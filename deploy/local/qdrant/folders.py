@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,17 @@ class Folders:
     def _require_free(self, size: int) -> None:
         if shutil.disk_usage(self._directory).free < size:
             raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "No space left on device: free some and try again")
+
+
+def write_out(folder: Path) -> None:
+    """Bring the files in a folder to the disk, whatever has changed them."""
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # the engine merges segments
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _write_durably(path: Path, config: dict[str, Any]) -> None:

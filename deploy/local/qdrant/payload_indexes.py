@@ -35,7 +35,8 @@ def payload_schema(message: Any) -> Any:
     name, kind, known = _PLAIN[message.field_type]
     given = getattr(params, f"{name}_index_params")
     only(given, *known)
-    return kind(**{field.name: value for field, value in given.ListFields()})
+    # What a message without fields asks for is switched on by its presence.
+    return kind(**{field.name: True if field.name == "prefix" else value for field, value in given.ListFields()})
 
 
 def _text(params: Any) -> Any:

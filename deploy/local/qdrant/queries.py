@@ -4,12 +4,14 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from deploy.local.qdrant.filters import optional_filter
+from deploy.local.qdrant.filters import engine_condition, optional_filter
 from deploy.local.qdrant.protocol import messages as q
 from deploy.local.qdrant.values import floats, only, unsupported
 
 _DEFAULT_LIMIT = 10
 _DEFAULT_RRF_K = 2
+# Points that the compressed vectors find, for each one wanted, are compared again by their vectors as they were written.
+_OVERSAMPLING = 4.0
 
 
 def engine_query(message: Any) -> Any:
@@ -59,9 +61,27 @@ def _scoring(message: Any) -> Any:
         return edge.TextQuery(message.using, query.text.query, scoring)
     if kind == "fusion":
         return edge.Fusion.Rrf(_DEFAULT_RRF_K) if query.fusion == q.Fusion.RRF else edge.Fusion.Dbsf()
+    if kind == "formula":
+        only(query.formula, "expression")
+        return edge.Formula(_expression(query.formula.expression))
     if kind == "rrf":
         return edge.Fusion.Rrf(query.rrf.k if query.rrf.HasField("k") else _DEFAULT_RRF_K, list(query.rrf.weights) or None)
     raise unsupported(f"the query {kind}")
+
+
+def _expression(message: Any) -> Any:
+    kind = message.WhichOneof("variant")
+    if kind == "constant":
+        return edge.Expression.Constant(message.constant)
+    if kind == "variable":
+        return edge.Expression.Variable(message.variable)
+    if kind == "condition":
+        return edge.Expression.Condition(engine_condition(message.condition))
+    if kind == "sum":
+        return edge.Expression.Sum([_expression(each) for each in message.sum.sum])
+    if kind == "mult":
+        return edge.Expression.Mult([_expression(each) for each in message.mult.mult])
+    raise unsupported(f"the expression {kind}")
 
 
 def _threshold(message: Any) -> float | None:
@@ -69,10 +89,9 @@ def _threshold(message: Any) -> float | None:
 
 
 def _params(message: Any) -> Any:
-    if not message.HasField("params"):
-        return None
     only(message.params, "hnsw_ef", "exact", "indexed_only")
-    return edge.SearchParams(**{field.name: value for field, value in message.params.ListFields()})
+    again = edge.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)
+    return edge.SearchParams(**{field.name: value for field, value in message.params.ListFields()}, quantization=again)
 
 
 def with_payload(message: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 
 from libs.rpc import call
 from libs.rpc.boundary import Access, Context, Stream, Unary
-from libs.rpc.errors import credentials_missing, gateway_only, token_invalid
+from libs.rpc.boundary.refusals import Refusals
+from libs.rpc.errors import Failure, credentials_missing, gateway_only, token_invalid
 from libs.rpc.identity import Verifier
 from libs.rpc.identity.roles import require_role
 from libs.rpc.mesh import MeshIdentity
@@ -22,8 +23,9 @@ class Authenticate:
     the access of each service by its full name.
     """
 
-    def __init__(self, access: Mapping[str, Access], mesh: MeshIdentity, verifier: Verifier | None) -> None:
+    def __init__(self, access: Mapping[str, Access], mesh: MeshIdentity, verifier: Verifier | None, refusals: Refusals) -> None:
         self._access = access
+        self._refusals = refusals
         self._mesh = mesh
         self._verifier = verifier
 
@@ -65,11 +67,15 @@ class Authenticate:
             raise gateway_only()
         if access is Access.ANYONE:
             return
-        if not authorization:
-            raise credentials_missing()
-        if not is_bearer or self._verifier is None:
-            raise token_invalid()
-        principal = await self._verifier.authenticate(credential)
-        if access is Access.MEMBER:
-            require_role(principal, User.ROLE_USER)
+        try:
+            if not authorization:
+                raise credentials_missing()
+            if not is_bearer or self._verifier is None:
+                raise token_invalid()
+            principal = await self._verifier.authenticate(credential)
+            if access is Access.MEMBER:
+                require_role(principal, User.ROLE_USER)
+        except Failure:
+            await self._refusals.hold(f"address {shown.client_address}")
+            raise
         call.amend(principal=principal)

@@ -49,7 +49,12 @@ class CollectionServicer(collection_service_pb2_grpc.CollectionServiceServicer):
         require_role(principal, User.ROLE_POWER_USER)
         model = (await self._embedding.DescribeModel(DescribeModelRequest(model=request.model), timeout=_MODEL_SECONDS)).model
         collection = Collection(
-            id=new_id(), name=request.name, description=request.description, owner_id=principal.user_id, is_public=request.is_public
+            id=new_id(),
+            name=request.name,
+            description=request.description,
+            owner_id=principal.user_id,
+            is_public=request.is_public,
+            language=request.language,
         )
         generation = generations.first(collection.id, request, model, self._default_chunk_size)
         async with self._sessions.begin() as session:
@@ -81,14 +86,20 @@ class CollectionServicer(collection_service_pb2_grpc.CollectionServiceServicer):
 
     async def UpdateCollection(self, request: messages.UpdateCollectionRequest, context: Context) -> messages.UpdateCollectionResponse:
         principal = call.principal()
-        values = {name: getattr(request, name) for name in ("name", "description", "is_public") if request.HasField(name)}
+        values = {name: getattr(request, name) for name in ("name", "description", "is_public", "language") if request.HasField(name)}
+        asked = work(principal, Kind.KIND_APPEND, request.collection_id)
         async with self._sessions.begin() as session:
             row = await permission.require_collection(session, principal, request.collection_id, Role.ADMIN)
+            is_other_language = row.language != values.get("language", row.language)
             if values:
                 if not await collections.change(session, row.id, values):
                     raise _exists(request.name)
                 await audit.record(session, row.id, "collection.update", **values)
                 row = await permission.require_collection(session, principal, request.collection_id, Role.ADMIN)
+            if is_other_language:
+                await self._starter.record(session, asked, row.id, "language")
+        if is_other_language:
+            await self._starter.send(asked)
         return messages.UpdateCollectionResponse(collection=collection_message(row))
 
     async def DeleteCollection(self, request: messages.DeleteCollectionRequest, context: Context) -> messages.DeleteCollectionResponse:

@@ -6,6 +6,7 @@ from libs.db.tables import AnyRow
 from libs.rpc.timestamps import timestamp
 from semantik.collection.v1 import collection_pb2, document_pb2, grant_pb2, source_pb2
 from semantik.embedding.v1 import model_pb2
+from services.collection import metadata
 from services.collection.source_kinds import config_field
 from services.collection.store.roles import includes
 from services.collection.tables import Role
@@ -36,6 +37,8 @@ def collection_message(row: AnyRow) -> collection_pb2.Collection:
         document_count=row.document_count,
         chunk_count=row.chunk_count,
         size_bytes=row.size_bytes,
+        language=row.language,
+        index_language=row.index_language,
         role=role_message(row.role),
         create_time=timestamp(row.create_time),
         update_time=timestamp(row.update_time),
@@ -85,4 +88,5 @@ def document_message(row: AnyRow, role: str | None) -> document_pb2.Document:
         create_time=timestamp(row.create_time),
         update_time=timestamp(row.update_time),
         delete_time=timestamp(row.delete_time),
+        metadata=metadata.messages(row.user_metadata),
     )

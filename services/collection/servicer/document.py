@@ -10,16 +10,17 @@ from libs.db.engine import Sessions
 from libs.db.tables import AnyRow, new_id
 from libs.rpc import call
 from libs.rpc.boundary import Context
-from libs.rpc.errors import Failure, storage_full, unavailable
+from libs.rpc.errors import Failure, not_found, storage_full, unavailable
 from libs.rpc.paging import Pager, page_size
 from semantik.collection.v1 import document_pb2, document_service_pb2_grpc
 from semantik.collection.v1 import document_service_pb2 as messages
 from semantik.error.v1.error_reason_pb2 import ErrorReason
 from services.collection import audit, garbage, media_types, metrics, permission, uploads
+from services.collection.metadata import Change
 from services.collection.objects import Objects, ObjectsFullError, unique_key
 from services.collection.servicer.convert import document_message
 from services.collection.starter import Kind, Starter, work
-from services.collection.store import collections, documents, retries, undeletes
+from services.collection.store import collections, documents, metadata, retries, undeletes
 from services.collection.store import uploads as store
 from services.collection.store.objects import LostError
 from services.collection.tables import Artifact, ArtifactKind, DocumentState, IndexState, Role, Source, SourceKind
@@ -74,10 +75,11 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
         async with garbage.stored(self._sessions, self._objects, key, upload.file), self._sessions.begin() as session:
             collection = await permission.lock_collection(session, principal, upload.collection_id, Role.WRITE)
             document_id = await store.document_id(session, collection.id, upload.name) or document_id
-            first = await self._starter.record(session, asked, document_id, [upload.name, upload.sha256])
+            first = await self._starter.record(session, asked, document_id, [upload.name, upload.sha256, *upload.noted.described()])
             is_pending = True
             if first is None:
                 is_pending = await store.take_in(session, collection.id, document_id, content)
+                is_pending = await metadata.put(session, collection.id, document_id, upload.noted) or is_pending
                 await audit.record(session, collection.id, "document.upload", document_id=document_id, name=upload.name)
             document = await permission.require_document(session, principal, first or document_id, Role.READ)
         metrics.uploads.labels("new" if is_pending else "unchanged").inc()
@@ -105,6 +107,22 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
         async with self._sessions() as session:
             document = await permission.require_document(session, call.principal(), request.document_id, Role.READ)
         return messages.GetDocumentResponse(document=document_message(document, document.role))
+
+    async def UpdateDocument(self, request: messages.UpdateDocumentRequest, context: Context) -> messages.UpdateDocumentResponse:
+        principal = call.principal()
+        change = Change(dict(request.metadata), list(request.metadata_entries), list(request.removed_keys))
+        async with self._sessions.begin() as session:
+            document = await permission.lock_document(session, principal, request.document_id, Role.WRITE)
+            if document.state == DocumentState.DELETED:
+                raise not_found("document", document.id)
+            if not await metadata.put(session, document.collection_id, document.id, change):
+                return messages.UpdateDocumentResponse(document=document_message(document, document.role))
+            asked = work(principal, Kind.KIND_APPEND, document.collection_id)
+            await self._starter.record(session, asked, document.id, "metadata")
+            await audit.record(session, document.collection_id, "document.update", document_id=document.id, path=document.path)
+            document = await permission.require_document(session, principal, document.id, Role.WRITE)
+        message = document_message(document, document.role)
+        return messages.UpdateDocumentResponse(document=message, operation=await self._starter.send(asked))
 
     async def GetDocumentContent(
         self, request: messages.GetDocumentContentRequest, context: Context

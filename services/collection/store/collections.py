@@ -16,7 +16,7 @@ from services.collection.tables import AuditEntry, Collection, CollectionState, 
 
 _CURRENT = (Generation.collection_id == Collection.id) & (Generation.generation == Collection.generation)
 # A collection as callers see it: with its active generation and their role. Columns, not objects: it is read all the time.
-_VIEW = select(
+_COLUMNS = (
     Collection.id,
     Collection.name,
     Collection.description,
@@ -24,10 +24,11 @@ _VIEW = select(
     Collection.is_public,
     Collection.state,
     Collection.state_reason,
-    Collection.generation,
+    Generation.generation,
     Collection.document_count,
     Collection.chunk_count,
     Collection.size_bytes,
+    Collection.language,
     Collection.create_time,
     Collection.update_time,
     Generation.qdrant_name,
@@ -36,11 +37,21 @@ _VIEW = select(
     Generation.precision,
     Generation.chunk_size,
     Generation.chunk_overlap,
+    Generation.language.label("index_language"),
     ROLE.label("role"),
-).join(Generation, _CURRENT)
+)
+_VIEW = select(*_COLUMNS).join(Generation, _CURRENT)
 _BY_ID = _VIEW.where(Collection.id == bindparam("collection_id"))
 _BY_IDS = _VIEW.where(Collection.id == any_(bindparam("collection_ids", type_=ARRAY(Text))))
-_READABLE_IDS = select(Collection.id).where(REACHABLE, ROLE.is_not(None)).order_by(Collection.id)
+_OTHERS = select(*_COLUMNS).join(
+    Generation, (Generation.collection_id == Collection.id) & (Generation.generation == bindparam("generation", type_=BigInteger))
+)
+_OTHERS_BY_IDS = _OTHERS.where(Collection.id == any_(bindparam("collection_ids", type_=ARRAY(Text))))
+_LAST_CHANGED = (
+    _VIEW.where(REACHABLE, ROLE.is_not(None))
+    .order_by(Collection.update_time.desc(), Collection.id.desc())
+    .limit(bindparam("limit", type_=BigInteger))
+)
 
 
 async def with_role(session: AsyncSession | AsyncConnection, subject: Subject, collection_id: str) -> AnyRow | None:
@@ -52,6 +63,14 @@ async def many_with_roles(session: AsyncSession | AsyncConnection, subject: Subj
     """Return those of the collections that exist, by id, each with the subject's role on it."""
     rows = await session.execute(_BY_IDS, {**subject, "collection_ids": list(collection_ids)})
     return {row.id: row for row in rows}
+
+
+async def of_generation(
+    session: AsyncSession | AsyncConnection, subject: Subject, collection_ids: Sequence[str], generation: int
+) -> dict[str, AnyRow]:
+    """Return as ``many_with_roles`` does those of the collections that have this generation, with it in place of the active one."""
+    given = {**subject, "collection_ids": list(collection_ids), "generation": generation}
+    return {row.id: row for row in await session.execute(_OTHERS_BY_IDS, given)}
 
 
 @cache
@@ -77,8 +96,9 @@ async def list_readable(
     return (await session.execute(statement, {**subject, **given})).all()
 
 
-async def readable_ids(session: AsyncSession | AsyncConnection, subject: Subject) -> Sequence[str]:
-    return (await session.execute(_READABLE_IDS, subject)).scalars().all()
+async def last_changed(session: AsyncSession | AsyncConnection, subject: Subject, limit: int) -> Sequence[AnyRow]:
+    """List the collections on which the subject has a role, those that changed last first."""
+    return (await session.execute(_LAST_CHANGED, {**subject, "limit": limit})).all()
 
 
 async def lock(session: AsyncSession, collection_id: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import aliased
 
 from libs.db.tables import AnyRow
@@ -31,6 +31,7 @@ _COLUMNS = (
     Document.mime_type,
     Document.language,
     Document.content_sha256,
+    Document.user_metadata,
     case((Document.duplicate_of.is_not(None), func.coalesce(_original, Document.duplicate_of))).label("duplicate_of"),
     Document.content_version,
     _state.label("state"),
@@ -62,7 +63,7 @@ _BY_ID = _visible(*_COLUMNS, ROLE.label("role")).where(Document.id == bindparam(
 _LIST = _visible(*_COLUMNS)
 
 
-async def with_role(session: AsyncSession, subject: Subject, document_id: str) -> AnyRow | None:
+async def with_role(session: AsyncSession | AsyncConnection, subject: Subject, document_id: str) -> AnyRow | None:
     """Return a document, deleted or not, with the subject's role on its collection."""
     return (await session.execute(_BY_ID, {**subject, "document_id": document_id})).one_or_none()
 

@@ -11,6 +11,7 @@ from libs.rpc.server import Server
 from libs.rpc.settings import Environment
 from libs.work import failpoints
 from libs.work.attempt import Pace
+from libs.work.serving import side_by_side
 from libs.work.worker import Worker
 from services.collection.objects import Objects
 from services.collection.worker.embedder import Embedder
@@ -20,8 +21,7 @@ from services.collection.worker.handler import IngestionHandler
 from services.collection.worker.job import Dependencies
 from services.collection.worker.settings import Settings
 
-# After draining the slots need five seconds to give back what they hold.
-_END_SECONDS = 15.0
+_SEARCH = ["semantik.search.v1.IndexInternalService", "semantik.search.v1.EvaluationInternalService"]
 
 
 async def main(settings: Settings) -> None:
@@ -35,7 +35,7 @@ async def main(settings: Settings) -> None:
         channels.connect(settings.auth_address, "auth", mesh, ["semantik.auth.v1.AuthInternalService"]) as auth,
         channels.connect(settings.operation_address, "operation", mesh, ["semantik.operation.v1.OperationInternalService"]) as operation,
         channels.connect(settings.embedding_address, "embedding", mesh, ["semantik.embedding.v1.EmbeddingInternalService"]) as embedding,
-        channels.connect(settings.search_address, "search", mesh, ["semantik.search.v1.IndexInternalService"]) as search,
+        channels.connect(settings.search_address, "search", mesh, _SEARCH) as search,
         ExtractionPool(settings.extraction_processes, limits) as extraction,
     ):
         objects = Objects(settings.objects_url)
@@ -53,12 +53,7 @@ async def main(settings: Settings) -> None:
         )
         # It serves nothing but its health.
         server = Server(settings, [], mesh, auth_client.verifier(auth), ready=ready, draining=draining)
-        tasks = asyncio.create_task(worker.run()), asyncio.create_task(server.run())
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        draining.set()
-        ended, _ = await asyncio.wait(tasks, timeout=_END_SECONDS)
-        for task in ended:
-            task.result()
+        await side_by_side(worker.run(), server.run(), draining)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,18 @@ _Text = tuple[str, str, int]  # digest, text, tokens
 
 
 async def embed(job: Job, group: Sequence[ChunkedDocument], shown: Stage) -> dict[str, bytes]:
-    """Return the vector of every chunk's text, by the text's digest."""
+    """Return the vector of every chunk, by the digest of what the model reads of it."""
     generation = job.target.generation
-    texts = {digest: chunk for document in group for digest, chunk in zip(document.digests, document.chunks, strict=True)}
+    texts = {
+        digest: (text, chunk.token_count)
+        for document in group
+        for digest, text, chunk in zip(document.digests, document.embedded, document.chunks, strict=True)
+    }
     vectors = await job.read(lambda session: stored.cached(session, generation, texts.keys()))
-    kept = sum(texts[digest].token_count for digest in vectors)
+    kept = sum(texts[digest][1] for digest in vectors)
     metrics.tokens.labels("kept").inc(kept)
     shown.embedded(len(vectors), kept)
-    missing = [(digest, chunk.text, chunk.token_count) for digest, chunk in texts.items() if digest not in vectors]
+    missing = [(digest, text, tokens) for digest, (text, tokens) in texts.items() if digest not in vectors]
     job.progress.computing()
     for batch in _batches(missing, job.dependencies.settings.batch_tokens):
         with metrics.stage("embed"):

@@ -18,7 +18,7 @@ from semantik.operation.v1.operation_pb2 import Operation
 from services.collection.store import collections
 from services.collection.store.indexing import commits, fences, states, worklist
 from services.collection.tables import Collection, Generation
-from services.collection.worker import metrics
+from services.collection.worker import languages, metrics, noted
 from services.collection.worker.index import Index
 from services.collection.worker.job import Dependencies, Job, Target
 from services.collection.worker.kinds import KINDS
@@ -50,6 +50,9 @@ class IngestionHandler:
             await _open_indexes(job)
         async with job.progress.ticking():
             await work(job)
+            if claim.operation.kind != Operation.KIND_DELETE:
+                await noted.show(job)
+                await languages.settle(job)
 
     async def settle(self, claim: Claim, outcome: Settling, report: Report) -> None:
         """Leave nothing uncommitted in the indexes and set the collection's state."""
@@ -115,7 +118,7 @@ class IngestionHandler:
 
 async def _open_indexes(job: Job) -> None:
     for target in job.targets:
-        await target.index.open(target.generation.dimension)
+        await target.index.open(target.generation.dimension, target.generation.language)
         await finish_writes(job, target)
 
 

@@ -11,8 +11,10 @@ from libs.rpc.errors import reason_of
 from libs.work.report import Report
 from libs.work.retry import patiently
 from semantik.search.v1 import index_internal_service_pb2 as messages
+from semantik.search.v1.evaluation_internal_service_pb2 import ForgetCollectionRequest
+from semantik.search.v1.evaluation_internal_service_pb2_grpc import EvaluationInternalServiceStub
 from semantik.search.v1.index_internal_service_pb2_grpc import IndexInternalServiceStub
-from semantik.search.v1.index_pb2 import Chunk, DocumentVersion
+from semantik.search.v1.index_pb2 import Chunk, DocumentMetadata, DocumentVersion
 from services.collection.store.indexing.writes import Version
 
 _UPSERT_CHUNKS = 64
@@ -29,12 +31,17 @@ class Index:
         self._fence = fence
         self._report = report
 
-    async def open(self, dimension: int) -> None:
-        """Create the index where it is missing and raise its fence."""
-        create = messages.CreateIndexRequest(index_name=self._name, dimension=dimension)
+    async def open(self, dimension: int, language: str) -> None:
+        """Create the index where it is missing, its words in ``language``, and raise its fence."""
+        create = messages.CreateIndexRequest(index_name=self._name, dimension=dimension, language=language)
         await self._call(lambda: self._search.CreateIndex(create))
         fence = messages.FenceIndexRequest(index_name=self._name, fence=self._fence)
         await self._call(lambda: self._search.FenceIndex(fence))
+
+    async def set_language(self, language: str) -> None:
+        """Index the words of all texts anew, in another language."""
+        request = messages.SetIndexLanguageRequest(index_name=self._name, fence=self._fence, language=language)
+        await self._call(lambda: self._search.SetIndexLanguage(request))
 
     async def upsert(self, chunks: Iterable[Chunk], written: Callable[[int], None]) -> None:
         """Write chunks that no search finds until their documents are published; ``written`` gets the number of each part."""
@@ -43,6 +50,11 @@ class Index:
             request = messages.UpsertChunksRequest(index_name=self._name, fence=self._fence, chunks=part)
             await self._call(lambda request=request: self._search.UpsertChunks(request))  # type: ignore[misc]
             written(len(part))
+
+    async def set_metadata(self, documents: Sequence[DocumentMetadata]) -> None:
+        """Set what is noted on at most 100 documents, in place of what was."""
+        request = messages.SetMetadataRequest(index_name=self._name, fence=self._fence, documents=documents)
+        await self._call(lambda: self._search.SetMetadata(request))
 
     async def publish(self, versions: Sequence[Version]) -> None:
         """Show committed documents to searches; their earlier versions go."""
@@ -91,6 +103,12 @@ class Index:
             if not (may_be_missing and reason_of(error) == "INDEX_NOT_FOUND"):
                 raise
         self._report.advanced()
+
+
+async def forget_measurements(search: grpc.aio.Channel, collection_id: str, report: Report) -> None:
+    """Delete the judged sets and evaluations of a collection that goes; waits while search is away."""
+    evaluations = EvaluationInternalServiceStub(search)
+    await patiently(lambda: evaluations.ForgetCollection(ForgetCollectionRequest(collection_id=collection_id)), report, _PEER)
 
 
 def _by_version(versions: Iterable[Version]) -> dict[int, list[str]]:

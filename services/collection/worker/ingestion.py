@@ -11,11 +11,11 @@ from services.collection.worker.reading import Reader
 async def index(job: Job, scan: Scan | None = None) -> None:
     """Index every waiting document of the job's target, beside ``scan`` where there is one."""
     generation = job.target.generation
-    waiting, size_bytes = await job.read(lambda session: worklist.totals(session, generation))
     if scan is None:
-        if not waiting:
+        totals = await job.read(lambda session: worklist.totals(session, generation, job.operation_id))
+        if not totals.waiting:
             return
-        job.progress.listed(waiting, size_bytes)
+        job.progress.listed(totals.waiting + totals.ended, totals.waiting_bytes + totals.ended_bytes)
     opened: dict[str, Connector] = {}
 
     async def connector_of(source_id: str) -> Connector:
@@ -25,7 +25,8 @@ async def index(job: Job, scan: Scan | None = None) -> None:
         return opened[source_id]
 
     tokens = await job.dependencies.embedder.token_reader(generation.digest, job.report)
-    reader = Reader(connector_of, job.dependencies.extraction, tokens, generation, job.report)
+    embed_names = job.dependencies.settings.embed_names
+    reader = Reader(connector_of, job.dependencies.extraction, tokens, generation, job.report, embed_names=embed_names)
     await Pipeline(job, reader, scan).run()
 
 

@@ -21,7 +21,8 @@ from services.collection.worker.writing import Batch, Writer
 
 _PAGE = 500
 _READERS = 2
-_EMBEDDERS = 3
+# Two batches of a half: a death costs no more than one whole batch, and embedding always has the next one waiting.
+_EMBEDDERS = 2
 _READ_ITEMS = 64
 _READ_BYTES = 256 * 1024
 _ITEM_BYTES = 1024
@@ -90,9 +91,11 @@ class Pipeline:
                 if is_last:
                     break
                 await self._news.wait()
-        # What was in hand when a worker died goes alone: if it kills again, nothing else is to blame.
+        # What ends may open others: the duplicates of what was refused. What was in hand when a worker died goes alone: if it kills
+        # again, nothing else is to blame.
         await self._idle.wait()
-        await self._feed_waiting(suspect=True)
+        while await self._feed_waiting(suspect=False) or await self._feed_waiting(suspect=True):
+            await self._idle.wait()
         await self._to_read.close()
 
     async def _feed_waiting(self, *, suspect: bool) -> int:

@@ -1,17 +1,20 @@
 """What is stored of an indexed document: its points in the index, its rows in the tables."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 from libs.rpc.timestamps import timestamp
 from semantik.search.v1.index_pb2 import Chunk
+from services.collection.metadata import messages
 from services.collection.store.indexing.commits import Indexed
 from services.collection.tables import Generation
 from services.collection.worker.reading import ChunkedDocument
 
 
 def points(document: ChunkedDocument, vectors: Mapping[str, bytes]) -> Iterator[Chunk]:
-    """Yield a document's chunks with their vectors, which are given by the digest of the text."""
+    """Yield a document's chunks with their vectors, which are given by digest."""
     item = document.item
+    noted = messages(item.metadata)
     for chunk, digest in zip(document.chunks, document.digests, strict=True):
         yield Chunk(
             document_id=item.document_id,
@@ -24,7 +27,7 @@ def points(document: ChunkedDocument, vectors: Mapping[str, bytes]) -> Iterator[
             path=item.path,
             name=item.name,
             mime_type=document.extracted.mime_type,
-            language=item.language,
+            language=document.language,
             size_bytes=item.size_bytes,
             modify_time=timestamp(item.modify_time),
             page=chunk.page,
@@ -32,6 +35,7 @@ def points(document: ChunkedDocument, vectors: Mapping[str, bytes]) -> Iterator[
             level=chunk.level,
             parent_ordinal=chunk.parent_ordinal,
             vector=vectors[digest],
+            metadata=noted,
         )
 
 
@@ -49,12 +53,12 @@ def indexed(generation: Generation, document: ChunkedDocument) -> Indexed:
             "start_offset": chunk.start,
             "end_offset": chunk.end,
             "token_count": chunk.token_count,
-            "text_sha256": digest,
+            "text_sha256": hashlib.sha256(chunk.text.encode()).hexdigest(),
             "page": chunk.page,
             "section": chunk.section,
             "level": chunk.level,
             "parent_ordinal": chunk.parent_ordinal,
         }
-        for chunk, digest in zip(document.chunks, document.digests, strict=True)
+        for chunk in document.chunks
     ]
-    return Indexed(item, extracted.text, extracted.mime_type, extracted.is_truncated, chunks, document.token_count)
+    return Indexed(item, extracted.text, extracted.mime_type, document.language, extracted.is_truncated, chunks, document.token_count)

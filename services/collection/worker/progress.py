@@ -72,10 +72,10 @@ class Progress:
         """Count tokens for the rate: those of texts that the model has embedded for this claim."""
         self._computed += tokens
 
-    def listed(self, waiting: int, waiting_bytes: int) -> None:
-        """Fix the totals: what is done and what waits, once everything was listed."""
-        self._raise("documents_total", self._done() + waiting)
-        self._raise("bytes_total", self._bytes_done() + waiting_bytes)
+    def listed(self, documents: int, size_bytes: int) -> None:
+        """Fix the totals once everything was listed: what waits and what this operation has ended, and what is as it was."""
+        self._raise("documents_total", self._unchanged + documents)
+        self._raise("bytes_total", self._unchanged_bytes + size_bytes)
         self._show()
 
     @asynccontextmanager

@@ -20,6 +20,8 @@ from services.collection.tables import Generation, IndexState, Reason
 from services.collection.worker import metrics
 from services.collection.worker.connectors import Connector
 from services.collection.worker.connectors.entries import Content, KnownText
+from services.collection.worker.context import in_context
+from services.collection.worker.detection import detected
 from services.collection.worker.extraction.child import File
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.pool import ExtractionPool
@@ -30,16 +32,21 @@ _RETRYABLE = (Reason.UNREADABLE, Reason.INTERNAL)
 
 @dataclass(frozen=True)
 class ChunkedDocument:
-    """A document that was read and cut into chunks."""
+    """A document that was read and cut into chunks.
+
+    ``embedded`` is what the model reads of each: see ``in_context``.
+    """
 
     item: Item
     extracted: Extracted
     chunks: list[Chunk]
+    embedded: list[str]
+    language: str = ""
 
     @cached_property
     def digests(self) -> list[str]:
-        """The SHA-256 of each chunk's text, in hex."""
-        return [hashlib.sha256(chunk.text.encode()).hexdigest() for chunk in self.chunks]
+        """The SHA-256 of what the model reads of each chunk, in hex."""
+        return [hashlib.sha256(text.encode()).hexdigest() for text in self.embedded]
 
     @cached_property
     def token_count(self) -> int:
@@ -61,12 +68,15 @@ class Reader:
         tokens: TokenReader,
         generation: Generation,
         report: Report,
+        *,
+        embed_names: bool,
     ) -> None:
         self._connector_of = connector_of
         self._extraction = extraction
         self._tokens = tokens
         self._report = report
         self._settings = ChunkSettings(generation.chunk_strategy, generation.chunk_size, generation.chunk_overlap)
+        self._most_tokens = generation.max_length if embed_names else 0
 
     async def read(self, items: Sequence[Item]) -> tuple[list[ChunkedDocument], list[Refused]]:
         """Return what the documents hold, and those that yield nothing. Raises what is no document's fault."""
@@ -76,7 +86,10 @@ class Reader:
         refused = [refuse(item, error) for item, error in zip(items, texts, strict=True) if isinstance(error, UnreadableError)]
         with metrics.stage("chunk"):
             chunks = await chunk([(text.text, text.landmarks) for _, text in read], self._tokens, self._settings)
-        documents = [ChunkedDocument(item, text, cut) for (item, text), cut in zip(read, chunks, strict=True)]
+        documents = [
+            ChunkedDocument(item, text, cut, [in_context(item.name, part, self._most_tokens) for part in cut], detected(text.text))
+            for (item, text), cut in zip(read, chunks, strict=True)
+        ]
         empty = UnreadableError(Reason.EMPTY, "the document has no words", skip=True)
         refused += [refuse(document.item, empty) for document in documents if not document.chunks]
         return [document for document in documents if document.chunks], refused

@@ -26,4 +26,7 @@ class Settings(CollectionSettings):
     extraction_sandbox: Literal["required", "best"] = "best"
     max_file_bytes: int = Field(default=200 * 1024 * 1024, gt=0)
     max_text_characters: int = Field(default=20_000_000, gt=0)
-    batch_tokens: int = Field(default=4096, ge=256)
+    # Whether the model reads each chunk below its document's name.
+    embed_names: bool = True
+    # Two of them and the names before their texts are less than 8,192 tokens: what a death may cost.
+    batch_tokens: int = Field(default=3840, ge=256)

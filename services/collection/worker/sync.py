@@ -47,8 +47,8 @@ class Sync:
         except UnreadableSourceError as error:
             code, reason = StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_SOURCE_UNREADABLE
             raise WorkFailedError(Failure(code, reason, str(error)).proto()) from error
-        waiting = await self._job.read(lambda session: worklist.totals(session, self._job.target.generation))
-        self._job.progress.listed(*waiting)
+        totals = await self._job.read(lambda session: worklist.totals(session, self._job.target.generation, self._job.operation_id))
+        self._job.progress.listed(totals.waiting + totals.ended, totals.waiting_bytes + totals.ended_bytes)
         self._job.progress.enter(Progress.PHASE_INDEXING)
 
     async def _list(self, wake: Callable[[], None]) -> None:

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.tables import new_id
 from services.collection.store.indexing import commits, vectors, worklist, writes
-from services.collection.store.indexing.commits import Refused
+from services.collection.store.indexing.commits import Committed, Refused, Running
 from services.collection.store.indexing.worklist import Item
 from services.collection.tables import IndexState
-from services.collection.worker import metrics
+from services.collection.worker import languages, metrics
 from services.collection.worker.job import Job, Target
 from services.collection.worker.points import indexed, points
 from services.collection.worker.reading import ChunkedDocument
@@ -39,6 +39,7 @@ class Writer:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._ended: list[str] = []
+        self._has_language = False
         self.has_committed = False
         """Whether this claim committed anything: from then on no document is blamed for the worker's death."""
 
@@ -50,6 +51,9 @@ class Writer:
         job, target = self._job, self._job.target
         write_id = new_id()
         if batch.documents:
+            if not self._has_language:
+                await languages.begin(job, (document.language for document in batch.documents))
+                self._has_language = True
             versions = [(document.item.document_id, document.item.content_version) for document in batch.documents]
             await job.write(lambda session: writes.begin(session, write_id, target.generation, versions))
             with metrics.stage("upsert"), job.progress.begun.writing(batch.documents) as shown:
@@ -60,21 +64,21 @@ class Writer:
         if stale:
             await target.index.delete(stale)
         with metrics.stage("commit"):
-            overtaken = await job.write(lambda session: self._commit(session, batch))
+            committed = await job.write(lambda session: self._commit(session, batch))
         job.dependencies.failpoint("after_commit")
         if batch.documents:
-            await self._show(batch, overtaken, write_id)
-        self._count(batch, overtaken)
+            await self._show(batch, committed.overtaken, write_id)
+        self._count(batch, committed)
 
-    async def _commit(self, session: AsyncSession, batch: Batch) -> list[Item]:
+    async def _commit(self, session: AsyncSession, batch: Batch) -> Committed:
         job, generation = self._job, self._job.target.generation
         if not self.has_committed:
             await worklist.reset_processing(session, generation)
         await writes.end(session, self._ended)
         done = [indexed(generation, document) for document in batch.documents]
-        overtaken = await commits.commit(session, generation, job.operation_id, done, batch.refused)
+        committed = await commits.commit(session, generation, Running(job.operation_id, job.since), done, batch.refused)
         await vectors.forget(session, generation, {digest for document in batch.documents for digest in document.digests})
-        return overtaken
+        return committed
 
     async def _show(self, batch: Batch, overtaken: Sequence[Item], write_id: str) -> None:
         """Show what was committed; what was deleted or changed meanwhile goes from the index unseen."""
@@ -87,21 +91,23 @@ class Writer:
         self._job.dependencies.failpoint("after_delete_old")
         self._ended.append(write_id)
 
-    def _count(self, batch: Batch, overtaken: Sequence[Item]) -> None:
+    def _count(self, batch: Batch, committed: Committed) -> None:
         self.has_committed = True
-        lost = {item.document_id for item in overtaken}
+        lost = {item.document_id for item in committed.overtaken}
         documents = [document for document in batch.documents if document.item.document_id not in lost]
+        refused = [end for end in batch.refused if end.item.document_id not in lost]
+        ended = sum(item.size_bytes for item in batch.items if item.document_id not in lost)
         amounts = {
             "indexed": len(documents),
-            "skipped": sum(end.state == IndexState.SKIPPED for end in batch.refused),
-            "failed": sum(end.state == IndexState.FAILED for end in batch.refused),
-            "size_bytes": sum(item.size_bytes for item in batch.items if item.document_id not in lost),
+            "skipped": sum(end.state == IndexState.SKIPPED for end in refused) - len(committed.reopened),
+            "failed": sum(end.state == IndexState.FAILED for end in refused),
+            "size_bytes": ended - sum(each.size_bytes for each in committed.reopened),
             "chunks": sum(len(document.chunks) for document in documents),
             "tokens": sum(document.token_count for document in documents),
         }
         metrics.documents.labels("indexed", "").inc(amounts["indexed"])
         metrics.chunks.inc(amounts["chunks"])
-        for end in batch.refused:
+        for end in refused:
             metrics.documents.labels(end.state.lower(), end.reason).inc()
         self._job.progress.ended(batch.items, amounts)
 

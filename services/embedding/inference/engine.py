@@ -18,7 +18,7 @@ from services.embedding.inference.lanes import BulkLane, Computed, Computing, In
 from services.embedding.inference.loaded import Loaded
 from services.embedding.inference.priority import Queries
 from services.embedding.inference.sessions import RETRY_SECONDS, Sessions
-from services.embedding.inference.tokens import Tokenized, require_whole
+from services.embedding.inference.tokens import Tokenized, are_short, require_whole
 from services.embedding.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -98,6 +98,8 @@ class Engine:
     async def count(self, files: ModelFiles, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has, special tokens included; raises ModelDamagedError, OVERLOADED."""
         tokens = await self.sessions.tokens(files)
+        if are_short(texts):  # waiting for a turn among many long texts would take longer
+            return tokens.count(texts)
         return await self._bulk.count(texts, lambda some, _: tokens.count(some))
 
     async def embed(

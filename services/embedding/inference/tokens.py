@@ -25,6 +25,11 @@ class Tokenized:
     types: list[int] | None = None
 
 
+def are_short(texts: Sequence[str]) -> bool:
+    """Return whether reading all of them takes a millisecond or two at most."""
+    return len(texts) <= _FEW_TEXTS and sum(map(len, texts)) <= _FEW_CHARACTERS
+
+
 def require_whole(texts: Sequence[Tokenized], positions: Sequence[int], limit: int) -> None:
     """Raise TEXT_TOO_LONG for the first text that was cut; ``positions`` are those of the texts in the request."""
     for text, position in zip(texts, positions, strict=True):
@@ -83,8 +88,7 @@ class Tokens:
     def _encoded(self, texts: Sequence[str]) -> Iterable[Encoding]:
         # A few short ones need no pool of threads, which may be busy with a great many. This way the library keeps Python's lock,
         # for a millisecond or two with texts of this length.
-        is_short = len(texts) <= _FEW_TEXTS and sum(map(len, texts)) <= _FEW_CHARACTERS
-        return map(self._tokenizer.encode, texts) if is_short else self._tokenizer.encode_batch_fast(texts)
+        return map(self._tokenizer.encode, texts) if are_short(texts) else self._tokenizer.encode_batch_fast(texts)
 
     def _cut(self, ids: list[int], types: list[int] | None) -> Tokenized:
         excess = len(ids) - self._max_length

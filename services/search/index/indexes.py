@@ -11,10 +11,11 @@ from grpc import StatusCode
 
 from libs.rpc.errors import Failure
 from semantik.error.v1.error_reason_pb2 import ErrorReason
-from semantik.search.v1.index_pb2 import Chunk, DocumentVersion, Point
-from services.search import conditions, metrics
+from semantik.search.v1.index_pb2 import Chunk, DocumentMetadata, DocumentVersion, Point
+from services.search import conditions, metadata, metrics
 from services.search.index import creation, fence
 from services.search.index.turns import Turns
+from services.search.languages.language import ENGLISH, Language
 from services.search.passage import (
     DOCUMENT,
     HIDDEN,
@@ -26,15 +27,18 @@ from services.search.passage import (
     VERSION,
     listed,
     points,
+    set_metadata,
     vector_invalid,
 )
 from services.search.qdrant import Qdrant, is_missing, q
+from services.search.replication import Placement
 
 _PAGE = 1000
 _FINISH_SECONDS = 5.0
 # Everything but the fence belongs to a document.
 _CHUNKS = conditions.exists(DOCUMENT)
 _NOT_HIDDEN_FOR_GOOD = conditions.none_of(conditions.equals(HIDDEN, HIDDEN_FOR_GOOD))
+_UNPLACED = Placement()
 _T = TypeVar("_T")
 
 
@@ -55,13 +59,25 @@ class Indexes:
     so no order of upserts, publications and hides shows a document whose hide has returned.
     """
 
-    def __init__(self, qdrant: Qdrant) -> None:
+    def __init__(self, qdrant: Qdrant, placement: Placement = _UNPLACED) -> None:
         self._qdrant = qdrant
+        self._placement = placement
         self._turns = Turns()
+        # Fields of metadata that are known to be indexed.
+        self._indexed: dict[str, set[str]] = defaultdict(set)
 
-    async def create(self, name: str, dimension: int) -> bool:
+    async def create(self, name: str, dimension: int, language: Language = ENGLISH) -> bool:
         """Create the index; return whether it is new. One that was dropped comes back empty and without a fence."""
-        return await self._write("create", name, lambda: creation.create(self._qdrant, name, dimension))
+        return await self._write("create", name, lambda: creation.create(self._qdrant, name, dimension, language, self._placement))
+
+    async def set_language(self, name: str, claim: int, language: Language) -> None:
+        """Index the words of all texts anew, in this language."""
+
+        async def write() -> None:
+            await fence.check(self._qdrant, name, claim)
+            await creation.index_words(self._qdrant, name, language)
+
+        await self._write("set_language", name, write)
 
     async def raise_fence(self, name: str, to: int) -> None:
         """Refuse writes with a lower fence from now on."""
@@ -73,6 +89,7 @@ class Indexes:
 
         async def write() -> None:
             await fence.check(self._qdrant, name, claim)
+            await self._index_metadata(name, metadata.fields(chunk.metadata for chunk in chunks))
             request = q.UpsertPoints(collection_name=name, wait=True, points=written, update_filter=_NOT_HIDDEN_FOR_GOOD)
             try:
                 await self._qdrant.points("Upsert", request)
@@ -83,6 +100,20 @@ class Indexes:
 
         await self._write("upsert", name, write)
         metrics.points_written.inc(len(chunks))
+
+    async def set_metadata(self, name: str, claim: int, documents: Sequence[DocumentMetadata]) -> None:
+        """Set what is noted on documents, in place of what was."""
+
+        async def write() -> None:
+            await fence.check(self._qdrant, name, claim)
+            await self._index_metadata(name, metadata.fields(document.metadata for document in documents))
+            for document in documents:
+                selector = q.PointsSelector(filter=conditions.all_of(conditions.equals(DOCUMENT, document.document_id)))
+                request = q.SetPayloadPoints(collection_name=name, wait=True, points_selector=selector)
+                set_metadata(request.payload, document.metadata)
+                await self._qdrant.points("SetPayload", request)
+
+        await self._write("set_metadata", name, write)
 
     async def publish(self, name: str, claim: int, documents: Sequence[DocumentVersion]) -> None:
         """Show each document's version, unless it was hidden, and delete the earlier ones."""
@@ -138,6 +169,7 @@ class Indexes:
                 if not is_missing(failure):
                     raise
             else:
+                self._indexed.pop(name, None)
                 await creation.drop(self._qdrant, name)
 
         await self._write("drop", name, write)
@@ -164,6 +196,12 @@ class Indexes:
     async def close(self) -> None:
         """Wait a few seconds for writes under way."""
         await self._turns.finish(_FINISH_SECONDS)
+
+    async def _index_metadata(self, name: str, fields: set[str]) -> None:
+        """Index what a write brings before it: HNSW and filters then cover all of it."""
+        if new := fields - self._indexed[name]:
+            await creation.index_metadata(self._qdrant, name, sorted(new))
+            self._indexed[name] |= new
 
     async def _set_hidden(self, name: str, value: int, *wanted: Any) -> None:
         selector = q.PointsSelector(filter=conditions.all_of(*wanted))

@@ -8,6 +8,7 @@ from semantik.search.v1 import index_internal_service_pb2 as messages
 from semantik.search.v1 import index_internal_service_pb2_grpc
 from services.search.collection_access import CollectionAccess
 from services.search.index.indexes import Indexes
+from services.search.languages.language import language_of
 
 
 class IndexInternalServicer(index_internal_service_pb2_grpc.IndexInternalServiceServicer):
@@ -16,15 +17,25 @@ class IndexInternalServicer(index_internal_service_pb2_grpc.IndexInternalService
         self._access = access
 
     async def CreateIndex(self, request: messages.CreateIndexRequest, context: Context) -> messages.CreateIndexResponse:
-        return messages.CreateIndexResponse(is_new=await self._indexes.create(request.index_name, request.dimension))
+        return messages.CreateIndexResponse(
+            is_new=await self._indexes.create(request.index_name, request.dimension, language_of(request.language))
+        )
 
     async def FenceIndex(self, request: messages.FenceIndexRequest, context: Context) -> messages.FenceIndexResponse:
         await self._indexes.raise_fence(request.index_name, request.fence)
         return messages.FenceIndexResponse()
 
+    async def SetIndexLanguage(self, request: messages.SetIndexLanguageRequest, context: Context) -> messages.SetIndexLanguageResponse:
+        await self._indexes.set_language(request.index_name, request.fence, language_of(request.language))
+        return messages.SetIndexLanguageResponse()
+
     async def UpsertChunks(self, request: messages.UpsertChunksRequest, context: Context) -> messages.UpsertChunksResponse:
         await self._indexes.upsert(request.index_name, request.fence, request.chunks)
         return messages.UpsertChunksResponse()
+
+    async def SetMetadata(self, request: messages.SetMetadataRequest, context: Context) -> messages.SetMetadataResponse:
+        await self._indexes.set_metadata(request.index_name, request.fence, request.documents)
+        return messages.SetMetadataResponse()
 
     async def PublishDocuments(self, request: messages.PublishDocumentsRequest, context: Context) -> messages.PublishDocumentsResponse:
         await self._indexes.publish(request.index_name, request.fence, request.documents)

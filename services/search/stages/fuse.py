@@ -1,10 +1,10 @@
 """Fuses rankings whose scores do not compare into one."""
 
-import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.search.stages.candidate import Candidate, Key, Ranking
+from services.search.vectors.spread import Spread
 
 _DEVIATIONS = 3.0
 _MIDDLE = 0.5
@@ -18,25 +18,32 @@ def fuse(rankings: Sequence[Ranking], limit: int) -> list[Candidate]:
     scores are added up.
     """
     fused: dict[Key, float] = defaultdict(float)
-    ranks: dict[Key, dict[str, int]] = defaultdict(dict)
-    scores: dict[Key, dict[str, float]] = defaultdict(dict)
+    places: list[dict[Key, tuple[int, float, float]]] = []
     for ranking in rankings:
-        given = [score for _, score in ranking.points]
-        mapped = given if len(rankings) == 1 else _normalized(given)
-        for rank, ((key, score), normalized) in enumerate(zip(ranking.points, mapped, strict=True), 1):
-            fused[key] += normalized
-            ranks[key][ranking.name] = rank
-            scores[key][ranking.name] = score
+        offset, scale = (0.0, 1.0) if len(rankings) == 1 else _mapping(ranking.spread)
+        place: dict[Key, tuple[int, float, float]] = {}
+        for rank, (key, score) in enumerate(ranking.points, 1):
+            part = offset + scale * score
+            fused[key] += part
+            place[key] = rank, score, part
+        places.append(place)
     best = sorted(fused.items(), key=lambda entry: -entry[1])[:limit]
-    return [Candidate(key, score, ranks[key], scores[key]) for key, score in best]
+    return [_candidate(key, rank, score, rankings, places) for rank, (key, score) in enumerate(best, 1)]
 
 
-def _normalized(scores: Sequence[float]) -> list[float]:
-    if len(scores) < 2:
-        return [_MIDDLE] * len(scores)
-    mean = sum(scores) / len(scores)
-    deviation = math.sqrt(sum((score - mean) ** 2 for score in scores) / (len(scores) - 1))
-    if deviation == 0:
-        return [_MIDDLE] * len(scores)
-    low = mean - _DEVIATIONS * deviation
-    return [(score - low) / (2 * _DEVIATIONS * deviation) for score in scores]
+def _candidate(
+    key: Key, fused_rank: int, fused_score: float, rankings: Sequence[Ranking], places: Sequence[Mapping[Key, tuple[int, float, float]]]
+) -> Candidate:
+    known = {ranking.name: place[key] for ranking, place in zip(rankings, places, strict=True) if key in place}
+    ranks = {name: rank for name, (rank, _, _) in known.items()}
+    scores = {name: score for name, (_, score, _) in known.items()}
+    parts = {name: part for name, (_, _, part) in known.items()}
+    return Candidate(key, fused_score, ranks, scores, parts, fused_rank, fused_score)
+
+
+def _mapping(spread: Spread) -> tuple[float, float]:
+    """Return offset and scale that map scores as ``fuse`` says; equal ones to the middle."""
+    if spread.deviation == 0:
+        return _MIDDLE, 0.0
+    scale = 1 / (2 * _DEVIATIONS * spread.deviation)
+    return _MIDDLE - scale * spread.mean, scale

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from semantik.search.v1 import search_service_pb2 as messages
+from services.search.passage import DENSE
+from services.search.stages.best_sentence import add_best_sentences
 from services.search.stages.candidate import Candidate
 from services.search.stages.highlights import highlights
 from services.search.stages.request import Plan
@@ -10,9 +12,12 @@ from services.search.words import Marks
 
 
 def present(plan: Plan, candidates: Sequence[Candidate]) -> list[messages.Hit]:
-    """Return the hits in the candidates' order, with the query's words marked."""
-    marks = Marks(plan.text)
-    return [_hit(plan, candidate, marks) for candidate in candidates]
+    """Return the hits in the candidates' order, with the query's words and the best sentence marked."""
+    marks = {language: Marks(plan.text, language) for language in {query.language for query in plan.queries}}
+    languages = [plan.queries[candidate.key.query].language for candidate in candidates]
+    hits = [_hit(plan, candidate, marks[language]) for candidate, language in zip(candidates, languages, strict=True)]
+    add_best_sentences(hits, languages)
+    return hits
 
 
 def _hit(plan: Plan, candidate: Candidate, marks: Marks) -> messages.Hit:
@@ -32,4 +37,6 @@ def _hit(plan: Plan, candidate: Candidate, marks: Marks) -> messages.Hit:
         highlights=highlights(marks, passage.text),
         page=passage.page,
         section=passage.section,
+        similarity=candidate.scores.get(DENSE),
+        metadata=passage.metadata,
     )

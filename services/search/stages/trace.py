@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from libs.rpc.timestamps import duration
-from semantik.search.v1.search_service_pb2 import Timings
+from semantik.search.v1.timings_pb2 import Timings
 from services.search import metrics
 
 _AUTHORIZE, _EMBED = "authorize", "embed"
 # What the contract calls the query.
-_QUERY = ("retrieve", "fuse", "read")
+_QUERY = ("retrieve", "fuse", "read", "facets")
 
 
 class Trace:

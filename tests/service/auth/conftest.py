@@ -34,5 +34,5 @@ def users(channel: grpc.aio.Channel) -> "UserServiceAsyncStub":
 
 
 @pytest.fixture(scope="session")
-def internal(peer: Callable[[str], grpc.aio.Channel]) -> "AuthInternalServiceAsyncStub":
+async def internal(peer: Callable[[str], grpc.aio.Channel]) -> "AuthInternalServiceAsyncStub":
     return AuthInternalServiceStub(peer("auth"))

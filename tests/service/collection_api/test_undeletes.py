@@ -10,7 +10,7 @@ from semantik.client import SemantikError
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_pb2 import Document
 from semantik.operation.v1.operation_pb2 import Operation
-from tests.conftest import Person
+from tests.conftest import Person, Publish
 from tests.service.collection_api.conftest import Quiet
 
 
@@ -75,14 +75,16 @@ async def test_the_original_of_a_duplicate_comes_back_as_its_duplicate(ada: Pers
     assert (await ada.client.documents.get(second.id)).state == Document.STATE_PENDING
 
 
-async def test_only_who_may_write_undeletes(ada: Person, stranger: Person, collection: Collection, tmp_path: Path) -> None:
+async def test_only_who_may_write_undeletes(
+    ada: Person, stranger: Person, collection: Collection, tmp_path: Path, publish: Publish
+) -> None:
     """Others do not learn that it was there; readers are refused; what a removed source had is gone."""
     document = await _upload(ada, collection, tmp_path, "a.txt", "text")
     await ada.client.documents.delete(document.id)
     with pytest.raises(SemantikError) as caught:
         await stranger.client.documents.undelete(document.id)
     assert caught.value.reason == "DOCUMENT_NOT_FOUND"
-    await ada.client.collections.update(collection.id, is_public=True)
+    await publish(ada, collection.id)
     with pytest.raises(SemantikError) as caught:
         await stranger.client.documents.undelete(document.id)
     assert caught.value.reason == "COLLECTION_ROLE_REQUIRED"

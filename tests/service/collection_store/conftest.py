@@ -79,7 +79,7 @@ def chunked(generation: Generation, item: Item, chunks: int = 2) -> Indexed:
         }
         for ordinal in range(chunks)
     ]
-    return Indexed(item, "text", "text/plain", False, rows, 2 * chunks)
+    return Indexed(item, "text", "text/plain", "en", False, rows, 2 * chunks)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from sqlalchemy import select, text, update
 
 from libs.work.errors import FencedError
 from services.collection.store.indexing import commits, counts, fences, removal, scan, vectors, worklist, writes
-from services.collection.store.indexing.commits import Refused
+from services.collection.store.indexing.commits import Refused, Running
 from services.collection.tables import Artifact, Chunk, Collection, Document, DocumentIndex, IndexState, ObjectDeletion, Reason, Source
 from tests.service.collection_store.conftest import NOON, Stored, chunked
 
@@ -23,7 +23,7 @@ async def _waiting(stored: Stored, *, suspect: bool = False) -> dict[str, workli
 async def _commit(stored: Stored, items: list[worklist.Item], refused: list[Refused] | None = None, chunks: int = 2) -> list[worklist.Item]:
     async with fences.fenced(stored.sessions, stored.collection.id, stored.fence) as session:
         done = [chunked(stored.generation, item, chunks) for item in items]
-        return await commits.commit(session, stored.generation, "operation", done, refused or [])
+        return (await commits.commit(session, stored.generation, Running("operation", NOON), done, refused or [])).overtaken
 
 
 async def _change(stored: Stored, document_id: str, name: str, content: str) -> None:

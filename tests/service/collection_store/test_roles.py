@@ -104,7 +104,11 @@ async def test_the_sql_says_what_the_design_says(engine: AsyncEngine, principal:
             row = await collections.with_role(connection, subject, collection_id)
             assert row is not None
             assert row.role == expected[collection_id]
-        assert await collections.readable_ids(connection, subject) == sorted(readable)
+        changed = await collections.last_changed(connection, subject, len(CASES))
+        assert {row.id: row.role for row in changed} == readable
+        assert await collections.last_changed(connection, subject, 2) == changed[:2]
+        times = [(row.update_time, row.id) for row in changed]
+        assert times == sorted(times, reverse=True)
     async with AsyncSession(engine) as session:
         listed: dict[str, str] = {}
         before = None

@@ -11,7 +11,7 @@ from deploy.local.postgres import Postgres
 from libs.db.migrate import configuration
 
 
-@pytest.mark.parametrize("service", ["auth", "collection", "operation"])
+@pytest.mark.parametrize("service", ["auth", "collection", "operation", "search"])
 async def test_a_history_leads_to_its_tables_and_back(cluster: Postgres, service: str) -> None:
     """Every migration can be undone, and Alembic finds nothing that the tables have and the history has not."""
     metadata: MetaData = importlib.import_module(f"services.{service}.tables").Base.metadata

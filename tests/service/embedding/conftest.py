@@ -114,7 +114,9 @@ async def _running(mesh: Mesh, hub: Hub, administrator: Person, model_dir: Path,
     if not (model_dir / ".graphs").exists():
         shutil.copytree(mesh.home.models / ".graphs", model_dir / ".graphs", copy_function=os.link)
     inherited = next(child.spec.environment for child in mesh.children if child.spec.name == "embedding")
-    environment = {name: value for name, value in inherited.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
+    # Who calls the mesh is nobody who calls this service.
+    left_out = ("HF_", "TRANSFORMERS_", "PRESENCE_FILE")
+    environment = {name: value for name, value in inherited.items() if not name.startswith(left_out)}
     environment |= {
         "LISTEN_ADDRESS": "127.0.0.1:0",
         "METRICS_ADDRESS": "",

@@ -109,6 +109,9 @@ class CollectionStandIn(collection_grpc.CollectionInternalServiceServicer):
     async def ListReadableCollections(self, request: Any, context: Context) -> Any:
         raise NotImplementedError
 
+    async def AuthorizeDocument(self, request: Any, context: Context) -> Any:
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class User:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from qdrant_client import AsyncQdrantClient
 from qdrant_client import models as q
@@ -28,7 +29,8 @@ class Engine:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._more: dict[str, str] = {}
-        self.port = ports.choose(["qdrant"], directory / "ports.json", str(directory))["qdrant"]
+        chosen = ports.choose(["qdrant", "metrics"], directory / "ports.json", str(directory))
+        self.port, self._metrics = chosen["qdrant"], f"127.0.0.1:{chosen['metrics']}"
         self.data = directory / "data"
         self._child = Child(self._spec(), directory)
 
@@ -38,6 +40,7 @@ class Engine:
             "LISTEN_ADDRESS": f"127.0.0.1:{self.port}",
             "QDRANT_API_KEY": KEY,
             "DATA_DIR": str(self.data),
+            "METRICS_ADDRESS": self._metrics,
             "INDEX_FROM_POINTS": "500",
             "INDEX_LOOK_SECONDS": "0.1",
             **self._more,
@@ -58,6 +61,14 @@ class Engine:
         os.kill(self._child.pid, signal.SIGKILL)
         await self._child.stop()
         await self.start()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    async def metrics(self) -> str:
+        async with httpx.AsyncClient() as http:
+            return (await http.get(f"http://{self._metrics}/metrics")).text
 
     def client(self, key: str = KEY) -> AsyncQdrantClient:
         with warnings.catch_warnings():
@@ -87,11 +98,13 @@ async def name(client: AsyncQdrantClient) -> str:
     """A fresh collection with payload indexes of every kind."""
     name = f"c{next(_numbers)}"
     vectors = {"dense": q.VectorParams(size=SIZE, distance=q.Distance.COSINE)}
-    # The engine builds an HNSW index for segments past 1 kB, which a test can fill.
+    # The engine compresses segments past 1 kB, which a test can fill.
     optimizers = q.OptimizersConfigDiff(indexing_threshold=1)
     await client.create_collection(name, vectors, hnsw_config=q.HnswConfigDiff(m=16, ef_construct=64), optimizers_config=optimizers)
-    kinds: dict[str, q.PayloadSchemaType | q.TextIndexParams] = {
+    kinds: dict[str, q.PayloadSchemaType | q.TextIndexParams | q.KeywordIndexParams] = {
         "group": q.PayloadSchemaType.KEYWORD,
+        "path": q.KeywordIndexParams(type=q.KeywordIndexType.KEYWORD, prefix=True),
+        "tags": q.PayloadSchemaType.KEYWORD,
         "number": q.PayloadSchemaType.INTEGER,
         "weight": q.PayloadSchemaType.FLOAT,
         "flag": q.PayloadSchemaType.BOOL,

@@ -1,12 +1,15 @@
 """Collections: made, described, found missing, dropped, and kept through a restart."""
 
 import asyncio
+import sys
+from pathlib import Path
 
 import grpc
 import pytest
 from qdrant_client import AsyncQdrantClient
 from qdrant_client import models as q
 
+from deploy.local.usage import pss_mib
 from tests.service.qdrant.conftest import SIZE, Engine
 
 _VECTORS = {"dense": q.VectorParams(size=SIZE, distance=q.Distance.COSINE)}
@@ -92,7 +95,28 @@ async def test_what_is_not_offered_is_refused(client: AsyncQdrantClient, name: s
         client.set_payload(name, {"a": 1}, points=[1], key="inner"),
         client.scroll(name, scroll_filter=q.Filter(must=[q.NestedCondition(nested=q.Nested(key="a", filter=q.Filter()))])),
         client.clear_payload(name, points_selector=[1]),
-        client.facet(name, "group"),
     ]
     assert {(await _refused(call))[0] for call in calls} == {grpc.StatusCode.UNIMPLEMENTED}
     assert not await client.collection_exists("sparse")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system says which pages are whose")
+async def test_an_open_collection_takes_the_memory_of_what_is_in_it(tmp_path: Path) -> None:
+    """Not that of its files, which are made large at once: with three vectors 32 MiB of them alone."""
+    engine = Engine(tmp_path)
+    await engine.start()
+    client, names = engine.client(), [f"small{number}" for number in range(8)]
+    for name in names:
+        await client.create_collection(name, _VECTORS)
+        points = [q.PointStruct(id=number, vector={"dense": [1.0, number, 0, 0]}, payload={}) for number in range(3)]
+        await client.upsert(name, points, wait=True)
+    await engine.kill()
+    await client.close()
+    client = engine.client()
+    before = pss_mib([engine.pid])[engine.pid]
+    for name in names:
+        found = await client.query_points(name, query=[1.0, 2, 0, 0], using="dense", limit=3)
+        assert [point.id for point in found.points] == [2, 1, 0]
+    assert pss_mib([engine.pid])[engine.pid] - before < 8 * len(names)
+    await client.close()
+    await engine.stop()

@@ -97,6 +97,18 @@ async def test_an_index_is_built_beside_reads_and_writes(engine: Engine, client:
     assert not (engine.data / name / "shard-0").exists()
 
 
+async def test_a_long_quiet_index_covers_what_is_a_small_part_too(engine: Engine, client: AsyncQdrantClient, name: str) -> None:
+    """Less than a quarter is new, which waits for more only while more may come."""
+    await client.upsert(name, _points(0, 4000), wait=True)
+    async with asyncio.timeout(60):
+        while await _indexed(client, name) < 4000:
+            await client.count(name)
+        await client.upsert(name, _points(4000, 600), wait=True)
+        while await _indexed(client, name) < 4600:
+            await client.count(name)
+    assert (engine.data / name / "shard-2").exists()
+
+
 async def test_a_collection_dropped_while_its_index_is_built_is_gone(engine: Engine, client: AsyncQdrantClient, name: str) -> None:
     """With all its folders, and the name can be used again."""
     await client.upsert(name, _points(0, 2000), wait=True)
@@ -143,5 +155,24 @@ async def test_a_full_disk_refuses_what_grows_and_nothing_else(tmp_path: Path) -
     await engine.start()
     await indexes.upsert("full", 1, [chunk])
     assert (await indexes.stats("full")).point_count == 1
+    await client.close()
+    await engine.stop()
+
+
+async def test_a_build_that_was_given_up_is_tried_again_once_writing_pauses(tmp_path: Path) -> None:
+    """However few points were written since: what too many writes have interrupted is due in the next quiet moment."""
+    engine = Engine(tmp_path)
+    await engine.start(JOURNAL_POINTS="100")
+    client = engine.client()
+    optimizers = q.OptimizersConfigDiff(indexing_threshold=1)
+    await client.create_collection("busy", {"dense": q.VectorParams(size=SIZE, distance=q.Distance.COSINE)}, optimizers_config=optimizers)
+    await client.upsert("busy", _points(0, 1000), wait=True)
+    async with asyncio.timeout(60):
+        while not (engine.data / "busy" / "shard-1").exists():
+            await client.count("busy")
+        await client.upsert("busy", _points(1000, 200), wait=True)  # before the child that builds has even started
+        while await _indexed(client, "busy") < 1200:
+            await client.count("busy")
+    assert 'semantik_engine_builds_total{outcome="given_up"} 1.0' in await engine.metrics()
     await client.close()
     await engine.stop()

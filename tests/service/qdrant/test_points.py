@@ -11,6 +11,7 @@ from qdrant_client import models as q
 
 from tests.service.qdrant.conftest import SIZE
 
+_PATHS = ["a/b", "a/B", "a", "ab/a/c", "Größe"]
 _TEXTS = ["heat transfer in slabs", "wing flutter", "heat heat heat", "boundary layer", "the heat shield of a wing"]
 
 
@@ -25,6 +26,8 @@ def _point(number: int) -> q.PointStruct:
         "flag": number > 2,
         "moment": datetime(2026, 1, 1 + number, tzinfo=UTC).isoformat(),
         "text": _TEXTS[number],
+        "path": _PATHS[number],
+        "tags": ["all", f"t{number % 2}"],
         "nested": {"list": [number, "x", None, True, 1.5]},
     }
     if number == 4:
@@ -55,6 +58,13 @@ _FILTERS = {
     "phrase": (q.Filter(must=[_field("text", match=q.MatchPhrase(phrase="Heat TRANSFER"))]), [1]),
     "words apart": (q.Filter(must=[_field("text", match=q.MatchPhrase(phrase="transfer heat"))]), []),
     "no words": (q.Filter(must=[_field("text", match=q.MatchPhrase(phrase="!"))]), []),
+    "prefix": (q.Filter(must=[_field("path", match=q.MatchPrefix(prefix="a/"))]), [1, 2]),
+    "long prefix": (q.Filter(must=[_field("path", match=q.MatchPrefix(prefix="a/bc"))]), []),
+    "empty prefix": (q.Filter(must=[_field("path", match=q.MatchPrefix(prefix=""))]), [1, 2, 3, 4, 5]),
+    "part": (q.Filter(must=[_field("path", match=q.MatchSubstring(substring="a/"))]), [1, 2, 4]),
+    "part in another case": (q.Filter(must=[_field("path", match=q.MatchSubstring(substring="ÖSSE"))]), []),
+    "no prefix": (q.Filter(must_not=[_field("path", match=q.MatchPrefix(prefix="a"))]), [5]),
+    "one of a list": (q.Filter(must=[_field("tags", match=q.MatchValue(value="t1"))]), [2, 4]),
     "range": (q.Filter(must=[_field("number", range=q.Range(gt=1, lte=3))]), [3, 4]),
     "float range": (q.Filter(must=[_field("weight", range=q.Range(gte=1.5))]), [4, 5]),
     "moments": (q.Filter(must=[_field("moment", range=q.DatetimeRange(lt=datetime(2026, 1, 3, tzinfo=UTC)))]), [1, 2]),
@@ -87,6 +97,50 @@ async def test_a_filter_keeps_what_it_says(client: AsyncQdrantClient, filled: st
     assert sorted(int(point.id) for point in found.points) == expected
 
 
+@pytest.mark.parametrize("exact", [True, False])
+async def test_a_facet_counts_points_by_value(client: AsyncQdrantClient, filled: str, exact: bool) -> None:
+    """Those that the filter keeps, most first; each value of a list counts; a field without such an index has none."""
+    odd = q.Filter(must=[_field("group", match=q.MatchValue(value="odd"))])
+    await client.set_payload(filled, {"group": "odd"}, points=[1], wait=True)
+    for key, chosen, expected in (
+        ("group", None, [("odd", 3), ("even", 2)]),
+        ("tags", None, [("all", 5), ("t0", 3), ("t1", 2)]),
+        ("tags", odd, [("all", 3), ("t1", 2), ("t0", 1)]),
+        ("flag", None, [(False, 3), (True, 2)]),
+        ("number", odd, [(0, 1), (1, 1), (3, 1)]),
+        ("group", q.Filter(must_not=[_field("tags", match=q.MatchValue(value="all"))]), []),
+    ):
+        answer = await client.facet(filled, key, facet_filter=chosen, exact=exact)
+        assert [(hit.value, hit.count) for hit in answer.hits] == expected
+    assert [hit.value for hit in (await client.facet(filled, "tags", limit=1, exact=exact)).hits] == ["all"]
+    for key in ("moment", "nothing"):
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await client.facet(filled, key, exact=exact)
+        assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_beginnings_of_words_are_found_where_they_are_indexed(client: AsyncQdrantClient, filled: str) -> None:
+    """Each by each, in any order, up to 20 characters; an estimate of how many is near."""
+    schema = q.TextIndexParams(
+        type=q.TextIndexType.TEXT, tokenizer=q.TokenizerType.PREFIX, lowercase=True, min_token_len=1, max_token_len=20
+    )
+    await client.set_payload(filled, {"title": "Heat transfer-coefficients of x" + "y" * 30}, points=[1, 3], wait=True)
+    await client.create_payload_index(filled, "title", schema, wait=True)
+    for text, expected in (
+        ("h", [1, 3]),
+        ("heat tr", [1, 3]),
+        ("coeff heat", [1, 3]),
+        ("x" + "y" * 25, [1, 3]),
+        ("eat", []),
+        ("heater", []),
+        ("!", []),
+    ):
+        chosen = q.Filter(must=[_field("title", match=q.MatchText(text=text))])
+        records, _ = await client.scroll(filled, scroll_filter=chosen, limit=10)
+        assert [record.id for record in records] == expected, text
+        assert (await client.count(filled, count_filter=chosen, exact=False)).count == pytest.approx(len(expected), abs=1), text
+
+
 async def test_a_payload_comes_back_as_it_was(client: AsyncQdrantClient, filled: str) -> None:
     """All kinds of values, all of it or the fields asked for."""
     [record] = await client.retrieve(filled, [5], with_payload=True, with_vectors=True)
@@ -96,7 +150,7 @@ async def test_a_payload_comes_back_as_it_was(client: AsyncQdrantClient, filled:
     [record] = await client.retrieve(filled, [5], with_payload=["number"])
     assert record.payload == {"number": 4}
     [record] = await client.retrieve(filled, [5], with_payload=q.PayloadSelectorExclude(exclude=["nested", "text"]))
-    assert sorted(record.payload or {}) == ["flag", "group", "moment", "number", "only", "weight"]
+    assert sorted(record.payload or {}) == ["flag", "group", "moment", "number", "only", "path", "tags", "weight"]
     assert await client.retrieve(filled, [99]) == []
 
 
@@ -108,6 +162,15 @@ async def test_ids_may_be_uuids(client: AsyncQdrantClient, name: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await client.retrieve(name, ["no uuid"])
     assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_vectors_come_with_points_where_they_are_asked_for(client: AsyncQdrantClient, filled: str) -> None:
+    """By name, from a scroll as from ids."""
+    records, _ = await client.scroll(filled, scroll_filter=_FILTERS["integer"][0], with_vectors=["dense"], with_payload=["number"])
+    assert records == await client.retrieve(filled, [2], with_vectors=["dense"], with_payload=["number"])
+    vector: Any = records[0].vector
+    assert vector["dense"] == pytest.approx([0.0995, 0.995, 0, 0], abs=1e-3)
+    assert records[0].payload == {"number": 1}
 
 
 async def test_a_scroll_goes_on_where_it_stopped(client: AsyncQdrantClient, filled: str) -> None:
@@ -176,6 +239,20 @@ async def test_a_list_of_texts_is_one_text(client: AsyncQdrantClient, filled: st
         condition = _field("text", match=q.MatchPhrase(phrase=phrase))
         records, _ = await client.scroll(filled, scroll_filter=q.Filter(must=[condition]))
         assert [record.id for record in records] == expected
+
+
+async def test_a_score_is_raised_by_phrases(client: AsyncQdrantClient, filled: str) -> None:
+    """By a formula over the score and conditions, each 1 or 0; the filter of what it is computed of holds."""
+    texts = {11: "river gate opens", 12: "gate river opens", 13: "river gate opens"}
+    await client.upsert(filled, [q.PointStruct(id=key, vector={}, payload={"text": text}) for key, text in texts.items()], wait=True)
+    chosen = q.Filter(must_not=[q.HasIdCondition(has_id=[13])])
+    words = q.Prefetch(query=q.TextQuery(text="river gate"), using="text", limit=10, filter=chosen)
+    phrase = _field("text", match=q.MatchPhrase(phrase="river gate"))
+    formula = q.FormulaQuery(formula=q.MultExpression(mult=["$score", q.SumExpression(sum=[1.0, q.MultExpression(mult=[0.5, phrase])])]))
+    plain = {point.id: point.score for point in (await client.query_points(filled, query=words.query, using="text", limit=10)).points}
+    raised = (await client.query_points(filled, prefetch=[words], query=formula, limit=10)).points
+    assert [point.id for point in raised] == [11, 12]
+    assert [point.score for point in raised] == pytest.approx([1.5 * plain[11], plain[12]])
 
 
 @pytest.mark.parametrize("fusion", [q.Fusion.RRF, q.Fusion.DBSF])

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SOURCE = "0199aaaa-0000-7000-8000-000000000001"
 _numbers = itertools.count(1)
 Fill = Callable[..., Awaitable[list[str]]]
+MakeChunk = Callable[..., Chunk]
 Place = Callable[[Person, Collection], Awaitable[authority.AuthorizedCollection]]
 
 
@@ -88,18 +89,22 @@ def place(peer: Callable[[str], grpc.aio.Channel]) -> Place:
 def fill(
     peer: Callable[[str], grpc.aio.Channel], index: "IndexInternalServiceAsyncStub", chunk: Callable[..., Chunk], place: Place
 ) -> Fill:
-    """Put texts, one document each, into a collection's active index and publish them; return the documents' ids."""
+    """Put texts, one document each, into a collection's active index and publish them; return the documents' ids.
+
+    With a ``document_id`` they are its passages from ``first_ordinal`` on.
+    """
     embedder = EmbeddingInternalServiceStub(peer("embedding"))
 
-    async def put(person: Person, collection: Collection, texts: Sequence[str], **fields: object) -> list[str]:
+    async def put(person: Person, collection: Collection, texts: Sequence[str], first_ordinal: int = 0, **fields: object) -> list[str]:
         there = await place(person, collection)
         wanted = embedding.EmbedBatchRequest(texts=texts, model=there.model, digest=there.digest, precision=there.precision)
         answer = await embedder.EmbedBatch(wanted)
         vectors = np.frombuffer(answer.vectors, "<f4").reshape(len(texts), answer.dimension)
         await index.CreateIndex(messages.CreateIndexRequest(index_name=there.index_name, dimension=answer.dimension))
+        ordinals = range(first_ordinal, first_ordinal + len(texts)) if "document_id" in fields else itertools.repeat(0, len(texts))
         chunks = [
-            chunk(vector=vector, text=text, start_offset=10, end_offset=10 + len(text), **fields)
-            for text, vector in zip(texts, vectors.tolist(), strict=True)
+            chunk(ordinal=ordinal, vector=vector, text=text, start_offset=10, end_offset=10 + len(text), **fields)
+            for ordinal, text, vector in zip(ordinals, texts, vectors.tolist(), strict=True)
         ]
         await index.UpsertChunks(messages.UpsertChunksRequest(index_name=there.index_name, fence=1, chunks=chunks))
         documents = [DocumentVersion(document_id=each.document_id, content_version=each.content_version) for each in chunks]

@@ -303,7 +303,7 @@ async def test_an_index_of_vectors_of_another_length_is_refused(
     index: "IndexInternalServiceAsyncStub",
     chunk: Callable[..., Chunk],
 ) -> None:
-    """Alone or among others, where a vector is needed; words are found all the same."""
+    """Where a vector is needed: alone with an error, among others with a warning; words are found all the same."""
     other = await ada.client.collections.create("other")
     await fill(ada, other, _WHALES)
     name = (await place(ada, collection)).index_name
@@ -311,9 +311,13 @@ async def test_an_index_of_vectors_of_another_length_is_refused(
     await index.UpsertChunks(index_messages.UpsertChunksRequest(index_name=name, fence=1, chunks=[(whale := chunk(text="a whale"))]))
     documents = [DocumentVersion(document_id=whale.document_id, content_version=1)]
     await index.PublishDocuments(index_messages.PublishDocumentsRequest(index_name=name, fence=1, documents=documents))
+    for mode in ("semantic", "hybrid"):
+        assert await _refused(ada.client.search("whale", [collection.id], mode=mode)) == ("FAILED_PRECONDITION", "MODEL_MISMATCH")
+        found = await ada.client.search("whale", [other.id, collection.id], mode=mode)
+        assert set(_texts(found)) == set(_WHALES)
+        [warning] = found.warnings
+        assert (warning.collection_id, warning.reason) == (collection.id, "MODEL_MISMATCH")
     for ids in ([collection.id], [other.id, collection.id]):
-        for mode in ("semantic", "hybrid"):
-            assert await _refused(ada.client.search("whale", ids, mode=mode)) == ("FAILED_PRECONDITION", "MODEL_MISMATCH")
         assert "a whale" in _texts(await ada.client.search("whale", ids, mode="keyword"))
 
 

@@ -27,12 +27,11 @@ async def _collections(ada: Person, count: int) -> list[Collection]:
     return [await ada.client.collections.create(f"accident {number}") for number in range(count)]
 
 
-async def _is_running(ada: Person, operations: list[Operation]) -> None:
-    """Wait until each is in a worker's hands, with a document done."""
-    for operation in operations:
-        async for now in ada.client.operations.watch(operation.id):
-            if now.progress.documents_done:
-                break
+async def _is_running(ada: Person, operation: Operation) -> None:
+    """Wait until it is in a worker's hands, with a document done."""
+    async for now in ada.client.operations.watch(operation.id):
+        if now.progress.documents_done:
+            break
 
 
 async def test_every_accident_ends_as_a_clean_run_does(
@@ -46,10 +45,12 @@ async def test_every_accident_ends_as_a_clean_run_does(
     """Killed at each point, frozen and thawed, asked to stop: the same documents, points and counts, and one end."""
     _write(shelf)
     collections = await _collections(ada, len(_POINTS) + 2)
-    frozen, stopped = await doomed(**_SMALL), await doomed(**_SMALL)
-    operations = [(await ada.client.sources.add(each.id, str(shelf)))[1] for each in collections[:2]]
-    await _is_running(ada, operations)
+    frozen, operations = await doomed(**_SMALL), [(await ada.client.sources.add(collections[0].id, str(shelf)))[1]]
+    await _is_running(ada, operations[0])
     frozen.process.send_signal(signal.SIGSTOP)
+    stopped = await doomed(**_SMALL)
+    operations.append((await ada.client.sources.add(collections[1].id, str(shelf)))[1])
+    await _is_running(ada, operations[1])
     stopped.process.terminate()
     assert await stopped.ends() == 0
     given_back = [await ada.client.operations.get(operation.id) for operation in operations]

@@ -91,6 +91,18 @@ async def test_what_becomes_unfit_leaves_the_index(ada: Person, collection: Coll
     assert await points(ada, collection.id) == {("same.txt", 2, 0)}
 
 
+async def test_duplicates_of_what_cannot_be_indexed_are_counted_once(ada: Person, collection: Collection, shelf: Path) -> None:
+    """Each takes the place of the one before, which yields nothing, and is skipped for itself then."""
+    for number in range(4):
+        (shelf / f"{number}.txt").write_text("\n")
+    (shelf / "words.txt").write_text("The treasure is under the oak.")
+    _, operation = await ada.client.sources.add(collection.id, str(shelf))
+    ended = (await ada.client.operations.wait(operation.id)).progress
+    assert (ended.documents_skipped, ended.documents_indexed, ended.documents_done, ended.documents_total) == (4, 1, 5, 5)
+    assert ended.bytes_done == ended.bytes_total == sum(file.stat().st_size for file in shelf.iterdir())
+    assert {each.reason for each in (await _states(ada, collection)).values()} == {Document.REASON_EMPTY, Document.REASON_UNSPECIFIED}
+
+
 async def test_a_source_that_is_away_loses_nothing(ada: Person, collection: Collection, shelf: Path, points: Points) -> None:
     """A disk that is not mounted is no empty disk."""
     (shelf / "a.txt").write_text("still there")

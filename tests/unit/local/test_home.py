@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,36 @@ async def test_a_model_that_is_not_installed_is_no_default(tmp_path: Path) -> No
     models = {spec.name: spec.environment.get("DEFAULT_MODEL") for spec in plan.services()}
     assert models == {"auth": None, "collection": None, "operation": None, "embedding": "moon", "search": None}
     shutil.rmtree(started.home.postgres, ignore_errors=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's databases lie outside the data directory")
+def test_meshes_of_root_come_and_go_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None deletes the database of one that begins; with the last one goes what they shared."""
+    shared = tmp_path / "state" / "semantik"
+    monkeypatch.setattr("deploy.local.home._ROOTS_STATE", shared)
+
+    def come_and_go(number: int) -> bool:
+        home = Home(tmp_path / f"mesh{number}")
+        home.prepare()
+        (shared / "server-1.0").mkdir(exist_ok=True)
+        home.lock.touch()
+        is_there = home.postgres.is_dir()
+        purging.delete(home.path)
+        return is_there
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(come_and_go, range(200)))
+    assert not shared.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's databases lie outside the data directory")
+def test_a_purge_leaves_a_database_that_has_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lost the note has not lost the data."""
+    shared = tmp_path / "state" / "semantik"
+    monkeypatch.setattr("deploy.local.home._ROOTS_STATE", shared)
+    home = Home(tmp_path / "mesh")
+    home.prepare()
+    home.lock.touch()
+    (shared / "other" / "data").mkdir(parents=True)
+    purging.delete(home.path)
+    assert [path.name for path in shared.iterdir()] == ["other"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from libs.rpc import call
 from libs.rpc.boundary.admit import Admit, Share, Users, Weigh
+from libs.rpc.boundary.refusals import Refusals
 from libs.rpc.call import Call, Principal
 from libs.rpc.errors import Failure
 from semantik.auth.v1 import user_pb2
@@ -27,9 +28,9 @@ class Bench:
     def __init__(self, share: Share) -> None:
         self.users = Users(share)
         self.running: dict[int, asyncio.Future[None]] = {}
-        self.wrapped = {
-            name: Admit(self.users).unary(f"/{name}/Do", Weigh(self.users).unary(f"/{name}/Do", self._behavior)) for name in ("One", "Two")
-        }
+        admit, weigh = Admit(self.users, Refusals()), Weigh(self.users)
+        methods = {name: f"/{name}/Do" for name in ("One", "Two")}
+        self.wrapped = {name: admit.unary(method, weigh.unary(method, self._behavior)) for name, method in methods.items()}
 
     async def _behavior(self, _request: Any, context: int) -> int:
         done = self.running[context] = asyncio.get_running_loop().create_future()
@@ -88,6 +89,24 @@ async def test_large_requests_run_one_after_the_other_and_small_ones_beside_them
     for number in (2, 3):
         bench.running[number].set_result(None)
     await asyncio.gather(*tasks)
+
+
+async def test_behind_a_large_request_comes_a_pause_by_its_size() -> None:
+    """While somebody else is about: it cost the gateway and the network before it began."""
+    bench = Bench(Share(calls=8, shared_calls=8, request_bytes=200))
+    grace = bench.start(9, "grace")
+    await _settle()
+    bench.running[9].set_result(None)
+    await grace
+    tasks = [bench.start(0, "ada", LARGE), bench.start(1, "ada", LARGE)]
+    await _settle()
+    bench.running[0].set_result(None)
+    ended = asyncio.get_running_loop().time()
+    await bench.until(lambda: 1 in bench.running)
+    assert asyncio.get_running_loop().time() - ended > 0.2
+    bench.running[1].set_result(None)
+    await asyncio.gather(*tasks)
+    await bench.until(lambda: not len(bench.users))
 
 
 async def test_the_calls_of_one_service_hold_up_none_of_another() -> None:
@@ -168,7 +187,7 @@ async def test_streams_are_bounded_and_their_end_makes_room() -> None:
         await asyncio.Event().wait()
 
     call.enter(Call(principal=Principal("ada", user_pb2.User.ROLE_USER)))
-    watch = Admit(users).stream("tests", endless)
+    watch = Admit(users, Refusals()).stream("tests", endless)
     first, second = watch(SMALL, None), watch(SMALL, None)
     assert [await anext(first), await anext(second)] == [1, 1]
     with pytest.raises(Failure, match="2 of your streams"):
@@ -209,3 +228,82 @@ async def test_whatever_comes_and_goes_the_share_is_kept_and_given_back(steps: l
     for task in tasks.values():
         assert task.cancelled() or task.exception() is None or isinstance(task.exception(), Failure)
     assert not len(bench.users)
+
+
+async def test_streams_are_opened_in_turn_and_stay_open_beside_each_other() -> None:
+    """Somebody who opens and leaves streams without end has the rate of who calls without end."""
+    users, opened = Users(Share(calls=2, shared_calls=2)), 0
+    first = asyncio.Event()
+
+    async def watched(_request: Any, _context: Any) -> AsyncIterator[int]:
+        nonlocal opened
+        opened += 1
+        await first.wait()
+        yield 1
+        await asyncio.Event().wait()
+
+    call.enter(Call(principal=Principal("ada", user_pb2.User.ROLE_USER)))
+    watch = Admit(users, Refusals()).stream("tests", watched)
+    streams = [watch(SMALL, None) for _ in range(6)]
+    answers = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await _settle()
+    assert opened == 2
+    first.set()
+    assert await asyncio.gather(*answers) == [1] * 6
+    for stream in streams:
+        await stream.aclose()  # type: ignore[attr-defined]
+    assert not len(users)
+
+
+async def test_a_stream_that_says_nothing_holds_up_the_next_for_a_moment_only() -> None:
+    users, opened = Users(Share(calls=1)), 0
+
+    async def silent(_request: Any, _context: Any) -> AsyncIterator[int]:
+        nonlocal opened
+        opened += 1
+        await asyncio.Event().wait()
+        yield 1
+
+    call.enter(Call(principal=Principal("ada", user_pb2.User.ROLE_USER)))
+    watch = Admit(users, Refusals()).stream("tests", silent)
+    waiting = [asyncio.ensure_future(anext(watch(SMALL, None))) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while opened < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    for each in waiting:
+        each.cancel()
+    await asyncio.wait(waiting)
+
+
+async def test_a_flood_has_a_rate_and_a_burst_has_none() -> None:
+    """While somebody else is about: the calls of a page are answered one after the other, a loop's leave pauses however short they are."""
+    bench = Bench(Share(calls=1, shared_calls=1))
+    grace = bench.start(99, "grace")
+    await _settle()
+    bench.running[99].set_result(None)
+    await grace
+    tasks = [bench.start(number, "ada") for number in range(40)]
+    started, ends = asyncio.get_running_loop().time(), []
+    for number in range(40):
+        await bench.until(lambda number=number: number in bench.running)  # type: ignore[misc]
+        ends.append(asyncio.get_running_loop().time() - started)
+        bench.running[number].set_result(None)
+    await asyncio.gather(*tasks)
+    assert ends[30] - ends[20] > 0.2
+    await bench.until(lambda: not len(bench.users))
+
+
+async def test_whoever_is_refused_without_end_waits_for_it() -> None:
+    refusals = Refusals()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    await asyncio.gather(*(refusals.hold("address 192.0.2.1") for _ in range(90)), refusals.hold("address 192.0.2.2"))
+    assert loop.time() - started < 0.5
+    many = [asyncio.ensure_future(refusals.hold("address 192.0.2.1")) for _ in range(300)]
+    await asyncio.sleep(0.1)
+    assert sum(each.done() for each in many) <= 200, "of two seconds at most"
+    assert sum(not each.done() for each in many) >= 100
+    await refusals.hold("address 192.0.2.2")
+    for each in many:
+        each.cancel()
+    await asyncio.wait(many)

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from libs.rpc.wording import PATTERNS, in_words
 from semantik.auth.v1.auth_service_pb2 import RegisterRequest
 from semantik.collection.v1.collection_service_pb2 import CreateCollectionRequest
-from semantik.search.v1.search_service_pb2 import SearchRequest
+from semantik.search.v1.search_service_pb2 import BatchSearchRequest, SearchRequest
 
 _PROTOS = Path(__file__).parents[3] / "proto" / "semantik"
 _ID = "01a1fb77-1b04-7964-956e-62c15a9b0963"
@@ -28,7 +28,7 @@ def test_each_pattern_of_the_contract_has_words() -> None:
     [
         (SearchRequest(collection_ids=[_ID], query="   "), "must not be blank"),
         (SearchRequest(collection_ids=[_ID], query=""), "must not be empty"),
-        (SearchRequest(query="a"), "must not be empty"),
+        (BatchSearchRequest(), "must not be empty"),
         (CreateCollectionRequest(name=""), "must not be empty"),
         (RegisterRequest(username="a b c", email="a@example.org", password="x" * 8), PATTERNS["^[A-Za-z0-9][A-Za-z0-9._-]*$"]),
         (RegisterRequest(username="abc", email="a@example.org", password="x"), "must be at least 8 characters"),

@@ -18,10 +18,11 @@ from rich.text import Text
 from semantik.client import SemantikError
 from semantik.command.context import escape, print_json, printable, run, table
 from semantik.command.durations import duration, rate, time_left
-from semantik.command.searching import _marked
+from semantik.command.searching import _marked, _pointed
 from semantik.command.states import details, drawn, stage, summary
 from semantik.operation.v1.operation_pb2 import Operation, Progress
-from semantik.search.v1.search_service_pb2 import Highlight, Hit
+from semantik.search.v1.highlight_pb2 import Highlight
+from semantik.search.v1.search_service_pb2 import Hit
 
 
 @st.composite
@@ -46,6 +47,19 @@ def test_a_long_text_is_cut_around_its_first_mark() -> None:
     hit = Hit(text="a" * 500 + " whale " + "b" * 500, highlights=[Highlight(start=501, end=506)])
     shown = _marked(hit, 100).plain
     assert shown == "..." + "a" * 24 + " whale " + "b" * 69 + "..."
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "shown"),
+    [
+        ("mime:pdf x:y", 9, "mime:pdf x:y\n         ^"),
+        ("größe \n漢 x:y", 9, "größe  漢 x:y\n          ^"),
+        ("\x1b[1m[b]\t(", 8, "\ufffd[1m[b] (\n        ^"),
+    ],
+)
+def test_a_place_in_a_text_has_a_mark_under_it(text: str, position: int, shown: str) -> None:
+    """In one line, whatever the text holds and however wide its characters are."""
+    assert _pointed(text, position) == shown
 
 
 _COUNTS = Progress(documents_indexed=3000, documents_skipped=1, documents_removed=8, chunks=1200, tokens=45_000)
@@ -339,3 +353,24 @@ def test_an_empty_column_is_left_out() -> None:
     with console.capture() as captured:
         console.print(rows)
     assert captured.get().splitlines()[0].split() == ["PROCESS", "PORT"]
+
+
+def test_the_best_sentence_is_underlined_and_begins_a_text_that_is_cut() -> None:
+    """A text that is shown whole begins as it does."""
+    text = "a" * 50 + " whale. The song of whales. " + "b" * 500
+    start, end = text.index("The"), text.index(" bbb")
+    hit = Hit(
+        text=text, best_sentence=Highlight(start=start, end=end), highlights=[Highlight(start=51, end=56), Highlight(start=70, end=76)]
+    )
+    whole, cut = _marked(hit, None), _marked(hit, 100)
+    assert whole.plain == text
+    assert [(span.style, whole.plain[span.start : span.end]) for span in whole.spans] == [
+        ("underline", "The song of whales."),
+        ("bold yellow", "whale"),
+        ("bold yellow", "whales"),
+    ]
+    assert cut.plain == "...The song of whales. " + "b" * 80 + "..."
+    assert [(span.style, cut.plain[span.start : span.end]) for span in cut.spans] == [
+        ("underline", "The song of whales."),
+        ("bold yellow", "whales"),
+    ]

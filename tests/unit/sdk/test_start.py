@@ -70,6 +70,15 @@ def test_a_line_is_completed_without_what_is_slow(line: str, completions: str) -
     assert (output.strip(), imported) == (completions, "imported:\n")
 
 
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completions_with_help_import_nothing_slow(shell: str) -> None:
+    """These shells show beside each completion what it is."""
+    environment = {"_TYPER_COMPLETE_ARGS": "semantik coll", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    output, imported = _run(_SEMANTIK_COMPLETE=f"complete_{shell}", **environment)
+    assert "Create, list and change collections." in output
+    assert imported == "imported:\n"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_is_told_how_to_complete(shell: str) -> None:
     """By the script that --show-completion prints in it."""

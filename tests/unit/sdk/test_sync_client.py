@@ -5,7 +5,7 @@ import gc
 import inspect
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -96,6 +96,15 @@ def test_several_threads_call_at_once(loop: Loop) -> None:
         assert sorted(threads.map(lambda _: loop.run(met()), range(8))) == list(range(8))
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python as a person starts it: a shell's background job ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_cancels_the_call(loop: Loop) -> None:
     """Ctrl-C ends a wait, and the stream that it was in; later calls are answered."""
     cancelled = threading.Event()

@@ -11,7 +11,7 @@ from libs.rpc.call import Principal
 from semantik.auth.v1.user_pb2 import User
 from semantik.collection.v1 import collection_internal_service_pb2 as messages
 from semantik.collection.v1 import collection_internal_service_pb2_grpc
-from services.search.collection_access import CollectionAccess
+from services.search.collection_access import MOST_COLLECTIONS, CollectionAccess
 
 _ADA = Principal("ada", User.ROLE_USER)
 
@@ -22,6 +22,7 @@ class _Collection(collection_internal_service_pb2_grpc.CollectionInternalService
 
     gone: set[str] = field(default_factory=set)
     asked: list[list[str]] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
 
     async def AuthorizeCollections(self, request: messages.AuthorizeCollectionsRequest, context: Any) -> Any:
         ids = list(request.collection_ids)
@@ -30,6 +31,13 @@ class _Collection(collection_internal_service_pb2_grpc.CollectionInternalService
             await context.abort(grpc.StatusCode.NOT_FOUND, "gone")
         return messages.AuthorizeCollectionsResponse(
             collections=[messages.AuthorizedCollection(collection_id=each, index_name=f"index-{each}") for each in ids]
+        )
+
+    async def ListReadableCollections(self, request: messages.ListReadableCollectionsRequest, context: Any) -> Any:
+        self.listed.append(request.principal.user_id)
+        return messages.ListReadableCollectionsResponse(
+            collections=[messages.AuthorizedCollection(collection_id=f"of-{request.principal.user_id}", index_name="index-a")],
+            has_more=request.limit == MOST_COLLECTIONS,
         )
 
 
@@ -110,3 +118,35 @@ async def test_what_is_gone_is_asked_for_again(case: _Case, how: Callable[[Colle
     assert forgetting is None or await _refused(forgetting)
     assert await _refused(case.read("a"))
     assert await case.read("b") == ["index-b"]
+
+
+async def test_what_may_be_read_is_kept_for_its_time(case: _Case) -> None:
+    """For each principal by itself, until an index is dropped here."""
+    eve = Principal("eve", User.ROLE_USER)
+    for principal in (_ADA, eve, _ADA):
+        listed = await case.access.all_readable(principal)
+        assert [each.collection_id for each in listed.collections] == [f"of-{principal.user_id}"]
+        assert listed.has_more
+    assert case.collection.listed == ["ada", "eve"]
+    case.now[0] += 5.0
+    await case.access.all_readable(_ADA)
+    case.access.forget("index-a")
+    await case.access.all_readable(_ADA)
+    assert case.collection.listed == ["ada", "eve", "ada", "ada"]
+
+
+async def test_how_many_may_be_read_is_known_after_the_first_list(case: _Case) -> None:
+    """For each principal by itself; the most there may be until then, and when the list was forgotten."""
+    assert case.access.readable_count(_ADA) == MOST_COLLECTIONS
+    await case.access.all_readable(_ADA)
+    assert case.access.readable_count(_ADA) == 1
+    assert case.access.readable_count(Principal("eve", User.ROLE_USER)) == MOST_COLLECTIONS
+    case.access.forget("index-a")
+    assert case.access.readable_count(_ADA) == MOST_COLLECTIONS
+
+
+async def test_many_are_asked_for_in_parts(case: _Case) -> None:
+    """Of what collection takes in one request."""
+    ids = [str(number) for number in range(2 * MOST_COLLECTIONS + 1)]
+    assert await case.read(*ids) == [f"index-{each}" for each in ids]
+    assert [len(asked) for asked in case.collection.asked] == [MOST_COLLECTIONS, MOST_COLLECTIONS, 1]

@@ -1,9 +1,11 @@
 """Which words of a hit are marked."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.search.stages.highlights import highlights
-from services.search.words import Marks
+from services.search.words import Marks, words
 
 _CASES = [
     ("whales", "A whale, the WHALES' song", ["whale", "WHALES"]),
@@ -26,6 +28,17 @@ _CASES = [
 def test_words_of_the_query_are_marked_in_any_form(query: str, text: str, marked: list[str]) -> None:
     """Stopwords are not, and of a compound the parts that match."""
     assert [text[mark.start : mark.end] for mark in highlights(Marks(query), text)] == marked
+
+
+_LETTERS = st.sampled_from([*"abcdyiEIYKS", *"09_ -.", "\u212a", "\u017f", "İ", "ß", "é", "Ω", "the", "die", "dying", "getPage"])
+
+
+@given(st.lists(_LETTERS, max_size=12).map("".join), st.lists(_LETTERS, max_size=60).map("".join))
+def test_every_word_is_looked_at_that_could_match(query: str, text: str) -> None:
+    """The same as if each word of the text was."""
+    marks = Marks(query)
+    slowly = [(match.start() + start, match.start() + end) for match in words(text) for start, end in marks[match.group()]]
+    assert list(marks.places(text)) == slowly
 
 
 def test_at_most_a_hundred_are_marked() -> None:

@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 from psycopg import errors as postgres
 from sqlalchemy.exc import OperationalError
 
-from libs.rpc.errors import unavailable
+from libs.rpc.errors import invalid, unavailable
 from libs.work.errors import FencedError
 from libs.work.failpoints import nothing, parse
 from libs.work.report import Report
@@ -40,6 +40,7 @@ TRANSIENT = [
     ExceptionGroup("", [AWAY, ExceptionGroup("", [AWAY])]),
     OSError(errno.ENOSPC, "No space left on device"),
     OSError(errno.EDQUOT, "Disk quota exceeded"),
+    unavailable("the vector store"),
 ]
 OTHERS = [
     _peer(grpc.StatusCode.INTERNAL),
@@ -47,6 +48,7 @@ OTHERS = [
     OperationalError("SELECT 1", {}, postgres.QueryCanceled()),
     ExceptionGroup("", [AWAY, ValueError()]),
     ValueError(),
+    invalid("query", "is empty"),
     OSError(errno.EACCES, "Permission denied"),
     asyncio.CancelledError(),
 ]

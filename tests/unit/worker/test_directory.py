@@ -63,14 +63,16 @@ async def test_what_leads_out_of_the_source_is_refused(tmp_path: Path) -> None:
     (root / "dir").symlink_to(outside)
     (root / "loop").symlink_to(root / "loop")
     (root / "null").symlink_to("/dev/null")
+    (root / "gone").symlink_to(root / "nothing")
     os.mkfifo(root / "pipe.txt")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(root / "sock"))
         found = await _listed(root)
     assert {path: entry.refusal and entry.refusal[0] for path, entry in found.items()} == {
         "dir": "UNSAFE_PATH",
+        "gone": "UNSAFE_PATH",
         "inside.txt": None,
-        "loop": "UNREADABLE",
+        "loop": "UNSAFE_PATH",
         "null": "UNSAFE_PATH",
         "out.txt": "UNSAFE_PATH",
         "pipe.txt": "UNSAFE_PATH",

@@ -1,6 +1,9 @@
 """Text comes out of every kind of file, and no file costs more than itself."""
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -193,3 +196,13 @@ async def test_a_child_has_none_of_our_secrets(pool: ExtractionPool, tmp_path: P
     await _read(pool, file)
     [reader] = pool._resting
     assert b"secret" not in Path(f"/proc/{reader.pid}/environ").read_bytes()
+
+
+def test_after_the_preload_nothing_is_opened_again() -> None:
+    """Whatever the version of Python: where nobody may read the interpreter, a module that a format imports late is not to be had."""
+    command = [sys.executable, "-P", "-m", "tests.unit.worker.unopened"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0, done.stderr
+    texts = json.loads(done.stdout)
+    assert len(texts) == 9
+    assert "the second page" in texts["paper.pdf"]

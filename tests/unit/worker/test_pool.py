@@ -46,7 +46,7 @@ def _ends(pid: int, seconds: float = 10.0) -> bool:
         try:
             if ") Z " in Path(f"/proc/{pid}/stat").read_text():
                 return True
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return True
         time.sleep(0.01)
     return False

@@ -41,7 +41,8 @@ _steps = st.lists(
 
 def _document(number: int, chunks: int, size_bytes: int) -> ChunkedDocument:
     item = replace(_ITEM, document_id=str(number), size_bytes=size_bytes)
-    return ChunkedDocument(item, Extracted("", "text/plain"), [Chunk(each, "text", 0, 4, _TOKENS, 0, "") for each in range(chunks)])
+    cut = [Chunk(each, "text", 0, 4, _TOKENS, 0, "") for each in range(chunks)]
+    return ChunkedDocument(item, Extracted("", "text/plain"), cut, ["text"] * chunks)
 
 
 class _Clock:
@@ -99,7 +100,9 @@ class _Worker:
                 progress.unchanged(amount, amount)
             case "listed":
                 waiting = [*self._read, *self._embedded]
-                progress.listed(len(waiting) + amount, sum(each.item.size_bytes for each in waiting) + amount)
+                ended = sum(self.committed.get(name, 0) for name in ("indexed", "skipped", "removed"))
+                size_bytes = self.committed.get("size_bytes", 0) + sum(each.item.size_bytes for each in waiting)
+                progress.listed(ended + len(waiting) + amount, size_bytes + amount)
             case "phase":
                 progress.enter(_PHASES[amount % 5])
             case "tick":
@@ -204,6 +207,18 @@ def test_one_long_document_moves_before_its_commit() -> None:
     truth = [500 - second for second in range(1, 501)]
     assert all(estimate is not None and 0.6 < estimate / true < 1.7 for estimate, true in list(zip(left, truth, strict=True))[100:400])
     assert message.tokens_per_second == 0 or 150 < message.tokens_per_second < 250
+
+
+def test_what_ends_while_the_totals_are_read_counts_once() -> None:
+    """The totals were read when ten waited; three of them ended before the answer came."""
+    message = operation_pb2.Progress()
+    progress = Progress(message, {"indexed": 5, "size_bytes": 500})
+    progress.unchanged(2, 200)
+    progress.committed({"indexed": 3, "size_bytes": 300})
+    progress.listed(5 + 10, 500 + 1000)
+    assert (message.documents_total, message.bytes_total) == (17, 1700)
+    progress.committed({"indexed": 7, "size_bytes": 700})
+    assert (message.documents_done, message.bytes_done) == (message.documents_total, message.bytes_total)
 
 
 def test_while_nothing_moves_there_is_no_rate() -> None:

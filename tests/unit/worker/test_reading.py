@@ -44,8 +44,8 @@ async def test_a_full_disk_is_waited_for_and_costs_no_document() -> None:
 
     tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
-    generation = Generation(chunk_strategy="recursive", chunk_size=50, chunk_overlap=5)
-    reader = Reader(connector_of, ExtractionPool(1, Limits(5, 256, 1000)), TokenReader(tokenizer), generation, Report())
+    generation = Generation(max_length=256, chunk_strategy="recursive", chunk_size=50, chunk_overlap=5)
+    reader = Reader(connector_of, ExtractionPool(1, Limits(5, 256, 1000)), TokenReader(tokenizer), generation, Report(), embed_names=True)
     item = Item("d", 1, "s", "UPLOAD", {"text": "the moon pulls the sea"}, "a.txt", "a.txt", "text/plain", "", 22, "", None, 0)
     documents, refused = await reader.read([item])
     assert (refused, [document.extracted.text for document in documents]) == ([], ["the moon pulls the sea"])

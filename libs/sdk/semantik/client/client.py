@@ -16,6 +16,7 @@ from semantik.client.collections import Collections
 from semantik.client.documents import Documents
 from semantik.client.embedding import Embedding
 from semantik.client.errors import SemantikError
+from semantik.client.evaluations import Evaluations
 from semantik.client.models import Models
 from semantik.client.operations import Operations
 from semantik.client.search import Search
@@ -25,7 +26,7 @@ from semantik.client.tokens import MemoryTokens, TokenStore
 from semantik.collection.v1 import collection_service_pb2, document_service_pb2, source_service_pb2
 from semantik.embedding.v1 import embedding_service_pb2, model_service_pb2, open_ai_service_pb2
 from semantik.operation.v1 import operation_service_pb2
-from semantik.search.v1 import search_service_pb2
+from semantik.search.v1 import evaluation_service_pb2, judged_set_service_pb2, search_service_pb2
 
 _MESSAGE_BYTES = 8 * 1024 * 1024
 _ATTEMPTS = 5
@@ -44,6 +45,8 @@ _CONTRACT = (
     model_service_pb2,
     open_ai_service_pb2,
     search_service_pb2,
+    judged_set_service_pb2,
+    evaluation_service_pb2,
 )
 
 
@@ -78,6 +81,7 @@ class Client:
         self.embedding = Embedding(self.session)
         self.models = Models(self.session)
         self.search = Search(self.session)
+        self.evaluations = Evaluations(self.session)
 
     async def connect(self) -> None:
         """Connect now instead of with the first call; raises UNAVAILABLE if nothing answers, within a second where that is refused."""

@@ -24,10 +24,12 @@ class Collections:
         precision: "model_pb2.Model.Precision.ValueType" = model_pb2.Model.PRECISION_UNSPECIFIED,
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
+        language: str = "",
     ) -> collection_pb2.Collection:
         """Create an empty collection, by default with the default model in its default precision.
 
-        The chunk size and overlap are in tokens, 200 and 40 by default.
+        The chunk size and overlap are in tokens, 200 and 40 by default. ``language`` is a code such as ``de``; the language of most
+        documents by default.
         """
         request = collection_service_pb2.CreateCollectionRequest(
             name=name,
@@ -37,6 +39,7 @@ class Collections:
             precision=precision,
             chunk_size=chunk_size,
             chunk_overlap=chunk_overlap,
+            language=language,
         )
         return (await self._session.call(self._stub.CreateCollection, request)).collection
 
@@ -64,11 +67,17 @@ class Collections:
             request.page_token = answer.next_page_token
 
     async def update(
-        self, collection_id: str, *, name: str | None = None, description: str | None = None, is_public: bool | None = None
+        self,
+        collection_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        is_public: bool | None = None,
+        language: str | None = None,
     ) -> collection_pb2.Collection:
-        """Update the values that are not None."""
+        """Update the values that are not None; an empty ``language`` is detected from now on."""
         request = collection_service_pb2.UpdateCollectionRequest(
-            collection_id=collection_id, name=name, description=description, is_public=is_public
+            collection_id=collection_id, name=name, description=description, is_public=is_public, language=language
         )
         return (await self._session.call(self._stub.UpdateCollection, request)).collection
 

@@ -1,4 +1,4 @@
-"""Documents: upload, list, read, retry and delete them."""
+"""Documents: upload, list, read, note on, retry and delete them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -7,6 +7,7 @@ from pathlib import Path
 from google.api import httpbody_pb2
 
 from semantik.client.errors import SemantikError
+from semantik.client.metadata import Metadata, metadata_values
 from semantik.client.session import Session
 from semantik.collection.v1 import document_pb2, document_service_pb2, document_service_pb2_grpc
 from semantik.operation.v1 import operation_pb2
@@ -24,15 +25,29 @@ class Documents:
         self._stub = document_service_pb2_grpc.DocumentServiceStub(session.channel)
 
     async def upload(
-        self, collection_id: str, path: Path, name: str = "", *, request_id: str = ""
+        self,
+        collection_id: str,
+        path: Path,
+        name: str = "",
+        *,
+        metadata: Metadata | None = None,
+        metadata_entries: Sequence[str] = (),
+        request_id: str = "",
     ) -> tuple[document_pb2.Document, operation_pb2.Operation]:
         """Upload a file under ``name`` (its own by default); return the document and the operation that indexes it.
 
-        The operation has no id where there is nothing to index.
+        ``metadata`` is noted on the document, and so are ``metadata_entries``, texts such as ``year=2020``. The operation has no id where
+        there is nothing to index.
         """
 
         async def parts() -> AsyncGenerator[document_service_pb2.UploadDocumentRequest, None]:
-            first = document_service_pb2.UploadDocumentRequest(collection_id=collection_id, name=name or path.name, request_id=request_id)
+            first = document_service_pb2.UploadDocumentRequest(
+                collection_id=collection_id,
+                name=name or path.name,
+                request_id=request_id,
+                metadata=metadata_values(metadata or {}),
+                metadata_entries=metadata_entries,
+            )
             yield first
             with path.open("rb") as file:
                 while data := file.read(_PART_BYTES):
@@ -74,6 +89,22 @@ class Documents:
 
     async def get(self, document_id: str) -> document_pb2.Document:
         return (await self._session.call(self._stub.GetDocument, document_service_pb2.GetDocumentRequest(document_id=document_id))).document
+
+    async def update(
+        self, document_id: str, *, metadata: Metadata | None = None, metadata_entries: Sequence[str] = (), removed_keys: Sequence[str] = ()
+    ) -> tuple[document_pb2.Document, operation_pb2.Operation]:
+        """Note values on a document and remove others; return it and the operation that brings them to searches.
+
+        ``metadata_entries`` are texts such as ``year=2020``. The operation has no id where nothing changes.
+        """
+        request = document_service_pb2.UpdateDocumentRequest(
+            document_id=document_id,
+            metadata=metadata_values(metadata or {}),
+            metadata_entries=metadata_entries,
+            removed_keys=removed_keys,
+        )
+        answer = await self._session.call(self._stub.UpdateDocument, request)
+        return answer.document, answer.operation
 
     async def content(self, document_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
         """Yield the text that was indexed (UTF-8), or the bytes of the uploaded file."""

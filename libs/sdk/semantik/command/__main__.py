@@ -6,11 +6,12 @@ The modules of the commands import nothing slow: what a command needs it imports
 from typing import Annotated
 
 import typer
-from typer.completion import completion_init, install_callback, show_callback  # type: ignore[attr-defined]
+from typer.completion import install_callback, show_callback
 
-from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching, sources, top
+from semantik.command import accounts, collections, documents, indexing, mesh, models, operations, searching, similar, sources, suggest, top
 from semantik.command.context import EXIT_HELP
-from semantik.command.quick import Commands
+from semantik.command.evaluating import evaluations
+from semantik.command.quick import Commands, initialize_completion
 
 app = Commands(
     invoke_without_command=True,
@@ -32,10 +33,13 @@ for command in (
     accounts.whoami,
     indexing.index,
     searching.search,
+    similar.similar,
+    suggest.suggest,
 ):
     app.command()(command)
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
+app.add_typer(evaluations.app, name="eval")
 app.add_typer(models.app, name="models")
 app.add_typer(operations.app, name="operations")
 app.add_typer(sources.app, name="sources")
@@ -67,7 +71,7 @@ def semantik(
 
 
 def main() -> None:
-    completion_init()
+    initialize_completion()
     app()
 
 

@@ -62,6 +62,7 @@ def create(
     precision: PrecisionOption = None,
     chunk_size: Annotated[int | None, typer.Option(help="The maximum number of tokens in a chunk (default 200).")] = None,
     chunk_overlap: Annotated[int | None, typer.Option(help="The number of tokens that adjacent chunks share (default 40).")] = None,
+    language: Annotated[str, typer.Option("--language", help="The language of its documents, such as de; detected if not given.")] = "",
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,6 +78,7 @@ def create(
                 precision=Precision.message(precision),
                 chunk_size=chunk_size,
                 chunk_overlap=chunk_overlap,
+                language=language,
             )
             print_json(collection) if as_json else out.print(f"Created [bold]{escape(collection.name)}[/].")
 
@@ -100,6 +102,8 @@ def show(name: Name, address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOpti
             out.print(_hint(collection), soft_wrap=True)
         out.print(f"documents: {collection.document_count:,}, chunks: {collection.chunk_count:,}, {decimal(collection.size_bytes)}")
         model = f"{escape(collection.model)} in {word(collection, 'precision')}"
+        how = "as set" if collection.language else "as detected"
+        out.print(f"language: {escape(collection.index_language)}, {how}")
         out.print(f"{model}, chunks of {collection.chunk_size} tokens with an overlap of {collection.chunk_overlap}")
 
     run(work())
@@ -111,15 +115,18 @@ def update(
     rename: Annotated[str | None, typer.Option(help="A new name.")] = None,
     description: Annotated[str | None, typer.Option(help="A new description.")] = None,
     public: Annotated[bool | None, typer.Option("--public/--private", help="Let every signed-in user read it, or only you.")] = None,
+    language: Annotated[str | None, typer.Option(help="The language of its documents, such as de; '' detects it.")] = None,
     address: AddressOption = DEFAULT_ADDRESS,
     as_json: JsonOption = False,
 ) -> None:
-    """Change a collection's name, description or visibility."""
+    """Change a collection's name, description, visibility or language."""
 
     async def work() -> None:
         async with client(address) as semantik:
             collection = await collection_named(semantik, name)
-            changed = await semantik.collections.update(collection.id, name=rename, description=description, is_public=public)
+            changed = await semantik.collections.update(
+                collection.id, name=rename, description=description, is_public=public, language=language
+            )
             print_json(changed) if as_json else out.print(f"Updated [bold]{escape(changed.name)}[/].")
 
     run(work())

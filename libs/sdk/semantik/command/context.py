@@ -3,10 +3,12 @@
 Whatever is slow to import is imported when a command runs: `--help` and completion must not wait for it.
 """
 
+import importlib
 import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -77,10 +79,23 @@ def _explained(error: "SemantikError", name: str, *, is_signed_in: bool) -> "Sem
     """Return the error in words for a person at a terminal."""
     message = error.message
     if error.code == "UNAVAILABLE" and not error.reason:
-        message = f"nothing answers at {name}; start Semantik with `semantik up`, or set SEMANTIK_ADDRESS"
+        message = f"nothing answers at {name}; {_advice(name)}"
     elif error.code == "UNAUTHENTICATED" and error.reason != "CREDENTIALS_WRONG":
         message = f"your sign-in at {name} has ended" if is_signed_in else f"you are not signed in at {name}"
     return type(error)(error.code, error.reason, message, error.metadata, field=error.field, correlation_id=error.correlation_id)
+
+
+def _advice(name: str) -> str:
+    """Return where this account's own mesh is, if one runs and not at the address ``name``, or how to start one."""
+    try:
+        mesh = importlib.import_module("deploy.local.mesh")
+    except ImportError:  # only the SDK is installed
+        mesh = None
+    directory = os.environ.get("SEMANTIK_DATA_DIR")
+    gateway = mesh and mesh.status(Path(directory) if directory else None)["gateway"]
+    if gateway and addresses.parsed(gateway).name != name:
+        return f"your Semantik is at {gateway}: export SEMANTIK_ADDRESS={gateway}"
+    return "start Semantik with `semantik up`, or set SEMANTIK_ADDRESS"
 
 
 def run(work: Coroutine[Any, Any, int | None]) -> None:

@@ -24,9 +24,10 @@ from semantik.command.context import (
 )
 from semantik.command.finding import collection_named
 from semantik.command.naming import document_id, document_ids
+from semantik.command.noting import MetadataOption
 from semantik.command.quick import Commands
 
-app = Commands(no_args_is_help=True, help="List, read, retry, delete and undelete documents.")
+app = Commands(no_args_is_help=True, help="List, read, note on, retry, delete and undelete documents.")
 Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection, by name or id.")]
 InCollection = Annotated[str, typer.Option("--collection", "-c", help="The collection; needed where a path names the document.")]
 Named = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's id, or its path in the collection.")]
@@ -95,6 +96,30 @@ def content(
                 return
             async for part in parts:
                 sys.stdout.buffer.write(part)
+
+    run(work())
+
+
+@app.command()
+def update(
+    document: Named,
+    collection: InCollection = "",
+    metadata: MetadataOption = None,
+    remove: Annotated[list[str] | None, typer.Option(metavar="KEY", help="What is no longer noted; may be repeated.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until searches know it.")] = False,
+    address: AddressOption = DEFAULT_ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """Note values on a document, by which searches filter and count."""
+    from semantik.command.searching import noted
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            identifier = await document_id(semantik, document, collection)
+            changed, operation = await semantik.documents.update(identifier, metadata_entries=metadata or (), removed_keys=remove or ())
+            if operation.id and not detach:
+                await semantik.operations.wait(operation.id)
+        print_json(changed) if as_json else out.print(escape(noted(changed.metadata) or "Nothing is noted on it."))
 
     run(work())
 

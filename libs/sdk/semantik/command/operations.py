@@ -38,7 +38,7 @@ def list_operations(
     as_json: JsonOption = False,
 ) -> None:
     """List your operations, or a collection's, newest first."""
-    from semantik.command.states import taken
+    from semantik.command.states import taken, work_done
 
     async def work() -> None:
         operations: list[Operation] = []
@@ -53,7 +53,7 @@ def list_operations(
             return
         rows = table("OPERATION", "KIND", "STATE", "DONE", "TIME", "STARTED", *(("ID",) if ids else ()))
         for operation in operations:
-            done, total = operation.progress.documents_done, operation.progress.documents_total
+            done, total, _ = work_done(operation)
             counts = f"{done}/{total}" if total else str(done)
             started = operation.create_time.ToDatetime(UTC).astimezone().strftime("%Y-%m-%d %H:%M")
             kind, state = word(operation, "kind"), word(operation, "state")

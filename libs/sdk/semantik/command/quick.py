@@ -4,8 +4,16 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import typer
+from typer import _completion_classes
+from typer.completion import completion_init  # type: ignore[attr-defined]
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import CommandFunctionType
+
+
+def initialize_completion() -> None:
+    """Make the completion of every shell known; it shows help as it is: there is no markup in it, and rich takes longer than the rest."""
+    completion_init()
+    _completion_classes._sanitize_help_text = lambda text: text  # noqa: SLF001 - typer has no other place for it
 
 
 class _Unchecked:

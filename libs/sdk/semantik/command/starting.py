@@ -1,6 +1,7 @@
 """Starts the indexing of a path: as a source of the server, or by uploads."""
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from semantik.client import Client, SemantikError
 from semantik.client.operations import TERMINAL
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_pb2 import Document
+from semantik.collection.v1.grant_pb2 import Grant
 from semantik.collection.v1.source_pb2 import DirectoryConfig, Source
 from semantik.command.context import err, escape, word
 from semantik.command.finding import collection_named
@@ -36,19 +38,25 @@ async def has_work(semantik: Client, operation_id: str) -> bool:
 async def collection_for(semantik: Client, name: str, model: str, precision: Precision | None) -> Collection:
     """Return the collection, created with this model if there is none; one that exists keeps its model."""
     wanted = Precision.message(precision)
+    collection = await _writable(semantik, name)
+    if collection is None:
+        collection = await semantik.collections.create(name, model=model, precision=wanted)
+        err.print(f"Created the collection [bold]{escape(name)}[/].")
+    elif (model and model != collection.model) or (wanted and wanted != collection.precision):
+        uses = f"{name} uses the model {collection.model} in {word(collection, 'precision')}"
+        raise SemantikError("FAILED_PRECONDITION", "", f"{uses}, which cannot be changed; choose another collection")
+    return collection
+
+
+async def _writable(semantik: Client, name: str) -> Collection | None:
+    """Return the collection; None for a name that only collections of others have, which the caller may read."""
     try:
         collection = await collection_named(semantik, name)
     except SemantikError as error:
         if error.code != "NOT_FOUND" or is_id(name):
             raise
-    else:
-        if (model and model != collection.model) or (wanted and wanted != collection.precision):
-            uses = f"{name} uses the model {collection.model} in {word(collection, 'precision')}"
-            raise SemantikError("FAILED_PRECONDITION", "", f"{uses}, which cannot be changed; choose another collection")
-        return collection
-    collection = await semantik.collections.create(name, model=model, precision=wanted)
-    err.print(f"Created the collection [bold]{escape(name)}[/].")
-    return collection
+        return None
+    return collection if is_id(name) or collection.role >= Grant.ROLE_WRITE else None
 
 
 def capability(address: str) -> str:
@@ -60,8 +68,15 @@ def capability(address: str) -> str:
     return str(operator.capability(parsed(address).name))
 
 
-async def start(semantik: Client, target: Collection, path: Path, settings: Settings, capability: str) -> Started:
-    """Add the path as a source; sync or update it if it is one already; upload it if the server may not read it."""
+async def start(
+    semantik: Client, target: Collection, path: Path, settings: Settings, capability: str, metadata: Sequence[str] = ()
+) -> Started:
+    """Add the path as a source; sync or update it if it is one already; upload it if the server may not read it.
+
+    With ``metadata``, texts such as ``year=2020`` to note on each document, it is uploaded.
+    """
+    if metadata:
+        return Started(*await upload(semantik, target.id, path, settings, metadata))
     if path.is_file() and (operation := await _named_again(semantik, target, path)):
         return Started([operation])
     directory = settings.over(DirectoryConfig(path=str(path)))

@@ -63,10 +63,11 @@ def _bar(operation: Operation, columns: int, frame: int) -> Text:
 
 def _parts(operation: Operation) -> dict[str, str]:
     counts, parts = operation.progress, {}
+    done, total, unit = work_done(operation)
     if _is_total_known(operation):
-        parts["documents"] = f"{counts.documents_done:,} of {counts.documents_total:,} documents"
-    elif operation.state == Operation.STATE_RUNNING or counts.documents_done:
-        parts["documents"] = f"{counts.documents_done:,} done"
+        parts["documents"] = f"{done:,} of {total:,} {unit}"
+    elif operation.state == Operation.STATE_RUNNING or done:
+        parts["documents"] = f"{done:,} done"
     if counts.chunks_total:
         parts["chunks"] = f"{counts.chunks_embedded:,} of {counts.chunks_total:,} chunks"
     elif counts.chunks_embedded:
@@ -91,7 +92,15 @@ def _ahead(operation: Operation) -> str:
 
 def _is_total_known(operation: Operation) -> bool:
     """Return whether listing has ended: before that, the total still grows."""
-    return operation.progress.documents_total > 0 and operation.progress.phase != Counts.PHASE_LISTING
+    return work_done(operation)[1] > 0 and operation.progress.phase != Counts.PHASE_LISTING
+
+
+def work_done(operation: Operation) -> tuple[int, int, str]:
+    """Return how much is done, of how much, and of what: queries of an evaluation, documents of all else."""
+    counts = operation.progress
+    if operation.kind == Operation.KIND_EVALUATE:
+        return counts.queries_done, counts.queries_total, "queries"
+    return counts.documents_done, counts.documents_total, "documents"
 
 
 def summary(operation: Operation) -> str:
@@ -110,13 +119,22 @@ def summary(operation: Operation) -> str:
     groups = [_counted(documents), _counted({"chunks": counts.chunks, "tokens": counts.tokens if counts.chunks else 0})]
     if operation.kind == Operation.KIND_DELETE and operation.state == Operation.STATE_SUCCEEDED:
         groups = ["the collection is deleted" + (f", {counts.documents_removed:,} documents removed" if counts.documents_removed else "")]
+    elif operation.state != Operation.STATE_SUCCEEDED and operation.kind == Operation.KIND_EVALUATE:
+        groups = [_at(operation)]
+    elif operation.kind == Operation.KIND_EVALUATE:
+        groups = [_counted({"queries answered": counts.queries_done})]
     elif operation.state == Operation.STATE_CANCELLED and _is_total_known(operation):
-        groups.insert(0, f"at {counts.documents_done:,} of {counts.documents_total:,} documents")
+        groups.insert(0, _at(operation))
     counted = "; ".join(group for group in groups if group)
     color = "green" if operation.state == Operation.STATE_SUCCEEDED else "red"
     time_taken = f" in {taken(operation)}" if operation.HasField("start_time") and operation.HasField("finish_time") else ""
     line = f"[{color}]{stage(operation)}[/]" + (f": {counted}" if counted else "") + time_taken
     return f"{line}\n[red]{escape(operation.error.message)}[/]" if operation.HasField("error") else line
+
+
+def _at(operation: Operation) -> str:
+    done, total, unit = work_done(operation)
+    return f"at {done:,} of {total:,} {unit}" if total else ""
 
 
 def taken(operation: Operation) -> str:

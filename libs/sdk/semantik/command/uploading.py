@@ -1,13 +1,14 @@
 """Uploads what is selected of a folder."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf import json_format
 
 from semantik.client import Client, SemantikError
 from semantik.collection.v1.document_pb2 import Document
-from semantik.collection.v1.source_pb2 import DirectoryConfig
+from semantik.collection.v1.source_pb2 import DirectoryConfig, Source
 from semantik.command.context import err, escape
 from semantik.command.listing import listed
 from semantik.command.settings import Settings
@@ -18,8 +19,14 @@ _UPLOADS_AT_ONCE = 4
 _SHOWN = 5
 
 
-async def upload(semantik: Client, collection_id: str, path: Path, settings: Settings) -> tuple[list[Operation], bool]:
-    """Upload files side by side; return the operations that index them, the oldest first, and whether a file was not taken."""
+async def upload(
+    semantik: Client, collection_id: str, path: Path, settings: Settings, metadata: Sequence[str] = ()
+) -> tuple[list[Operation], bool]:
+    """Upload files side by side, with ``metadata`` noted on each; return the operations that index them, the oldest first, and whether a
+    file was not taken.
+
+    With other settings than before, what was uploaded of the folder and is not selected any more is removed.
+    """
     try:
         names = _listed(path, settings)
     except (OSError, SelectionError) as error:
@@ -34,7 +41,8 @@ async def upload(semantik: Client, collection_id: str, path: Path, settings: Set
     async def send(name: str) -> None:
         async with places:
             try:
-                _, operation = await semantik.documents.upload(collection_id, path / name if path.is_dir() else path, name)
+                file = path / name if path.is_dir() else path
+                _, operation = await semantik.documents.upload(collection_id, file, name, metadata_entries=metadata)
             except (SemantikError, OSError) as error:
                 failed.append(name)
                 err.print(f"[red]{escape(name)}[/]: {escape(str(error))}")
@@ -45,7 +53,31 @@ async def upload(semantik: Client, collection_id: str, path: Path, settings: Set
             err.print(f"{escape(name)} was deleted; it comes back.")
 
     await asyncio.gather(*(send(name) for name in names))
+    if settings != Settings():
+        operations |= await _without_others(semantik, collection_id, path, set(names))
     return sorted(operations.values(), key=lambda operation: operation.create_time.ToNanoseconds()), bool(failed)
+
+
+async def _without_others(semantik: Client, collection_id: str, folder: Path, names: set[str]) -> dict[str, Operation]:
+    """Remove uploads of files that lie in the folder as they were uploaded, and are none of ``names``."""
+    uploads = {source.id async for source in semantik.sources.list(collection_id) if source.kind == Source.KIND_UPLOAD}
+    others = [
+        document
+        async for document in semantik.documents.list(collection_id)
+        if document.source_id in uploads and document.path not in names and _is_same(folder / document.path, document)
+    ]
+    if others:
+        which = "One file that was uploaded before is" if len(others) == 1 else f"{len(others):,} files that were uploaded before are"
+        err.print(f"{which} not selected any more and removed.")
+    removals = [await semantik.documents.delete(document.id) for document in others]
+    return {operation.id: operation for operation in removals}
+
+
+def _is_same(file: Path, document: Document) -> bool:
+    try:
+        return file.is_file() and file.stat().st_size == document.size_bytes
+    except OSError:
+        return False
 
 
 def _listed(path: Path, settings: Settings) -> list[str]:

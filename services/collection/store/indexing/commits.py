@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Boolean, Integer, Text, any_, bindparam, func, literal, select, update
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.db.arrays import Rows
 from services.collection.store.indexing import counts, duplicates, removal
 from services.collection.store.indexing.counts import Delta
+from services.collection.store.indexing.duplicates import Promoted
 from services.collection.store.indexing.worklist import OPEN, Item
 from services.collection.tables import (
     Artifact,
@@ -31,12 +33,21 @@ _CHUNKS = 5000
 
 
 @dataclass(frozen=True)
+class Running:
+    """An operation, and when it was first claimed."""
+
+    id: str
+    since: datetime
+
+
+@dataclass(frozen=True)
 class Indexed:
     """A document whose points are in the index, with all that is stored of it; ``chunks`` are rows of the table."""
 
     item: Item
     text: str
     mime_type: str
+    language: str
     is_truncated: bool
     chunks: list[dict[str, Any]]
     token_count: int
@@ -62,10 +73,26 @@ class _Before:
     size_bytes: int
 
 
+@dataclass(frozen=True)
+class Committed:
+    """What a commit found.
+
+    ``overtaken`` were deleted or changed meanwhile: their points must go. ``reopened`` are duplicates of what was refused that this
+    operation has skipped, and counted: now they wait to be indexed.
+    """
+
+    overtaken: list[Item]
+    reopened: list[Promoted]
+
+
 async def commit(
-    session: AsyncSession, generation: Generation, operation_id: str, indexed: Sequence[Indexed], refused: Sequence[Refused]
-) -> list[Item]:
-    """Commit the ends of documents; return those that were deleted or changed meanwhile, whose points must go.
+    session: AsyncSession,
+    generation: Generation,
+    operation: Running,
+    indexed: Sequence[Indexed],
+    refused: Sequence[Refused],
+) -> Committed:
+    """Commit the ends of documents.
 
     The session holds the fence. Committing the same batch again changes nothing and counts nothing twice.
     """
@@ -79,11 +106,16 @@ async def commit(
         await removal.delete_contents(session, generation.collection_id, _later_versions(fresh))
         await _put_texts(session, fresh)
         await _put_chunks(session, fresh)
+    reopened = []
     if ends:
-        await _mark_refused(session, generation, ends)
+        promoted = await _mark_refused(session, generation, ends)
+        here = [each for each in promoted if each.generation == generation.generation]
+        reopened = [each for each in here if each.skip_time is not None and each.skip_time >= operation.since]
         await removal.delete_contents(session, generation.collection_id, _later_versions(ends))
-    await _count(session, generation, operation_id, before, fresh, ends)
-    return [done.item for done in indexed if not _is_committed(done.item, before, waiting)]
+    await _count(session, generation, operation.id, before, fresh, ends, reopened)
+    overtaken = [done.item for done in indexed if not _is_committed(done.item, before, waiting)]
+    overtaken += [end.item for end in refused if end.item.document_id not in before]
+    return Committed(overtaken, reopened)
 
 
 def _is_committed(item: Item, before: Mapping[str, _Before], waiting: set[str]) -> bool:
@@ -123,10 +155,10 @@ async def _unchanged(session: AsyncSession, generation: Generation, items: Seque
     return {row[0]: _Before(*row[2:]) for row in rows if row[1] == versions[row[0]]}
 
 
-_DONE = Rows(id=Text, version=BigInteger, chunks=Integer, tokens=BigInteger, size=BigInteger)
+_DONE = Rows(id=Text, version=BigInteger, chunks=Integer, tokens=BigInteger, size=BigInteger, metadata=BigInteger)
 _MARK_INDEXED = (
     update(DocumentIndex)
-    .where(DocumentIndex.generation == _GENERATION, DocumentIndex.document_id == _DONE.c.id)
+    .where(DocumentIndex.generation == _GENERATION, DocumentIndex.document_id == _DONE.c.id, Document.id == _DONE.c.id)
     .values(
         state=IndexState.INDEXED,
         reason=None,
@@ -138,13 +170,17 @@ _MARK_INDEXED = (
         chunk_count=_DONE.c.chunks,
         token_count=_DONE.c.tokens,
         size_bytes=_DONE.c.size,
+        metadata_is_stale=Document.metadata_version != _DONE.c.metadata,
         index_time=func.clock_timestamp(),
     )
     .execution_options(synchronize_session=False)
 )
-_TYPES = Rows(id=Text, mime_type=Text)
-_SET_TYPE = (
-    update(Document).where(Document.id == _TYPES.c.id).values(mime_type=_TYPES.c.mime_type).execution_options(synchronize_session=False)
+_TOLD = Rows(id=Text, mime_type=Text, language=Text)
+_SET_TOLD = (
+    update(Document)
+    .where(Document.id == _TOLD.c.id)
+    .values(mime_type=_TOLD.c.mime_type, language=_TOLD.c.language)
+    .execution_options(synchronize_session=False)
 )
 
 
@@ -155,11 +191,13 @@ async def _mark_indexed(session: AsyncSession, generation: Generation, done: Seq
         chunks=[len(each.chunks) for each in done],
         tokens=[each.token_count for each in done],
         size=[each.item.size_bytes for each in done],
+        metadata=[each.item.metadata_version for each in done],
     )
     await session.execute(_MARK_INDEXED, {"of_generation": generation.generation, **rows})
-    # What reading has told of the content where its name had told something else.
-    if found := {each.item.document_id: each.mime_type for each in done if each.mime_type != each.item.mime_type}:
-        await session.execute(_SET_TYPE, _TYPES.parameters(id=found, mime_type=found.values()))
+    # What reading has told of the content where something else was known.
+    if told := [each for each in done if (each.mime_type, each.language) != (each.item.mime_type, each.item.language)]:
+        given = {"mime_type": [each.mime_type for each in told], "language": [each.language for each in told]}
+        await session.execute(_SET_TOLD, _TOLD.parameters(id=[each.item.document_id for each in told], **given))
 
 
 _ENDS = Rows(id=Text, version=BigInteger, state=Text, reason=Text, message=Text, retryable=Boolean)
@@ -190,7 +228,7 @@ _GIVE_UP_CONTENT = (
 )
 
 
-async def _mark_refused(session: AsyncSession, generation: Generation, ends: Sequence[Refused]) -> None:
+async def _mark_refused(session: AsyncSession, generation: Generation, ends: Sequence[Refused]) -> list[Promoted]:
     rows = _ENDS.parameters(
         id=[end.item.document_id for end in ends],
         version=[end.item.content_version for end in ends],
@@ -201,7 +239,7 @@ async def _mark_refused(session: AsyncSession, generation: Generation, ends: Seq
     )
     await session.execute(_MARK_REFUSED, {"of_generation": generation.generation, **rows})
     former = await session.scalars(_GIVE_UP_CONTENT, rows)
-    await duplicates.promote(session, generation.collection_id, list(former.all()))
+    return await duplicates.promote(session, generation.collection_id, list(former.all()))
 
 
 _TEXTS = Rows(document_id=Text, content_version=BigInteger, text=Text, content_sha256=Text, size_bytes=BigInteger, is_truncated=Boolean)
@@ -266,6 +304,7 @@ async def _count(
     before: Mapping[str, _Before],
     fresh: Sequence[Indexed],
     ends: Sequence[Refused],
+    reopened: Sequence[Promoted],
 ) -> None:
     deltas = []
     for done in fresh:
@@ -285,9 +324,11 @@ async def _count(
         generation.collection_id,
         {
             "indexed": len(fresh),
-            "skipped": sum(end.state == IndexState.SKIPPED for end in ends),
+            "skipped": sum(end.state == IndexState.SKIPPED for end in ends) - len(reopened),
             "failed": sum(end.state == IndexState.FAILED for end in ends),
-            "size_bytes": sum(done.item.size_bytes for done in fresh) + sum(end.item.size_bytes for end in ends),
+            "size_bytes": sum(done.item.size_bytes for done in fresh)
+            + sum(end.item.size_bytes for end in ends)
+            - sum(each.size_bytes for each in reopened),
             "chunks": sum(len(done.chunks) for done in fresh),
             "tokens": sum(done.token_count for done in fresh),
         },

@@ -70,7 +70,7 @@ async def purge(session: AsyncSession, collection_id: str, versions: Sequence[Ve
     await delete_contents(session, collection_id, through)
     given = _VERSIONS.c
     still = (Document.id == given.id, Document.state == DocumentState.DELETED, Document.content_version < given.version)
-    values = {"purge_time": func.clock_timestamp(), "content_sha256": "", "is_original": False, "duplicate_of": None}
+    values = {"purge_time": func.clock_timestamp(), "content_sha256": "", "is_original": False, "duplicate_of": None, "user_metadata": {}}
     statement = update(Document).where(*still).values(**values).returning(Document.id)
     purged = (await session.scalars(statement, _VERSIONS.parameters(id=through, version=through.values()))).all()
     await session.execute(delete(DocumentIndex).where(DocumentIndex.document_id == any_(texts(purged))))

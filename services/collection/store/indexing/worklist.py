@@ -1,19 +1,38 @@
 """The documents of a generation that wait to be indexed, and what a worker notes of those in its hands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, any_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.db.arrays import texts
-from services.collection.tables import Document, DocumentIndex, DocumentState, Generation, IndexState, Reason, Source, SourceKind
+from services.collection.tables import (
+    Document,
+    DocumentIndex,
+    DocumentState,
+    Generation,
+    IndexState,
+    OperationCount,
+    Reason,
+    Source,
+    SourceKind,
+)
 
 OPEN = (IndexState.PENDING, IndexState.PROCESSING)
 # Two deaths may be an accident; a document that is alone in a worker's hands when it dies for the third time is not.
 _DEATHS = 3
+
+
+class Totals(NamedTuple):
+    """What an operation has to do, and what it has done: documents, and their bytes."""
+
+    waiting: int
+    waiting_bytes: int
+    ended: int
+    ended_bytes: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,8 @@ class Item:
     content_sha256: str
     modify_time: datetime | None
     indexed_version: int
+    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata_version: int = 0
 
 
 _COLUMNS = (
@@ -49,6 +70,8 @@ _COLUMNS = (
     Document.content_sha256,
     Document.source_modify_time,
     DocumentIndex.indexed_version,
+    Document.user_metadata,
+    Document.metadata_version,
 )
 
 
@@ -65,17 +88,23 @@ async def page(session: AsyncSession, generation: Generation, after: str, limit:
     return [Item(*row) for row in rows]
 
 
-async def totals(session: AsyncSession, generation: Generation) -> tuple[int, int]:
-    """Return how many documents wait, and their bytes."""
+async def totals(session: AsyncSession, generation: Generation, operation_id: str) -> Totals:
+    """Return what waits and what the operation has ended, at one moment: commits between two looks would count twice."""
+    ended = OperationCount.indexed + OperationCount.skipped + OperationCount.failed + OperationCount.removed
+    here = OperationCount.operation_id == operation_id
     counted = (
-        select(func.count(), func.coalesce(func.sum(Document.size_bytes), 0))
+        select(
+            func.count(),
+            func.coalesce(func.sum(Document.size_bytes), 0),
+            func.coalesce(select(ended).where(here).scalar_subquery(), 0),
+            func.coalesce(select(OperationCount.size_bytes).where(here).scalar_subquery(), 0),
+        )
         .select_from(DocumentIndex)
         .join(Document, Document.id == DocumentIndex.document_id)
         .join(Source, Source.id == Document.source_id)
         .where(*_open(generation), *_live())
     )
-    documents, size_bytes = (await session.execute(counted)).one()
-    return int(documents), int(size_bytes)
+    return Totals(*map(int, (await session.execute(counted)).one()))
 
 
 async def note_processing(session: AsyncSession, generation: Generation, document_ids: Sequence[str]) -> None:

@@ -152,7 +152,7 @@ class Tree:
             target = (self._root / path).resolve(strict=True)
             status = target.stat()
         except (OSError, RuntimeError):
-            yield self._refused(path, Reason.UNREADABLE, "the symbolic link leads nowhere, or in a circle")
+            yield self._refused(path, Reason.UNSAFE_PATH, "the symbolic link leads nowhere, or in a circle")
             return
         if not target.is_relative_to(self._root):
             yield self._refused(path, Reason.UNSAFE_PATH, "the symbolic link leads out of the source")

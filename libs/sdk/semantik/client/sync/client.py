@@ -9,6 +9,7 @@ from semantik.client.sync.accounts import Accounts
 from semantik.client.sync.collections import Collections
 from semantik.client.sync.documents import Documents
 from semantik.client.sync.embedding import Embedding
+from semantik.client.sync.evaluations import Evaluations
 from semantik.client.sync.loop import Loop
 from semantik.client.sync.models import Models
 from semantik.client.sync.operations import Operations
@@ -45,6 +46,7 @@ class SyncClient:
         self.embedding = Embedding(self._loop, self._client.embedding)
         self.models = Models(self._loop, self._client.models)
         self.search = Search(self._loop, self._client.search)
+        self.evaluations = Evaluations(self._loop, self._client.evaluations)
 
     @property
     def tokens(self) -> session_pb2.Tokens | None:

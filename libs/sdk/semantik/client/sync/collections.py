@@ -24,10 +24,12 @@ class Collections:
         precision: "model_pb2.Model.Precision.ValueType" = model_pb2.Model.PRECISION_UNSPECIFIED,
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
+        language: str = "",
     ) -> collection_pb2.Collection:
         """Create an empty collection, by default with the default model in its default precision.
 
-        The chunk size and overlap are in tokens, 200 and 40 by default.
+        The chunk size and overlap are in tokens, 200 and 40 by default. ``language`` is a code such as ``de``; the language of most
+        documents by default.
         """
         return self._loop.run(
             self._calls.create(
@@ -38,6 +40,7 @@ class Collections:
                 precision=precision,
                 chunk_size=chunk_size,
                 chunk_overlap=chunk_overlap,
+                language=language,
             )
         )
 
@@ -53,10 +56,16 @@ class Collections:
         return self._loop.iterate(self._calls.list(name, owned_only=owned_only))
 
     def update(
-        self, collection_id: str, *, name: str | None = None, description: str | None = None, is_public: bool | None = None
+        self,
+        collection_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        is_public: bool | None = None,
+        language: str | None = None,
     ) -> collection_pb2.Collection:
-        """Update the values that are not None."""
-        return self._loop.run(self._calls.update(collection_id, name=name, description=description, is_public=is_public))
+        """Update the values that are not None; an empty ``language`` is detected from now on."""
+        return self._loop.run(self._calls.update(collection_id, name=name, description=description, is_public=is_public, language=language))
 
     def delete(self, collection_id: str) -> operation_pb2.Operation:
         """Delete a collection and everything in it; returns the operation that does so."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from semantik.client import documents as asynchronous
+from semantik.client.metadata import Metadata
 from semantik.client.sync.loop import Loop
 from semantik.collection.v1 import document_pb2
 from semantik.operation.v1 import operation_pb2
@@ -15,13 +16,23 @@ class Documents:
         self._calls = calls
 
     def upload(
-        self, collection_id: str, path: Path, name: str = "", *, request_id: str = ""
+        self,
+        collection_id: str,
+        path: Path,
+        name: str = "",
+        *,
+        metadata: Metadata | None = None,
+        metadata_entries: Sequence[str] = (),
+        request_id: str = "",
     ) -> tuple[document_pb2.Document, operation_pb2.Operation]:
         """Upload a file under ``name`` (its own by default); return the document and the operation that indexes it.
 
-        The operation has no id where there is nothing to index.
+        ``metadata`` is noted on the document, and so are ``metadata_entries``, texts such as ``year=2020``. The operation has no id where
+        there is nothing to index.
         """
-        return self._loop.run(self._calls.upload(collection_id, path, name, request_id=request_id))
+        return self._loop.run(
+            self._calls.upload(collection_id, path, name, metadata=metadata, metadata_entries=metadata_entries, request_id=request_id)
+        )
 
     def list(
         self,
@@ -36,6 +47,17 @@ class Documents:
 
     def get(self, document_id: str) -> document_pb2.Document:
         return self._loop.run(self._calls.get(document_id))
+
+    def update(
+        self, document_id: str, *, metadata: Metadata | None = None, metadata_entries: Sequence[str] = (), removed_keys: Sequence[str] = ()
+    ) -> tuple[document_pb2.Document, operation_pb2.Operation]:
+        """Note values on a document and remove others; return it and the operation that brings them to searches.
+
+        ``metadata_entries`` are texts such as ``year=2020``. The operation has no id where nothing changes.
+        """
+        return self._loop.run(
+            self._calls.update(document_id, metadata=metadata, metadata_entries=metadata_entries, removed_keys=removed_keys)
+        )
 
     def content(self, document_id: str, *, original: bool = False) -> Iterator[bytes]:
         """Yield the text that was indexed (UTF-8), or the bytes of the uploaded file."""

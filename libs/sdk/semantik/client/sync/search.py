@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from semantik.client import search as asynchronous
 from semantik.client.sync.loop import Loop
-from semantik.search.v1 import search_service_pb2
+from semantik.search.v1 import filter_pb2, rerank_pb2, search_service_pb2, suggestion_pb2
 
 
 class Search:
@@ -15,17 +15,72 @@ class Search:
     def __call__(
         self,
         query: str,
-        collection_ids: Sequence[str],
+        collection_ids: Sequence[str] = (),
         *,
         mode: str = "hybrid",
         limit: int = 10,
         document_ids: Sequence[str] = (),
         source_ids: Sequence[str] = (),
         mime_types: Sequence[str] = (),
+        condition: filter_pb2.Condition | None = None,
+        filter_text: str = "",
+        min_similarity: float | None = None,
+        max_hits_per_document: int | None = None,
+        facets: Sequence[str] = (),
+        page_token: str = "",
+        explain: bool = False,
+        rerank: rerank_pb2.Rerank | None = None,
+        neighbours: int = 0,
+        section_neighbours: bool = False,
     ) -> search_service_pb2.SearchResponse:
-        """Search 1-10 collections; ``mode`` is hybrid, semantic or keyword."""
+        """Search up to 10 collections, or all that may be read; ``mode`` is hybrid, semantic or keyword.
+
+        ``filter_text`` is a filter such as ``mime:pdf -draft``, ``condition`` one as messages; ``facets`` are of mime, ext, lang, source,
+        folder, and meta.KEY of metadata. ``page_token`` is the ``next_page_token`` of the page before, where all but the limit was the
+        same. ``rerank`` names a cross-encoder (``Rerank()`` takes any), ``neighbours`` asks for as many passages before and after each
+        hit, ``section_neighbours`` for its whole section, at most 20 passages, instead.
+        """
         return self._loop.run(
             self._calls(
-                query, collection_ids, mode=mode, limit=limit, document_ids=document_ids, source_ids=source_ids, mime_types=mime_types
+                query,
+                collection_ids,
+                mode=mode,
+                limit=limit,
+                document_ids=document_ids,
+                source_ids=source_ids,
+                mime_types=mime_types,
+                condition=condition,
+                filter_text=filter_text,
+                min_similarity=min_similarity,
+                max_hits_per_document=max_hits_per_document,
+                facets=facets,
+                page_token=page_token,
+                explain=explain,
+                rerank=rerank,
+                neighbours=neighbours,
+                section_neighbours=section_neighbours,
             )
         )
+
+    def batch(
+        self, searches: Sequence[str | search_service_pb2.SearchRequest], collection_ids: Sequence[str] = ()
+    ) -> list[search_service_pb2.SearchResponse]:
+        """Search 1-50 times, with questions or whole requests; ``collection_ids`` are for those that name none."""
+        return self._loop.run(self._calls.batch(searches, collection_ids))
+
+    def similar(
+        self, collection_ids: Sequence[str] = (), *, document_id: str = "", ordinal: int | None = None, text: str = "", limit: int = 10
+    ) -> search_service_pb2.FindSimilarResponse:
+        """Find what is near in meaning to a document, to its passage ``ordinal``, or to a text; other documents only."""
+        return self._loop.run(self._calls.similar(collection_ids, document_id=document_id, ordinal=ordinal, text=text, limit=limit))
+
+    def suggest(self, prefix: str, collection_ids: Sequence[str] = (), *, limit: int = 8) -> list[suggestion_pb2.Suggestion]:
+        """Complete what is being typed, from your recent queries, titles and headings, in at most ``limit`` (1-20) ways.
+
+        Titles and headings are of up to 10 collections, or of all that may be read. Raises COLLECTION_NOT_FOUND.
+        """
+        return self._loop.run(self._calls.suggest(prefix, collection_ids, limit=limit))
+
+    def forget(self, text: str = "") -> None:
+        """Delete one of your recent queries, or all of them."""
+        return self._loop.run(self._calls.forget(text))

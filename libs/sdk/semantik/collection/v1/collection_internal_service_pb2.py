@@ -29,7 +29,7 @@ from semantik.embedding.v1 import model_pb2 as semantik_dot_embedding_dot_v1_dot
 from semantik.operation.v1 import operation_internal_service_pb2 as semantik_dot_operation_dot_v1_dot_operation__internal__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8semantik/collection/v1/collection_internal_service.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a semantik/auth/v1/principal.proto\x1a\"semantik/collection/v1/grant.proto\x1a!semantik/embedding/v1/model.proto\x1a\x36semantik/operation/v1/operation_internal_service.proto\"\xc0\x01\n\x1b\x41uthorizeCollectionsRequest\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.semantik.auth.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12+\n\x0e\x63ollection_ids\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x64\x18\x01\"\x05r\x03\xb0\x01\x01\x12<\n\x04role\x18\x03 \x01(\x0e\x32\".semantik.collection.v1.Grant.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"\xef\x01\n\x14\x41uthorizedCollection\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x30\n\x04role\x18\x03 \x01(\x0e\x32\".semantik.collection.v1.Grant.Role\x12\x12\n\ngeneration\x18\x04 \x01(\x05\x12\x12\n\nindex_name\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\x39\n\tprecision\x18\x08 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\"a\n\x1c\x41uthorizeCollectionsResponse\x12\x41\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32,.semantik.collection.v1.AuthorizedCollection\"X\n\x1eListReadableCollectionsRequest\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.semantik.auth.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\"9\n\x1fListReadableCollectionsResponse\x12\x16\n\x0e\x63ollection_ids\x18\x01 \x03(\t\"8\n\x16GetPendingStartRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"X\n\x17GetPendingStartResponse\x12=\n\x07request\x18\x01 \x01(\x0b\x32,.semantik.operation.v1.StartOperationRequest\"s\n\x1bMarkCollectionFailedRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1b\n\x07message\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"\x1e\n\x1cMarkCollectionFailedResponse2\xb8\x04\n\x19\x43ollectionInternalService\x12\x86\x01\n\x14\x41uthorizeCollections\x12\x33.semantik.collection.v1.AuthorizeCollectionsRequest\x1a\x34.semantik.collection.v1.AuthorizeCollectionsResponse\"\x03\x90\x02\x01\x12\x8f\x01\n\x17ListReadableCollections\x12\x36.semantik.collection.v1.ListReadableCollectionsRequest\x1a\x37.semantik.collection.v1.ListReadableCollectionsResponse\"\x03\x90\x02\x01\x12w\n\x0fGetPendingStart\x12..semantik.collection.v1.GetPendingStartRequest\x1a/.semantik.collection.v1.GetPendingStartResponse\"\x03\x90\x02\x01\x12\x86\x01\n\x14MarkCollectionFailed\x12\x33.semantik.collection.v1.MarkCollectionFailedRequest\x1a\x34.semantik.collection.v1.MarkCollectionFailedResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8semantik/collection/v1/collection_internal_service.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a semantik/auth/v1/principal.proto\x1a\"semantik/collection/v1/grant.proto\x1a!semantik/embedding/v1/model.proto\x1a\x36semantik/operation/v1/operation_internal_service.proto\"\xdd\x01\n\x1b\x41uthorizeCollectionsRequest\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.semantik.auth.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12+\n\x0e\x63ollection_ids\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x64\x18\x01\"\x05r\x03\xb0\x01\x01\x12<\n\x04role\x18\x03 \x01(\x0e\x32\".semantik.collection.v1.Grant.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\ngeneration\x18< \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\x81\x02\n\x14\x41uthorizedCollection\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x30\n\x04role\x18\x03 \x01(\x0e\x32\".semantik.collection.v1.Grant.Role\x12\x12\n\ngeneration\x18\x04 \x01(\x05\x12\x12\n\nindex_name\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\x39\n\tprecision\x18\x08 \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\x12\x10\n\x08language\x18( \x01(\t\"a\n\x1c\x41uthorizeCollectionsResponse\x12\x41\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32,.semantik.collection.v1.AuthorizedCollection\"s\n\x1eListReadableCollectionsRequest\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.semantik.auth.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x05limit\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"\x8c\x01\n\x1fListReadableCollectionsResponse\x12\x41\n\x0b\x63ollections\x18\x02 \x03(\x0b\x32,.semantik.collection.v1.AuthorizedCollection\x12\x10\n\x08has_more\x18\x03 \x01(\x08J\x04\x08\x01\x10\x02R\x0e\x63ollection_ids\"q\n\x18\x41uthorizeDocumentRequest\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.semantik.auth.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x1d\n\x0b\x64ocument_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"]\n\x19\x41uthorizeDocumentResponse\x12@\n\ncollection\x18\x01 \x01(\x0b\x32,.semantik.collection.v1.AuthorizedCollection\"8\n\x16GetPendingStartRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"X\n\x17GetPendingStartResponse\x12=\n\x07request\x18\x01 \x01(\x0b\x32,.semantik.operation.v1.StartOperationRequest\"s\n\x1bMarkCollectionFailedRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x05\x66\x65nce\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1b\n\x07message\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"\x1e\n\x1cMarkCollectionFailedResponse2\xb7\x05\n\x19\x43ollectionInternalService\x12\x86\x01\n\x14\x41uthorizeCollections\x12\x33.semantik.collection.v1.AuthorizeCollectionsRequest\x1a\x34.semantik.collection.v1.AuthorizeCollectionsResponse\"\x03\x90\x02\x01\x12\x8f\x01\n\x17ListReadableCollections\x12\x36.semantik.collection.v1.ListReadableCollectionsRequest\x1a\x37.semantik.collection.v1.ListReadableCollectionsResponse\"\x03\x90\x02\x01\x12}\n\x11\x41uthorizeDocument\x12\x30.semantik.collection.v1.AuthorizeDocumentRequest\x1a\x31.semantik.collection.v1.AuthorizeDocumentResponse\"\x03\x90\x02\x01\x12w\n\x0fGetPendingStart\x12..semantik.collection.v1.GetPendingStartRequest\x1a/.semantik.collection.v1.GetPendingStartResponse\"\x03\x90\x02\x01\x12\x86\x01\n\x14MarkCollectionFailed\x12\x33.semantik.collection.v1.MarkCollectionFailedRequest\x1a\x34.semantik.collection.v1.MarkCollectionFailedResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,8 +42,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHORIZECOLLECTIONSREQUEST'].fields_by_name['collection_ids']._serialized_options = b'\272H\020\222\001\r\010\001\020d\030\001\"\005r\003\260\001\001'
   _globals['_AUTHORIZECOLLECTIONSREQUEST'].fields_by_name['role']._loaded_options = None
   _globals['_AUTHORIZECOLLECTIONSREQUEST'].fields_by_name['role']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_AUTHORIZECOLLECTIONSREQUEST'].fields_by_name['generation']._loaded_options = None
+  _globals['_AUTHORIZECOLLECTIONSREQUEST'].fields_by_name['generation']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTREADABLECOLLECTIONSREQUEST'].fields_by_name['principal']._loaded_options = None
   _globals['_LISTREADABLECOLLECTIONSREQUEST'].fields_by_name['principal']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_LISTREADABLECOLLECTIONSREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTREADABLECOLLECTIONSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\350\007(\001'
+  _globals['_AUTHORIZEDOCUMENTREQUEST'].fields_by_name['principal']._loaded_options = None
+  _globals['_AUTHORIZEDOCUMENTREQUEST'].fields_by_name['principal']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_AUTHORIZEDOCUMENTREQUEST'].fields_by_name['document_id']._loaded_options = None
+  _globals['_AUTHORIZEDOCUMENTREQUEST'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GETPENDINGSTARTREQUEST'].fields_by_name['operation_id']._loaded_options = None
   _globals['_GETPENDINGSTARTREQUEST'].fields_by_name['operation_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_MARKCOLLECTIONFAILEDREQUEST'].fields_by_name['collection_id']._loaded_options = None
@@ -56,28 +64,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLECTIONINTERNALSERVICE'].methods_by_name['AuthorizeCollections']._serialized_options = b'\220\002\001'
   _globals['_COLLECTIONINTERNALSERVICE'].methods_by_name['ListReadableCollections']._loaded_options = None
   _globals['_COLLECTIONINTERNALSERVICE'].methods_by_name['ListReadableCollections']._serialized_options = b'\220\002\001'
+  _globals['_COLLECTIONINTERNALSERVICE'].methods_by_name['AuthorizeDocument']._loaded_options = None
+  _globals['_COLLECTIONINTERNALSERVICE'].methods_by_name['AuthorizeDocument']._serialized_options = b'\220\002\001'
   _globals['_COLLECTIONINTERNALSERVICE'].methods_by_name['GetPendingStart']._loaded_options = None
   _globals['_COLLECTIONINTERNALSERVICE'].methods_by_name['GetPendingStart']._serialized_options = b'\220\002\001'
   _globals['_COLLECTIONINTERNALSERVICE'].methods_by_name['MarkCollectionFailed']._loaded_options = None
   _globals['_COLLECTIONINTERNALSERVICE'].methods_by_name['MarkCollectionFailed']._serialized_options = b'\220\002\002'
   _globals['_AUTHORIZECOLLECTIONSREQUEST']._serialized_start=275
-  _globals['_AUTHORIZECOLLECTIONSREQUEST']._serialized_end=467
-  _globals['_AUTHORIZEDCOLLECTION']._serialized_start=470
-  _globals['_AUTHORIZEDCOLLECTION']._serialized_end=709
-  _globals['_AUTHORIZECOLLECTIONSRESPONSE']._serialized_start=711
-  _globals['_AUTHORIZECOLLECTIONSRESPONSE']._serialized_end=808
-  _globals['_LISTREADABLECOLLECTIONSREQUEST']._serialized_start=810
-  _globals['_LISTREADABLECOLLECTIONSREQUEST']._serialized_end=898
-  _globals['_LISTREADABLECOLLECTIONSRESPONSE']._serialized_start=900
-  _globals['_LISTREADABLECOLLECTIONSRESPONSE']._serialized_end=957
-  _globals['_GETPENDINGSTARTREQUEST']._serialized_start=959
-  _globals['_GETPENDINGSTARTREQUEST']._serialized_end=1015
-  _globals['_GETPENDINGSTARTRESPONSE']._serialized_start=1017
-  _globals['_GETPENDINGSTARTRESPONSE']._serialized_end=1105
-  _globals['_MARKCOLLECTIONFAILEDREQUEST']._serialized_start=1107
-  _globals['_MARKCOLLECTIONFAILEDREQUEST']._serialized_end=1222
-  _globals['_MARKCOLLECTIONFAILEDRESPONSE']._serialized_start=1224
-  _globals['_MARKCOLLECTIONFAILEDRESPONSE']._serialized_end=1254
-  _globals['_COLLECTIONINTERNALSERVICE']._serialized_start=1257
-  _globals['_COLLECTIONINTERNALSERVICE']._serialized_end=1825
+  _globals['_AUTHORIZECOLLECTIONSREQUEST']._serialized_end=496
+  _globals['_AUTHORIZEDCOLLECTION']._serialized_start=499
+  _globals['_AUTHORIZEDCOLLECTION']._serialized_end=756
+  _globals['_AUTHORIZECOLLECTIONSRESPONSE']._serialized_start=758
+  _globals['_AUTHORIZECOLLECTIONSRESPONSE']._serialized_end=855
+  _globals['_LISTREADABLECOLLECTIONSREQUEST']._serialized_start=857
+  _globals['_LISTREADABLECOLLECTIONSREQUEST']._serialized_end=972
+  _globals['_LISTREADABLECOLLECTIONSRESPONSE']._serialized_start=975
+  _globals['_LISTREADABLECOLLECTIONSRESPONSE']._serialized_end=1115
+  _globals['_AUTHORIZEDOCUMENTREQUEST']._serialized_start=1117
+  _globals['_AUTHORIZEDOCUMENTREQUEST']._serialized_end=1230
+  _globals['_AUTHORIZEDOCUMENTRESPONSE']._serialized_start=1232
+  _globals['_AUTHORIZEDOCUMENTRESPONSE']._serialized_end=1325
+  _globals['_GETPENDINGSTARTREQUEST']._serialized_start=1327
+  _globals['_GETPENDINGSTARTREQUEST']._serialized_end=1383
+  _globals['_GETPENDINGSTARTRESPONSE']._serialized_start=1385
+  _globals['_GETPENDINGSTARTRESPONSE']._serialized_end=1473
+  _globals['_MARKCOLLECTIONFAILEDREQUEST']._serialized_start=1475
+  _globals['_MARKCOLLECTIONFAILEDREQUEST']._serialized_end=1590
+  _globals['_MARKCOLLECTIONFAILEDRESPONSE']._serialized_start=1592
+  _globals['_MARKCOLLECTIONFAILEDRESPONSE']._serialized_end=1622
+  _globals['_COLLECTIONINTERNALSERVICE']._serialized_start=1625
+  _globals['_COLLECTIONINTERNALSERVICE']._serialized_end=2320
 # @@protoc_insertion_point(module_scope)

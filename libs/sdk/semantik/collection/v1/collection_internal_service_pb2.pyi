@@ -29,8 +29,11 @@ class AuthorizeCollectionsRequest(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     COLLECTION_IDS_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     role: _grant_pb2.Grant.Role.ValueType
     """The role that is needed on each of them."""
+    generation: _builtins.int
+    """The generation to say the index of, of each of them, active or not; the active one when 0."""
     @_builtins.property
     def principal(self) -> _principal_pb2.Principal:
         """Whom to authorize."""
@@ -45,10 +48,11 @@ class AuthorizeCollectionsRequest(_message.Message):
         principal: _principal_pb2.Principal | None = ...,
         collection_ids: _abc.Iterable[_builtins.str] | None = ...,
         role: _grant_pb2.Grant.Role.ValueType = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_ids", b"collection_ids", "principal", b"principal", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_ids", b"collection_ids", "generation", b"generation", "principal", b"principal", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -68,6 +72,7 @@ class AuthorizedCollection(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """The collection's id."""
     name: _builtins.str
@@ -75,15 +80,17 @@ class AuthorizedCollection(_message.Message):
     role: _grant_pb2.Grant.Role.ValueType
     """The principal's role on the collection."""
     generation: _builtins.int
-    """The number of the active generation."""
+    """The number of the generation: the active one unless another was asked for."""
     index_name: _builtins.str
-    """The name of the active generation's index in the vector store."""
+    """The name of the generation's index in the vector store."""
     model: _builtins.str
-    """The active generation's model."""
+    """The generation's model."""
     digest: _builtins.str
     """The model's digest."""
     precision: _model_pb2.Model.Precision.ValueType
-    """The active generation's precision."""
+    """The generation's precision."""
+    language: _builtins.str
+    """The language of the active generation's words (BCP 47)."""
     def __init__(
         self,
         *,
@@ -95,10 +102,11 @@ class AuthorizedCollection(_message.Message):
         model: _builtins.str = ...,
         digest: _builtins.str = ...,
         precision: _model_pb2.Model.Precision.ValueType = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "digest", b"digest", "generation", b"generation", "index_name", b"index_name", "model", b"model", "name", b"name", "precision", b"precision", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "digest", b"digest", "generation", b"generation", "index_name", b"index_name", "language", b"language", "model", b"model", "name", b"name", "precision", b"precision", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,6 +139,9 @@ class ListReadableCollectionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRINCIPAL_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """The largest number of collections, 1-1,000."""
     @_builtins.property
     def principal(self) -> _principal_pb2.Principal:
         """Whose collections to list."""
@@ -139,10 +150,11 @@ class ListReadableCollectionsRequest(_message.Message):
         self,
         *,
         principal: _principal_pb2.Principal | None = ...,
+        limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "principal", b"principal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -152,23 +164,75 @@ Global___ListReadableCollectionsRequest: _TypeAlias = ListReadableCollectionsReq
 class ListReadableCollectionsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    COLLECTION_IDS_FIELD_NUMBER: _builtins.int
+    COLLECTIONS_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    has_more: _builtins.bool
+    """Whether there are more than `limit`."""
     @_builtins.property
-    def collection_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The ids of the collections."""
+    def collections(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorizedCollection]:
+        """The collections."""
 
     def __init__(
         self,
         *,
-        collection_ids: _abc.Iterable[_builtins.str] | None = ...,
+        collections: _abc.Iterable[Global___AuthorizedCollection] | None = ...,
+        has_more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_ids", b"collection_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collections", b"collections", "has_more", b"has_more"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListReadableCollectionsResponse: _TypeAlias = ListReadableCollectionsResponse  # noqa: Y015
+
+@_typing.final
+class AuthorizeDocumentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """The document's id."""
+    @_builtins.property
+    def principal(self) -> _principal_pb2.Principal:
+        """Whom to authorize."""
+
+    def __init__(
+        self,
+        *,
+        principal: _principal_pb2.Principal | None = ...,
+        document_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizeDocumentRequest: _TypeAlias = AuthorizeDocumentRequest  # noqa: Y015
+
+@_typing.final
+class AuthorizeDocumentResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def collection(self) -> Global___AuthorizedCollection:
+        """The document's collection."""
+
+    def __init__(
+        self,
+        *,
+        collection: Global___AuthorizedCollection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizeDocumentResponse: _TypeAlias = AuthorizeDocumentResponse  # noqa: Y015
 
 @_typing.final
 class GetPendingStartRequest(_message.Message):

@@ -45,6 +45,11 @@ class CollectionInternalServiceStub:
                 request_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsRequest.SerializeToString,
                 response_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsResponse.FromString,
                 _registered_method=True)
+        self.AuthorizeDocument = channel.unary_unary(
+                '/semantik.collection.v1.CollectionInternalService/AuthorizeDocument',
+                request_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.AuthorizeDocumentRequest.SerializeToString,
+                response_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.AuthorizeDocumentResponse.FromString,
+                _registered_method=True)
         self.GetPendingStart = channel.unary_unary(
                 '/semantik.collection.v1.CollectionInternalService/GetPendingStart',
                 request_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.GetPendingStartRequest.SerializeToString,
@@ -62,16 +67,26 @@ class CollectionInternalServiceServicer:
     """
 
     def AuthorizeCollections(self, request, context):
-        """Authorizes a principal on collections, all or none, and says where their active index is. The answer may be kept 5 s.
-        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, TOKEN_INVALID.
+        """Authorizes a principal on collections, all or none, and says where their active index is, or that of another generation. The
+        answer may be kept 5 s.
+        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, GENERATION_NOT_FOUND, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListReadableCollections(self, request, context):
-        """Lists the collections a principal may read, by id.
+        """Lists the collections a principal may read, those that changed last first, and says where their active index is. The answer may
+        be kept 5 s.
         Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AuthorizeDocument(self, request, context):
+        """Authorizes a principal to read a document, and says where its collection's active index is.
+        Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +121,11 @@ def add_CollectionInternalServiceServicer_to_server(servicer, server):
                     servicer.ListReadableCollections,
                     request_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsRequest.FromString,
                     response_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsResponse.SerializeToString,
+            ),
+            'AuthorizeDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.AuthorizeDocument,
+                    request_deserializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.AuthorizeDocumentRequest.FromString,
+                    response_serializer=semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.AuthorizeDocumentResponse.SerializeToString,
             ),
             'GetPendingStart': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPendingStart,
@@ -173,6 +193,33 @@ class CollectionInternalService:
             '/semantik.collection.v1.CollectionInternalService/ListReadableCollections',
             semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsRequest.SerializeToString,
             semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.ListReadableCollectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AuthorizeDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.collection.v1.CollectionInternalService/AuthorizeDocument',
+            semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.AuthorizeDocumentRequest.SerializeToString,
+            semantik_dot_collection_dot_v1_dot_collection__internal__service__pb2.AuthorizeDocumentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,12 +34,18 @@ class CollectionInternalServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CollectionInternalServiceAsyncStub: ...
     AuthorizeCollections: _grpc.UnaryUnaryMultiCallable[_collection_internal_service_pb2.AuthorizeCollectionsRequest, _collection_internal_service_pb2.AuthorizeCollectionsResponse]
-    """Authorizes a principal on collections, all or none, and says where their active index is. The answer may be kept 5 s.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, TOKEN_INVALID.
+    """Authorizes a principal on collections, all or none, and says where their active index is, or that of another generation. The
+    answer may be kept 5 s.
+    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, GENERATION_NOT_FOUND, TOKEN_INVALID.
     """
     ListReadableCollections: _grpc.UnaryUnaryMultiCallable[_collection_internal_service_pb2.ListReadableCollectionsRequest, _collection_internal_service_pb2.ListReadableCollectionsResponse]
-    """Lists the collections a principal may read, by id.
+    """Lists the collections a principal may read, those that changed last first, and says where their active index is. The answer may
+    be kept 5 s.
     Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    """
+    AuthorizeDocument: _grpc.UnaryUnaryMultiCallable[_collection_internal_service_pb2.AuthorizeDocumentRequest, _collection_internal_service_pb2.AuthorizeDocumentResponse]
+    """Authorizes a principal to read a document, and says where its collection's active index is.
+    Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, TOKEN_INVALID.
     """
     GetPendingStart: _grpc.UnaryUnaryMultiCallable[_collection_internal_service_pb2.GetPendingStartRequest, _collection_internal_service_pb2.GetPendingStartResponse]
     """Returns work that was accepted under this operation id and not yet acknowledged by operation.
@@ -57,12 +63,18 @@ class CollectionInternalServiceAsyncStub(CollectionInternalServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AuthorizeCollections: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.AuthorizeCollectionsRequest, _collection_internal_service_pb2.AuthorizeCollectionsResponse]  # type: ignore[assignment]
-    """Authorizes a principal on collections, all or none, and says where their active index is. The answer may be kept 5 s.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, TOKEN_INVALID.
+    """Authorizes a principal on collections, all or none, and says where their active index is, or that of another generation. The
+    answer may be kept 5 s.
+    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, GENERATION_NOT_FOUND, TOKEN_INVALID.
     """
     ListReadableCollections: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.ListReadableCollectionsRequest, _collection_internal_service_pb2.ListReadableCollectionsResponse]  # type: ignore[assignment]
-    """Lists the collections a principal may read, by id.
+    """Lists the collections a principal may read, those that changed last first, and says where their active index is. The answer may
+    be kept 5 s.
     Reasons: INVALID_REQUEST, TOKEN_INVALID.
+    """
+    AuthorizeDocument: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.AuthorizeDocumentRequest, _collection_internal_service_pb2.AuthorizeDocumentResponse]  # type: ignore[assignment]
+    """Authorizes a principal to read a document, and says where its collection's active index is.
+    Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, TOKEN_INVALID.
     """
     GetPendingStart: _aio.UnaryUnaryMultiCallable[_collection_internal_service_pb2.GetPendingStartRequest, _collection_internal_service_pb2.GetPendingStartResponse]  # type: ignore[assignment]
     """Returns work that was accepted under this operation id and not yet acknowledged by operation.
@@ -83,8 +95,9 @@ class CollectionInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_internal_service_pb2.AuthorizeCollectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_internal_service_pb2.AuthorizeCollectionsResponse, _abc.Awaitable[_collection_internal_service_pb2.AuthorizeCollectionsResponse]]:
-        """Authorizes a principal on collections, all or none, and says where their active index is. The answer may be kept 5 s.
-        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, TOKEN_INVALID.
+        """Authorizes a principal on collections, all or none, and says where their active index is, or that of another generation. The
+        answer may be kept 5 s.
+        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, COLLECTION_ROLE_REQUIRED, GENERATION_NOT_FOUND, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -93,8 +106,19 @@ class CollectionInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_internal_service_pb2.ListReadableCollectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_internal_service_pb2.ListReadableCollectionsResponse, _abc.Awaitable[_collection_internal_service_pb2.ListReadableCollectionsResponse]]:
-        """Lists the collections a principal may read, by id.
+        """Lists the collections a principal may read, those that changed last first, and says where their active index is. The answer may
+        be kept 5 s.
         Reasons: INVALID_REQUEST, TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def AuthorizeDocument(
+        self,
+        request: _collection_internal_service_pb2.AuthorizeDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_internal_service_pb2.AuthorizeDocumentResponse, _abc.Awaitable[_collection_internal_service_pb2.AuthorizeDocumentResponse]]:
+        """Authorizes a principal to read a document, and says where its collection's active index is.
+        Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod

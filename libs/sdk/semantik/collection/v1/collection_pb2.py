@@ -27,7 +27,7 @@ from semantik.collection.v1 import grant_pb2 as semantik_dot_collection_dot_v1_d
 from semantik.embedding.v1 import model_pb2 as semantik_dot_embedding_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'semantik/collection/v1/collection.proto\x12\x16semantik.collection.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"semantik/collection/v1/grant.proto\x1a!semantik/embedding/v1/model.proto\"\xa1\x05\n\nCollection\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08owner_id\x18\x04 \x01(\t\x12\x11\n\tis_public\x18\x05 \x01(\x08\x12\x37\n\x05state\x18\x06 \x01(\x0e\x32(.semantik.collection.v1.Collection.State\x12\x14\n\x0cstate_reason\x18\x07 \x01(\t\x12\x12\n\ngeneration\x18\x08 \x01(\x05\x12\r\n\x05model\x18\t \x01(\t\x12\x39\n\tprecision\x18\n \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\x12\x12\n\nchunk_size\x18\x0b \x01(\x05\x12\x15\n\rchunk_overlap\x18\x0c \x01(\x05\x12\x16\n\x0e\x64ocument_count\x18\r \x01(\x03\x12\x13\n\x0b\x63hunk_count\x18\x0e \x01(\x03\x12\x12\n\nsize_bytes\x18\x0f \x01(\x03\x12\x30\n\x04role\x18\x10 \x01(\x0e\x32\".semantik.collection.v1.Grant.Role\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x91\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x14\n\x10STATE_PROCESSING\x10\x03\x12\x0f\n\x0bSTATE_ERROR\x10\x04\x12\x12\n\x0eSTATE_DEGRADED\x10\x05\x12\x12\n\x0eSTATE_DELETING\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'semantik/collection/v1/collection.proto\x12\x16semantik.collection.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"semantik/collection/v1/grant.proto\x1a!semantik/embedding/v1/model.proto\"\xcb\x05\n\nCollection\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08owner_id\x18\x04 \x01(\t\x12\x11\n\tis_public\x18\x05 \x01(\x08\x12\x37\n\x05state\x18\x06 \x01(\x0e\x32(.semantik.collection.v1.Collection.State\x12\x14\n\x0cstate_reason\x18\x07 \x01(\t\x12\x12\n\ngeneration\x18\x08 \x01(\x05\x12\r\n\x05model\x18\t \x01(\t\x12\x39\n\tprecision\x18\n \x01(\x0e\x32&.semantik.embedding.v1.Model.Precision\x12\x12\n\nchunk_size\x18\x0b \x01(\x05\x12\x15\n\rchunk_overlap\x18\x0c \x01(\x05\x12\x16\n\x0e\x64ocument_count\x18\r \x01(\x03\x12\x13\n\x0b\x63hunk_count\x18\x0e \x01(\x03\x12\x12\n\nsize_bytes\x18\x0f \x01(\x03\x12\x30\n\x04role\x18\x10 \x01(\x0e\x32\".semantik.collection.v1.Grant.Role\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08language\x18( \x01(\t\x12\x16\n\x0eindex_language\x18) \x01(\t\"\x91\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x14\n\x10STATE_PROCESSING\x10\x03\x12\x0f\n\x0bSTATE_ERROR\x10\x04\x12\x12\n\x0eSTATE_DEGRADED\x10\x05\x12\x12\n\x0eSTATE_DELETING\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semantik.collection.v1.coll
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COLLECTION']._serialized_start=172
-  _globals['_COLLECTION']._serialized_end=845
-  _globals['_COLLECTION_STATE']._serialized_start=700
-  _globals['_COLLECTION_STATE']._serialized_end=845
+  _globals['_COLLECTION']._serialized_end=887
+  _globals['_COLLECTION_STATE']._serialized_start=742
+  _globals['_COLLECTION_STATE']._serialized_end=887
 # @@protoc_insertion_point(module_scope)

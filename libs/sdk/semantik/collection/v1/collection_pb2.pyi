@@ -88,6 +88,8 @@ class Collection(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    INDEX_LANGUAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The collection's id, a UUID."""
     name: _builtins.str
@@ -120,6 +122,10 @@ class Collection(_message.Message):
     """The size of the documents in the active generation."""
     role: _grant_pb2.Grant.Role.ValueType
     """The caller's role on the collection."""
+    language: _builtins.str
+    """The language that was set for the collection (BCP 47); empty where it is detected from the documents."""
+    index_language: _builtins.str
+    """The language in which words are found in any form and stopwords are left out; where it has no stemmer, that is done in English."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """The time at which the collection was created."""
@@ -149,10 +155,12 @@ class Collection(_message.Message):
         role: _grant_pb2.Grant.Role.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        language: _builtins.str = ...,
+        index_language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "chunk_overlap", b"chunk_overlap", "chunk_size", b"chunk_size", "create_time", b"create_time", "description", b"description", "document_count", b"document_count", "generation", b"generation", "id", b"id", "is_public", b"is_public", "model", b"model", "name", b"name", "owner_id", b"owner_id", "precision", b"precision", "role", b"role", "size_bytes", b"size_bytes", "state", b"state", "state_reason", b"state_reason", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "chunk_overlap", b"chunk_overlap", "chunk_size", b"chunk_size", "create_time", b"create_time", "description", b"description", "document_count", b"document_count", "generation", b"generation", "id", b"id", "index_language", b"index_language", "is_public", b"is_public", "language", b"language", "model", b"model", "name", b"name", "owner_id", b"owner_id", "precision", b"precision", "role", b"role", "size_bytes", b"size_bytes", "state", b"state", "state_reason", b"state_reason", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

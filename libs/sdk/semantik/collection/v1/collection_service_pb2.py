@@ -29,7 +29,7 @@ from semantik.embedding.v1 import model_pb2 as semantik_dot_embedding_dot_v1_dot
 from semantik.operation.v1 import operation_pb2 as semantik_dot_operation_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/semantik/collection/v1/collection_service.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\'semantik/collection/v1/collection.proto\x1a!semantik/embedding/v1/model.proto\x1a%semantik/operation/v1/operation.proto\"\xfb\x02\n\x17\x43reateCollectionRequest\x12S\n\x04name\x18\x01 \x01(\tBE\xbaHBr@\x10\x01\x18\xc8\x01\x32\x39^[^\\p{C}\\p{Zl}\\p{Zp}]*[^\\p{C}\\p{Z}][^\\p{C}\\p{Zl}\\p{Zp}]*$\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x11\n\tis_public\x18\x03 \x01(\x08\x12&\n\x05model\x18\x04 \x01(\tB\x17\xbaH\x14r\x12\x18\x64\x32\x0e^[a-z0-9._-]*$\x12\x43\n\tprecision\x18\x05 \x01(\x0e\x32&.semantik.embedding.v1.Model.PrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\nchunk_size\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc0>(\x10H\x00\x88\x01\x01\x12&\n\rchunk_overlap\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xa0\x1f(\x00H\x01\x88\x01\x01\x42\r\n\x0b_chunk_sizeB\x10\n\x0e_chunk_overlap\"R\n\x18\x43reateCollectionResponse\x12\x36\n\ncollection\x18\x01 \x01(\x0b\x32\".semantik.collection.v1.Collection\"7\n\x14GetCollectionRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x15GetCollectionResponse\x12\x36\n\ncollection\x18\x01 \x01(\x0b\x32\".semantik.collection.v1.Collection\"\x94\x01\n\x16ListCollectionsRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x12\n\nowned_only\x18\x02 \x01(\x08\x12\"\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"k\n\x17ListCollectionsResponse\x12\x37\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\".semantik.collection.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf7\x01\n\x17UpdateCollectionRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12X\n\x04name\x18\x02 \x01(\tBE\xbaHBr@\x10\x01\x18\xc8\x01\x32\x39^[^\\p{C}\\p{Zl}\\p{Zp}]*[^\\p{C}\\p{Z}][^\\p{C}\\p{Zl}\\p{Zp}]*$H\x00\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x01\x88\x01\x01\x12\x16\n\tis_public\x18\x04 \x01(\x08H\x02\x88\x01\x01\x42\x07\n\x05_nameB\x0e\n\x0c_descriptionB\x0c\n\n_is_public\"R\n\x18UpdateCollectionResponse\x12\x36\n\ncollection\x18\x01 \x01(\x0b\x32\".semantik.collection.v1.Collection\":\n\x17\x44\x65leteCollectionRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x18\x44\x65leteCollectionResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation2\xa1\x06\n\x11\x43ollectionService\x12\x94\x01\n\x10\x43reateCollection\x12/.semantik.collection.v1.CreateCollectionRequest\x1a\x30.semantik.collection.v1.CreateCollectionResponse\"\x1d\x90\x02\x00\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/collections:\x01*\x12\x98\x01\n\rGetCollection\x12,.semantik.collection.v1.GetCollectionRequest\x1a-.semantik.collection.v1.GetCollectionResponse\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/collections/{collection_id}\x12\x8e\x01\n\x0fListCollections\x12..semantik.collection.v1.ListCollectionsRequest\x1a/.semantik.collection.v1.ListCollectionsResponse\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/collections\x12\xa4\x01\n\x10UpdateCollection\x12/.semantik.collection.v1.UpdateCollectionRequest\x1a\x30.semantik.collection.v1.UpdateCollectionResponse\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$2\x1f/v1/collections/{collection_id}:\x01*\x12\xa1\x01\n\x10\x44\x65leteCollection\x12/.semantik.collection.v1.DeleteCollectionRequest\x1a\x30.semantik.collection.v1.DeleteCollectionResponse\"*\x90\x02\x02\x82\xd3\xe4\x93\x02!*\x1f/v1/collections/{collection_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/semantik/collection/v1/collection_service.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\'semantik/collection/v1/collection.proto\x1a!semantik/embedding/v1/model.proto\x1a%semantik/operation/v1/operation.proto\"\xd2\x03\n\x17\x43reateCollectionRequest\x12S\n\x04name\x18\x01 \x01(\tBE\xbaHBr@\x10\x01\x18\xc8\x01\x32\x39^[^\\p{C}\\p{Zl}\\p{Zp}]*[^\\p{C}\\p{Z}][^\\p{C}\\p{Zl}\\p{Zp}]*$\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x11\n\tis_public\x18\x03 \x01(\x08\x12&\n\x05model\x18\x04 \x01(\tB\x17\xbaH\x14r\x12\x18\x64\x32\x0e^[a-z0-9._-]*$\x12\x43\n\tprecision\x18\x05 \x01(\x0e\x32&.semantik.embedding.v1.Model.PrecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\nchunk_size\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc0>(\x10H\x00\x88\x01\x01\x12&\n\rchunk_overlap\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xa0\x1f(\x00H\x01\x88\x01\x01\x12U\n\x08language\x18( \x01(\tBC\xbaH@r>R\x00R\x02\x64\x61R\x02\x64\x65R\x02\x65nR\x02\x65sR\x02\x66iR\x02\x66rR\x02huR\x02itR\x02nlR\x02noR\x02ptR\x02roR\x02ruR\x02svR\x02trB\r\n\x0b_chunk_sizeB\x10\n\x0e_chunk_overlap\"R\n\x18\x43reateCollectionResponse\x12\x36\n\ncollection\x18\x01 \x01(\x0b\x32\".semantik.collection.v1.Collection\"7\n\x14GetCollectionRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x15GetCollectionResponse\x12\x36\n\ncollection\x18\x01 \x01(\x0b\x32\".semantik.collection.v1.Collection\"\x94\x01\n\x16ListCollectionsRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x12\n\nowned_only\x18\x02 \x01(\x08\x12\"\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"k\n\x17ListCollectionsResponse\x12\x37\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\".semantik.collection.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe0\x02\n\x17UpdateCollectionRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12X\n\x04name\x18\x02 \x01(\tBE\xbaHBr@\x10\x01\x18\xc8\x01\x32\x39^[^\\p{C}\\p{Zl}\\p{Zp}]*[^\\p{C}\\p{Z}][^\\p{C}\\p{Zl}\\p{Zp}]*$H\x00\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x01\x88\x01\x01\x12\x16\n\tis_public\x18\x04 \x01(\x08H\x02\x88\x01\x01\x12Z\n\x08language\x18( \x01(\tBC\xbaH@r>R\x00R\x02\x64\x61R\x02\x64\x65R\x02\x65nR\x02\x65sR\x02\x66iR\x02\x66rR\x02huR\x02itR\x02nlR\x02noR\x02ptR\x02roR\x02ruR\x02svR\x02trH\x03\x88\x01\x01\x42\x07\n\x05_nameB\x0e\n\x0c_descriptionB\x0c\n\n_is_publicB\x0b\n\t_language\"R\n\x18UpdateCollectionResponse\x12\x36\n\ncollection\x18\x01 \x01(\x0b\x32\".semantik.collection.v1.Collection\":\n\x17\x44\x65leteCollectionRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x18\x44\x65leteCollectionResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation2\xa1\x06\n\x11\x43ollectionService\x12\x94\x01\n\x10\x43reateCollection\x12/.semantik.collection.v1.CreateCollectionRequest\x1a\x30.semantik.collection.v1.CreateCollectionResponse\"\x1d\x90\x02\x00\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/collections:\x01*\x12\x98\x01\n\rGetCollection\x12,.semantik.collection.v1.GetCollectionRequest\x1a-.semantik.collection.v1.GetCollectionResponse\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/collections/{collection_id}\x12\x8e\x01\n\x0fListCollections\x12..semantik.collection.v1.ListCollectionsRequest\x1a/.semantik.collection.v1.ListCollectionsResponse\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/collections\x12\xa4\x01\n\x10UpdateCollection\x12/.semantik.collection.v1.UpdateCollectionRequest\x1a\x30.semantik.collection.v1.UpdateCollectionResponse\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$2\x1f/v1/collections/{collection_id}:\x01*\x12\xa1\x01\n\x10\x44\x65leteCollection\x12/.semantik.collection.v1.DeleteCollectionRequest\x1a\x30.semantik.collection.v1.DeleteCollectionResponse\"*\x90\x02\x02\x82\xd3\xe4\x93\x02!*\x1f/v1/collections/{collection_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,6 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATECOLLECTIONREQUEST'].fields_by_name['chunk_size']._serialized_options = b'\272H\007\032\005\030\300>(\020'
   _globals['_CREATECOLLECTIONREQUEST'].fields_by_name['chunk_overlap']._loaded_options = None
   _globals['_CREATECOLLECTIONREQUEST'].fields_by_name['chunk_overlap']._serialized_options = b'\272H\007\032\005\030\240\037(\000'
+  _globals['_CREATECOLLECTIONREQUEST'].fields_by_name['language']._loaded_options = None
+  _globals['_CREATECOLLECTIONREQUEST'].fields_by_name['language']._serialized_options = b'\272H@r>R\000R\002daR\002deR\002enR\002esR\002fiR\002frR\002huR\002itR\002nlR\002noR\002ptR\002roR\002ruR\002svR\002tr'
   _globals['_GETCOLLECTIONREQUEST'].fields_by_name['collection_id']._loaded_options = None
   _globals['_GETCOLLECTIONREQUEST'].fields_by_name['collection_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['name']._loaded_options = None
@@ -62,6 +64,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATECOLLECTIONREQUEST'].fields_by_name['name']._serialized_options = b'\272HBr@\020\001\030\310\00129^[^\\p{C}\\p{Zl}\\p{Zp}]*[^\\p{C}\\p{Z}][^\\p{C}\\p{Zl}\\p{Zp}]*$'
   _globals['_UPDATECOLLECTIONREQUEST'].fields_by_name['description']._loaded_options = None
   _globals['_UPDATECOLLECTIONREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_UPDATECOLLECTIONREQUEST'].fields_by_name['language']._loaded_options = None
+  _globals['_UPDATECOLLECTIONREQUEST'].fields_by_name['language']._serialized_options = b'\272H@r>R\000R\002daR\002deR\002enR\002esR\002fiR\002frR\002huR\002itR\002nlR\002noR\002ptR\002roR\002ruR\002svR\002tr'
   _globals['_DELETECOLLECTIONREQUEST'].fields_by_name['collection_id']._loaded_options = None
   _globals['_DELETECOLLECTIONREQUEST'].fields_by_name['collection_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_COLLECTIONSERVICE'].methods_by_name['CreateCollection']._loaded_options = None
@@ -75,25 +79,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLECTIONSERVICE'].methods_by_name['DeleteCollection']._loaded_options = None
   _globals['_COLLECTIONSERVICE'].methods_by_name['DeleteCollection']._serialized_options = b'\220\002\002\202\323\344\223\002!*\037/v1/collections/{collection_id}'
   _globals['_CREATECOLLECTIONREQUEST']._serialized_start=250
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=629
-  _globals['_CREATECOLLECTIONRESPONSE']._serialized_start=631
-  _globals['_CREATECOLLECTIONRESPONSE']._serialized_end=713
-  _globals['_GETCOLLECTIONREQUEST']._serialized_start=715
-  _globals['_GETCOLLECTIONREQUEST']._serialized_end=770
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=772
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=851
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=854
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=1002
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=1004
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=1111
-  _globals['_UPDATECOLLECTIONREQUEST']._serialized_start=1114
-  _globals['_UPDATECOLLECTIONREQUEST']._serialized_end=1361
-  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_start=1363
-  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_end=1445
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1447
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1505
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=1507
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=1586
-  _globals['_COLLECTIONSERVICE']._serialized_start=1589
-  _globals['_COLLECTIONSERVICE']._serialized_end=2390
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=716
+  _globals['_CREATECOLLECTIONRESPONSE']._serialized_start=718
+  _globals['_CREATECOLLECTIONRESPONSE']._serialized_end=800
+  _globals['_GETCOLLECTIONREQUEST']._serialized_start=802
+  _globals['_GETCOLLECTIONREQUEST']._serialized_end=857
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=859
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=938
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=941
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=1089
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=1091
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=1198
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_start=1201
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_end=1553
+  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_start=1555
+  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_end=1637
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1639
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1697
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=1699
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=1778
+  _globals['_COLLECTIONSERVICE']._serialized_start=1781
+  _globals['_COLLECTIONSERVICE']._serialized_end=2582
 # @@protoc_insertion_point(module_scope)

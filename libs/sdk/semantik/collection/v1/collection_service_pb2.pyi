@@ -32,6 +32,7 @@ class CreateCollectionRequest(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     CHUNK_SIZE_FIELD_NUMBER: _builtins.int
     CHUNK_OVERLAP_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The collection's name, 1-200 characters without control characters, unique among the caller's."""
     description: _builtins.str
@@ -46,6 +47,10 @@ class CreateCollectionRequest(_message.Message):
     """The most tokens in a chunk, 16-8,000 and at most what the model reads; default 200."""
     chunk_overlap: _builtins.int
     """The number of tokens that neighbouring chunks share, at most half of chunk_size; default a fifth of chunk_size."""
+    language: _builtins.str
+    """The language of the documents, in which words are found in any form: da, de, en, es, fi, fr, hu, it, nl, no, pt, ro, ru, sv or tr. Empty to
+    detect it: the language of most documents, English until it is known.
+    """
     def __init__(
         self,
         *,
@@ -56,10 +61,11 @@ class CreateCollectionRequest(_message.Message):
         precision: _model_pb2.Model.Precision.ValueType = ...,
         chunk_size: _builtins.int | None = ...,
         chunk_overlap: _builtins.int | None = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_chunk_overlap", b"_chunk_overlap", "_chunk_size", b"_chunk_size", "chunk_overlap", b"chunk_overlap", "chunk_size", b"chunk_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chunk_overlap", b"_chunk_overlap", "_chunk_size", b"_chunk_size", "chunk_overlap", b"chunk_overlap", "chunk_size", b"chunk_size", "description", b"description", "is_public", b"is_public", "model", b"model", "name", b"name", "precision", b"precision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chunk_overlap", b"_chunk_overlap", "_chunk_size", b"_chunk_size", "chunk_overlap", b"chunk_overlap", "chunk_size", b"chunk_size", "description", b"description", "is_public", b"is_public", "language", b"language", "model", b"model", "name", b"name", "precision", b"precision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__chunk_overlap: _TypeAlias = _typing.Literal["chunk_overlap"]  # noqa: Y015
     _WhichOneofArgType__chunk_overlap: _TypeAlias = _typing.Literal["_chunk_overlap", b"_chunk_overlap"]  # noqa: Y015
@@ -204,6 +210,7 @@ class UpdateCollectionRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     IS_PUBLIC_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """The collection's id."""
     name: _builtins.str
@@ -212,6 +219,10 @@ class UpdateCollectionRequest(_message.Message):
     """The new description; absent to keep the description."""
     is_public: _builtins.bool
     """Whether every signed-in user may read the collection; absent to keep it as it is."""
+    language: _builtins.str
+    """The language of the documents, in which words are found in any form: da, de, en, es, fi, fr, hu, it, nl, no, pt, ro, ru, sv or tr. Empty to
+    detect it, absent to keep it. Words are found in it once an operation, which this call starts, has indexed them anew.
+    """
     def __init__(
         self,
         *,
@@ -219,21 +230,26 @@ class UpdateCollectionRequest(_message.Message):
         name: _builtins.str | None = ...,
         description: _builtins.str | None = ...,
         is_public: _builtins.bool | None = ...,
+        language: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_is_public", b"_is_public", "_name", b"_name", "description", b"description", "is_public", b"is_public", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_is_public", b"_is_public", "_language", b"_language", "_name", b"_name", "description", b"description", "is_public", b"is_public", "language", b"language", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_is_public", b"_is_public", "_name", b"_name", "collection_id", b"collection_id", "description", b"description", "is_public", b"is_public", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_is_public", b"_is_public", "_language", b"_language", "_name", b"_name", "collection_id", b"collection_id", "description", b"description", "is_public", b"is_public", "language", b"language", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     _WhichOneofReturnType__is_public: _TypeAlias = _typing.Literal["is_public"]  # noqa: Y015
     _WhichOneofArgType__is_public: _TypeAlias = _typing.Literal["_is_public", b"_is_public"]  # noqa: Y015
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_public) -> _WhichOneofReturnType__is_public | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
 

@@ -23,19 +23,24 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from semantik.collection.v1 import metadata_pb2 as semantik_dot_collection_dot_v1_dot_metadata__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%semantik/collection/v1/document.proto\x12\x16semantik.collection.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x08\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rcollection_id\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x0b\n\x03uri\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x11\n\tmime_type\x18\x08 \x01(\t\x12\x10\n\x08language\x18\t \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\n \x01(\t\x12\x14\n\x0c\x64uplicate_of\x18\x0b \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x0c \x01(\x03\x12\x35\n\x05state\x18\r \x01(\x0e\x32&.semantik.collection.v1.Document.State\x12\x37\n\x06reason\x18\x0e \x01(\x0e\x32\'.semantik.collection.v1.Document.Reason\x12\x15\n\rerror_message\x18\x0f \x01(\t\x12\x14\n\x0cis_retryable\x18\x10 \x01(\x08\x12\x13\n\x0b\x63hunk_count\x18\x11 \x01(\x05\x12\x13\n\x0btoken_count\x18\x12 \x01(\x03\x12\x36\n\x12source_modify_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x92\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x14\n\x10STATE_PROCESSING\x10\x02\x12\x11\n\rSTATE_INDEXED\x10\x03\x12\x11\n\rSTATE_SKIPPED\x10\x04\x12\x10\n\x0cSTATE_FAILED\x10\x05\x12\x11\n\rSTATE_DELETED\x10\x06\"\xa6\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10REASON_DUPLICATE\x10\x01\x12\x1b\n\x17REASON_UNSUPPORTED_TYPE\x10\x02\x12\x10\n\x0cREASON_EMPTY\x10\x03\x12\x14\n\x10REASON_TOO_LARGE\x10\x04\x12\x16\n\x12REASON_UNSAFE_PATH\x10\x05\x12\x15\n\x11REASON_UNREADABLE\x10\x06\x12\x12\n\x0eREASON_CORRUPT\x10\x07\x12\x14\n\x10REASON_ENCRYPTED\x10\x08\x12\x15\n\x11REASON_TOO_COSTLY\x10\t\x12\x11\n\rREASON_POISON\x10\n\x12\x13\n\x0fREASON_INTERNAL\x10\x0b\x12\x11\n\rREASON_SECRET\x10\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%semantik/collection/v1/document.proto\x12\x16semantik.collection.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%semantik/collection/v1/metadata.proto\"\xd3\t\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rcollection_id\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x0b\n\x03uri\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x11\n\tmime_type\x18\x08 \x01(\t\x12\x10\n\x08language\x18\t \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\n \x01(\t\x12\x14\n\x0c\x64uplicate_of\x18\x0b \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x0c \x01(\x03\x12\x35\n\x05state\x18\r \x01(\x0e\x32&.semantik.collection.v1.Document.State\x12\x37\n\x06reason\x18\x0e \x01(\x0e\x32\'.semantik.collection.v1.Document.Reason\x12\x15\n\rerror_message\x18\x0f \x01(\t\x12\x14\n\x0cis_retryable\x18\x10 \x01(\x08\x12\x13\n\x0b\x63hunk_count\x18\x11 \x01(\x05\x12\x13\n\x0btoken_count\x18\x12 \x01(\x03\x12\x36\n\x12source_modify_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12@\n\x08metadata\x18( \x03(\x0b\x32..semantik.collection.v1.Document.MetadataEntry\x1aV\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.semantik.collection.v1.MetadataValue:\x02\x38\x01\"\x92\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x14\n\x10STATE_PROCESSING\x10\x02\x12\x11\n\rSTATE_INDEXED\x10\x03\x12\x11\n\rSTATE_SKIPPED\x10\x04\x12\x10\n\x0cSTATE_FAILED\x10\x05\x12\x11\n\rSTATE_DELETED\x10\x06\"\xa6\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10REASON_DUPLICATE\x10\x01\x12\x1b\n\x17REASON_UNSUPPORTED_TYPE\x10\x02\x12\x10\n\x0cREASON_EMPTY\x10\x03\x12\x14\n\x10REASON_TOO_LARGE\x10\x04\x12\x16\n\x12REASON_UNSAFE_PATH\x10\x05\x12\x15\n\x11REASON_UNREADABLE\x10\x06\x12\x12\n\x0eREASON_CORRUPT\x10\x07\x12\x14\n\x10REASON_ENCRYPTED\x10\x08\x12\x15\n\x11REASON_TOO_COSTLY\x10\t\x12\x11\n\rREASON_POISON\x10\n\x12\x13\n\x0fREASON_INTERNAL\x10\x0b\x12\x11\n\rREASON_SECRET\x10\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semantik.collection.v1.document_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DOCUMENT']._serialized_start=99
-  _globals['_DOCUMENT']._serialized_end=1180
-  _globals['_DOCUMENT_STATE']._serialized_start=737
-  _globals['_DOCUMENT_STATE']._serialized_end=883
-  _globals['_DOCUMENT_REASON']._serialized_start=886
-  _globals['_DOCUMENT_REASON']._serialized_end=1180
+  _globals['_DOCUMENT_METADATAENTRY']._loaded_options = None
+  _globals['_DOCUMENT_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_DOCUMENT']._serialized_start=138
+  _globals['_DOCUMENT']._serialized_end=1373
+  _globals['_DOCUMENT_METADATAENTRY']._serialized_start=841
+  _globals['_DOCUMENT_METADATAENTRY']._serialized_end=927
+  _globals['_DOCUMENT_STATE']._serialized_start=930
+  _globals['_DOCUMENT_STATE']._serialized_end=1076
+  _globals['_DOCUMENT_REASON']._serialized_start=1079
+  _globals['_DOCUMENT_REASON']._serialized_end=1373
 # @@protoc_insertion_point(module_scope)

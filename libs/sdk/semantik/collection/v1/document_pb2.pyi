@@ -3,10 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from semantik.collection.v1 import metadata_pb2 as _metadata_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -132,6 +135,27 @@ class Document(_message.Message):
     REASON_SECRET: Document.Reason.ValueType  # 12
     """The document looks like a key, a password or a shell's history, and its source does not ask for such (SKIPPED)."""
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _metadata_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _metadata_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
@@ -154,6 +178,7 @@ class Document(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The document's id, a UUID."""
     collection_id: _builtins.str
@@ -208,6 +233,10 @@ class Document(_message.Message):
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """The time at which the document was deleted; absent otherwise."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.MessageMap[_builtins.str, _metadata_pb2.MetadataValue]:
+        """What people noted on the document, by key."""
+
     def __init__(
         self,
         *,
@@ -233,10 +262,11 @@ class Document(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _metadata_pb2.MetadataValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "source_modify_time", b"source_modify_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "collection_id", b"collection_id", "content_sha256", b"content_sha256", "content_version", b"content_version", "create_time", b"create_time", "delete_time", b"delete_time", "duplicate_of", b"duplicate_of", "error_message", b"error_message", "id", b"id", "is_retryable", b"is_retryable", "language", b"language", "mime_type", b"mime_type", "name", b"name", "path", b"path", "reason", b"reason", "size_bytes", b"size_bytes", "source_id", b"source_id", "source_modify_time", b"source_modify_time", "state", b"state", "token_count", b"token_count", "update_time", b"update_time", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "collection_id", b"collection_id", "content_sha256", b"content_sha256", "content_version", b"content_version", "create_time", b"create_time", "delete_time", b"delete_time", "duplicate_of", b"duplicate_of", "error_message", b"error_message", "id", b"id", "is_retryable", b"is_retryable", "language", b"language", "metadata", b"metadata", "mime_type", b"mime_type", "name", b"name", "path", b"path", "reason", b"reason", "size_bytes", b"size_bytes", "source_id", b"source_id", "source_modify_time", b"source_modify_time", "state", b"state", "token_count", b"token_count", "update_time", b"update_time", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

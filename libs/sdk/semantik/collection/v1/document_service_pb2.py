@@ -26,22 +26,29 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from semantik.collection.v1 import document_pb2 as semantik_dot_collection_dot_v1_dot_document__pb2
+from semantik.collection.v1 import metadata_pb2 as semantik_dot_collection_dot_v1_dot_metadata__pb2
 from semantik.operation.v1 import operation_pb2 as semantik_dot_operation_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-semantik/collection/v1/document_service.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a%semantik/collection/v1/document.proto\x1a%semantik/operation/v1/operation.proto\"\xa2\x04\n\x15UploadDocumentRequest\x12\"\n\rcollection_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\xa0\x03\n\x04name\x18\x02 \x01(\tB\x91\x03\xbaH\x8d\x03r\x1c\x18\x80\x08\x32\x17^[^\\p{C}\\p{Zl}\\p{Zp}]*$\xba\x01\xc0\x01\n\rpath.relative\x12gmust be a plain relative path without empty parts, \'.\', \'..\', backslashes or percent-encoded separators\x1a\x46!this.matches(\'(^|/)[.]{1,2}(/|$)|^/|//|/$|[\\\\\\\\]|(?i)%(2e|2f|5c|00)\')\xba\x01\xa7\x01\n\tpath.part\x12\x41must have no part over 200 characters and no reserved device name\x1aW!this.matches(\'[^/]{201}|(?i)(^|/)(con|prn|aux|nul|com[0-9]|lpt[0-9])([.][^/]*)?(/|$)\')\x12\x1b\n\nrequest_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12%\n\x07\x63ontent\x18\x04 \x01(\x0b\x32\x14.google.api.HttpBody\"\x81\x01\n\x16UploadDocumentResponse\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .semantik.collection.v1.Document\x12\x33\n\toperation\x18\x02 \x01(\x0b\x32 .semantik.operation.v1.Operation\"\xac\x02\n\x14ListDocumentsRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\tsource_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12G\n\x06states\x18\x03 \x03(\x0e\x32&.semantik.collection.v1.Document.StateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01\x12\x1d\n\x0bpath_prefix\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x1b\n\tmime_type\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\"\n\tpage_size\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"e\n\x15ListDocumentsResponse\x12\x33\n\tdocuments\x18\x01 \x03(\x0b\x32 .semantik.collection.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x12GetDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x13GetDocumentResponse\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .semantik.collection.v1.Document\"\xf0\x01\n\x19GetDocumentContentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12U\n\x04kind\x18\x02 \x01(\x0e\x32=.semantik.collection.v1.GetDocumentContentRequest.ContentKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\"]\n\x0b\x43ontentKind\x12\x1c\n\x18\x43ONTENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ONTENT_KIND_TEXT\x10\x01\x12\x19\n\x15\x43ONTENT_KIND_ORIGINAL\x10\x02\"\x9a\x01\n\x15RetryDocumentsRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12(\n\x0c\x64ocument_ids\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xe8\x07\x18\x01\"\x05r\x03\xb0\x01\x01\x12\x19\n\x11include_permanent\x18\x03 \x01(\x08\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"e\n\x16RetryDocumentsResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\x12\x16\n\x0e\x64ocument_count\x18\x02 \x01(\x03\"6\n\x15\x44\x65leteDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16\x44\x65leteDocumentResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"8\n\x17UndeleteDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x83\x01\n\x18UndeleteDocumentResponse\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .semantik.collection.v1.Document\x12\x33\n\toperation\x18\x02 \x01(\x0b\x32 .semantik.operation.v1.Operation2\x8a\t\n\x0f\x44ocumentService\x12\xb7\x01\n\x0eUploadDocument\x12-.semantik.collection.v1.UploadDocumentRequest\x1a..semantik.collection.v1.UploadDocumentResponse\"D\x90\x02\x00\x82\xd3\xe4\x93\x02;\"0/v1/collections/{collection_id}/documents:upload:\x07\x63ontent(\x01\x12\xa2\x01\n\rListDocuments\x12,.semantik.collection.v1.ListDocumentsRequest\x1a-.semantik.collection.v1.ListDocumentsResponse\"4\x90\x02\x01\x82\xd3\xe4\x93\x02+\x12)/v1/collections/{collection_id}/documents\x12\x8e\x01\n\x0bGetDocument\x12*.semantik.collection.v1.GetDocumentRequest\x1a+.semantik.collection.v1.GetDocumentResponse\"&\x90\x02\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/documents/{document_id}\x12\x8f\x01\n\x12GetDocumentContent\x12\x31.semantik.collection.v1.GetDocumentContentRequest\x1a\x14.google.api.HttpBody\".\x90\x02\x01\x82\xd3\xe4\x93\x02%\x12#/v1/documents/{document_id}/content0\x01\x12\xae\x01\n\x0eRetryDocuments\x12-.semantik.collection.v1.RetryDocumentsRequest\x1a..semantik.collection.v1.RetryDocumentsResponse\"=\x90\x02\x00\x82\xd3\xe4\x93\x02\x34\"//v1/collections/{collection_id}/documents:retry:\x01*\x12\x97\x01\n\x0e\x44\x65leteDocument\x12-.semantik.collection.v1.DeleteDocumentRequest\x1a..semantik.collection.v1.DeleteDocumentResponse\"&\x90\x02\x02\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/documents/{document_id}\x12\xa9\x01\n\x10UndeleteDocument\x12/.semantik.collection.v1.UndeleteDocumentRequest\x1a\x30.semantik.collection.v1.UndeleteDocumentResponse\"2\x90\x02\x02\x82\xd3\xe4\x93\x02)\"$/v1/documents/{document_id}:undelete:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-semantik/collection/v1/document_service.proto\x12\x16semantik.collection.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a%semantik/collection/v1/document.proto\x1a%semantik/collection/v1/metadata.proto\x1a%semantik/operation/v1/operation.proto\"\x9c\x06\n\x15UploadDocumentRequest\x12\"\n\rcollection_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\xa0\x03\n\x04name\x18\x02 \x01(\tB\x91\x03\xbaH\x8d\x03r\x1c\x18\x80\x08\x32\x17^[^\\p{C}\\p{Zl}\\p{Zp}]*$\xba\x01\xc0\x01\n\rpath.relative\x12gmust be a plain relative path without empty parts, \'.\', \'..\', backslashes or percent-encoded separators\x1a\x46!this.matches(\'(^|/)[.]{1,2}(/|$)|^/|//|/$|[\\\\\\\\]|(?i)%(2e|2f|5c|00)\')\xba\x01\xa7\x01\n\tpath.part\x12\x41must have no part over 200 characters and no reserved device name\x1aW!this.matches(\'[^/]{201}|(?i)(^|/)(con|prn|aux|nul|com[0-9]|lpt[0-9])([.][^/]*)?(/|$)\')\x12\x1b\n\nrequest_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12%\n\x07\x63ontent\x18\x04 \x01(\x0b\x32\x14.google.api.HttpBody\x12s\n\x08metadata\x18( \x03(\x0b\x32;.semantik.collection.v1.UploadDocumentRequest.MetadataEntryB$\xbaH!\x9a\x01\x1e\x10@\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,39}$\x12+\n\x10metadata_entries\x18) \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10@\"\x07r\x05\x10\x03\x18\xd8\x04\x1aV\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.semantik.collection.v1.MetadataValue:\x02\x38\x01\"\x81\x01\n\x16UploadDocumentResponse\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .semantik.collection.v1.Document\x12\x33\n\toperation\x18\x02 \x01(\x0b\x32 .semantik.operation.v1.Operation\"\xac\x02\n\x14ListDocumentsRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\tsource_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12G\n\x06states\x18\x03 \x03(\x0e\x32&.semantik.collection.v1.Document.StateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01\x12\x1d\n\x0bpath_prefix\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x1b\n\tmime_type\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\"\n\tpage_size\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"e\n\x15ListDocumentsResponse\x12\x33\n\tdocuments\x18\x01 \x03(\x0b\x32 .semantik.collection.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x12GetDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x13GetDocumentResponse\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .semantik.collection.v1.Document\"\xee\x02\n\x15UpdateDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12s\n\x08metadata\x18\x02 \x03(\x0b\x32;.semantik.collection.v1.UpdateDocumentRequest.MetadataEntryB$\xbaH!\x9a\x01\x1e\x10@\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,39}$\x12+\n\x10metadata_entries\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10@\"\x07r\x05\x10\x03\x18\xd8\x04\x12<\n\x0cremoved_keys\x18\x04 \x03(\tB&\xbaH#\x92\x01 \x10@\x18\x01\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,39}$\x1aV\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.semantik.collection.v1.MetadataValue:\x02\x38\x01\"\x81\x01\n\x16UpdateDocumentResponse\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .semantik.collection.v1.Document\x12\x33\n\toperation\x18\x02 \x01(\x0b\x32 .semantik.operation.v1.Operation\"\xf0\x01\n\x19GetDocumentContentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12U\n\x04kind\x18\x02 \x01(\x0e\x32=.semantik.collection.v1.GetDocumentContentRequest.ContentKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\"]\n\x0b\x43ontentKind\x12\x1c\n\x18\x43ONTENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ONTENT_KIND_TEXT\x10\x01\x12\x19\n\x15\x43ONTENT_KIND_ORIGINAL\x10\x02\"\x9a\x01\n\x15RetryDocumentsRequest\x12\x1f\n\rcollection_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12(\n\x0c\x64ocument_ids\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xe8\x07\x18\x01\"\x05r\x03\xb0\x01\x01\x12\x19\n\x11include_permanent\x18\x03 \x01(\x08\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"e\n\x16RetryDocumentsResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\x12\x16\n\x0e\x64ocument_count\x18\x02 \x01(\x03\"6\n\x15\x44\x65leteDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16\x44\x65leteDocumentResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"8\n\x17UndeleteDocumentRequest\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x83\x01\n\x18UndeleteDocumentResponse\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .semantik.collection.v1.Document\x12\x33\n\toperation\x18\x02 \x01(\x0b\x32 .semantik.operation.v1.Operation2\xa7\n\n\x0f\x44ocumentService\x12\xb7\x01\n\x0eUploadDocument\x12-.semantik.collection.v1.UploadDocumentRequest\x1a..semantik.collection.v1.UploadDocumentResponse\"D\x90\x02\x00\x82\xd3\xe4\x93\x02;\"0/v1/collections/{collection_id}/documents:upload:\x07\x63ontent(\x01\x12\xa2\x01\n\rListDocuments\x12,.semantik.collection.v1.ListDocumentsRequest\x1a-.semantik.collection.v1.ListDocumentsResponse\"4\x90\x02\x01\x82\xd3\xe4\x93\x02+\x12)/v1/collections/{collection_id}/documents\x12\x8e\x01\n\x0bGetDocument\x12*.semantik.collection.v1.GetDocumentRequest\x1a+.semantik.collection.v1.GetDocumentResponse\"&\x90\x02\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/documents/{document_id}\x12\x9a\x01\n\x0eUpdateDocument\x12-.semantik.collection.v1.UpdateDocumentRequest\x1a..semantik.collection.v1.UpdateDocumentResponse\")\x90\x02\x02\x82\xd3\xe4\x93\x02 2\x1b/v1/documents/{document_id}:\x01*\x12\x8f\x01\n\x12GetDocumentContent\x12\x31.semantik.collection.v1.GetDocumentContentRequest\x1a\x14.google.api.HttpBody\".\x90\x02\x01\x82\xd3\xe4\x93\x02%\x12#/v1/documents/{document_id}/content0\x01\x12\xae\x01\n\x0eRetryDocuments\x12-.semantik.collection.v1.RetryDocumentsRequest\x1a..semantik.collection.v1.RetryDocumentsResponse\"=\x90\x02\x00\x82\xd3\xe4\x93\x02\x34\"//v1/collections/{collection_id}/documents:retry:\x01*\x12\x97\x01\n\x0e\x44\x65leteDocument\x12-.semantik.collection.v1.DeleteDocumentRequest\x1a..semantik.collection.v1.DeleteDocumentResponse\"&\x90\x02\x02\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/documents/{document_id}\x12\xa9\x01\n\x10UndeleteDocument\x12/.semantik.collection.v1.UndeleteDocumentRequest\x1a\x30.semantik.collection.v1.UndeleteDocumentResponse\"2\x90\x02\x02\x82\xd3\xe4\x93\x02)\"$/v1/documents/{document_id}:undelete:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semantik.collection.v1.document_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_UPLOADDOCUMENTREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_UPLOADDOCUMENTREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['collection_id']._loaded_options = None
   _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['collection_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['name']._serialized_options = b'\272H\215\003r\034\030\200\0102\027^[^\\p{C}\\p{Zl}\\p{Zp}]*$\272\001\300\001\n\rpath.relative\022gmust be a plain relative path without empty parts, \'.\', \'..\', backslashes or percent-encoded separators\032F!this.matches(\'(^|/)[.]{1,2}(/|$)|^/|//|/$|[\\\\\\\\]|(?i)%(2e|2f|5c|00)\')\272\001\247\001\n\tpath.part\022Amust have no part over 200 characters and no reserved device name\032W!this.matches(\'[^/]{201}|(?i)(^|/)(con|prn|aux|nul|com[0-9]|lpt[0-9])([.][^/]*)?(/|$)\')'
   _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['metadata']._loaded_options = None
+  _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['metadata']._serialized_options = b'\272H!\232\001\036\020@\"\032r\0302\026^[a-z][a-z0-9_]{0,39}$'
+  _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['metadata_entries']._loaded_options = None
+  _globals['_UPLOADDOCUMENTREQUEST'].fields_by_name['metadata_entries']._serialized_options = b'\272H\016\222\001\013\020@\"\007r\005\020\003\030\330\004'
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['collection_id']._loaded_options = None
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['collection_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['source_id']._loaded_options = None
@@ -58,6 +65,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_GETDOCUMENTREQUEST'].fields_by_name['document_id']._loaded_options = None
   _globals['_GETDOCUMENTREQUEST'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UPDATEDOCUMENTREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_UPDATEDOCUMENTREQUEST_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['document_id']._loaded_options = None
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['metadata']._loaded_options = None
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['metadata']._serialized_options = b'\272H!\232\001\036\020@\"\032r\0302\026^[a-z][a-z0-9_]{0,39}$'
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['metadata_entries']._loaded_options = None
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['metadata_entries']._serialized_options = b'\272H\016\222\001\013\020@\"\007r\005\020\003\030\330\004'
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['removed_keys']._loaded_options = None
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['removed_keys']._serialized_options = b'\272H#\222\001 \020@\030\001\"\032r\0302\026^[a-z][a-z0-9_]{0,39}$'
   _globals['_GETDOCUMENTCONTENTREQUEST'].fields_by_name['document_id']._loaded_options = None
   _globals['_GETDOCUMENTCONTENTREQUEST'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GETDOCUMENTCONTENTREQUEST'].fields_by_name['kind']._loaded_options = None
@@ -78,6 +95,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocuments']._serialized_options = b'\220\002\001\202\323\344\223\002+\022)/v1/collections/{collection_id}/documents'
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._serialized_options = b'\220\002\001\202\323\344\223\002\035\022\033/v1/documents/{document_id}'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['UpdateDocument']._loaded_options = None
+  _globals['_DOCUMENTSERVICE'].methods_by_name['UpdateDocument']._serialized_options = b'\220\002\002\202\323\344\223\002 2\033/v1/documents/{document_id}:\001*'
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocumentContent']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocumentContent']._serialized_options = b'\220\002\001\202\323\344\223\002%\022#/v1/documents/{document_id}/content'
   _globals['_DOCUMENTSERVICE'].methods_by_name['RetryDocuments']._loaded_options = None
@@ -86,34 +105,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\220\002\002\202\323\344\223\002\035*\033/v1/documents/{document_id}'
   _globals['_DOCUMENTSERVICE'].methods_by_name['UndeleteDocument']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['UndeleteDocument']._serialized_options = b'\220\002\002\202\323\344\223\002)\"$/v1/documents/{document_id}:undelete:\001*'
-  _globals['_UPLOADDOCUMENTREQUEST']._serialized_start=238
-  _globals['_UPLOADDOCUMENTREQUEST']._serialized_end=784
-  _globals['_UPLOADDOCUMENTRESPONSE']._serialized_start=787
-  _globals['_UPLOADDOCUMENTRESPONSE']._serialized_end=916
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=919
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1219
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1221
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1322
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=1324
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=1375
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1377
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1450
-  _globals['_GETDOCUMENTCONTENTREQUEST']._serialized_start=1453
-  _globals['_GETDOCUMENTCONTENTREQUEST']._serialized_end=1693
-  _globals['_GETDOCUMENTCONTENTREQUEST_CONTENTKIND']._serialized_start=1600
-  _globals['_GETDOCUMENTCONTENTREQUEST_CONTENTKIND']._serialized_end=1693
-  _globals['_RETRYDOCUMENTSREQUEST']._serialized_start=1696
-  _globals['_RETRYDOCUMENTSREQUEST']._serialized_end=1850
-  _globals['_RETRYDOCUMENTSRESPONSE']._serialized_start=1852
-  _globals['_RETRYDOCUMENTSRESPONSE']._serialized_end=1953
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1955
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=2009
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=2011
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=2088
-  _globals['_UNDELETEDOCUMENTREQUEST']._serialized_start=2090
-  _globals['_UNDELETEDOCUMENTREQUEST']._serialized_end=2146
-  _globals['_UNDELETEDOCUMENTRESPONSE']._serialized_start=2149
-  _globals['_UNDELETEDOCUMENTRESPONSE']._serialized_end=2280
-  _globals['_DOCUMENTSERVICE']._serialized_start=2283
-  _globals['_DOCUMENTSERVICE']._serialized_end=3445
+  _globals['_UPLOADDOCUMENTREQUEST']._serialized_start=277
+  _globals['_UPLOADDOCUMENTREQUEST']._serialized_end=1073
+  _globals['_UPLOADDOCUMENTREQUEST_METADATAENTRY']._serialized_start=987
+  _globals['_UPLOADDOCUMENTREQUEST_METADATAENTRY']._serialized_end=1073
+  _globals['_UPLOADDOCUMENTRESPONSE']._serialized_start=1076
+  _globals['_UPLOADDOCUMENTRESPONSE']._serialized_end=1205
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1208
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1508
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1510
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1611
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=1613
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=1664
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1666
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1739
+  _globals['_UPDATEDOCUMENTREQUEST']._serialized_start=1742
+  _globals['_UPDATEDOCUMENTREQUEST']._serialized_end=2108
+  _globals['_UPDATEDOCUMENTREQUEST_METADATAENTRY']._serialized_start=987
+  _globals['_UPDATEDOCUMENTREQUEST_METADATAENTRY']._serialized_end=1073
+  _globals['_UPDATEDOCUMENTRESPONSE']._serialized_start=2111
+  _globals['_UPDATEDOCUMENTRESPONSE']._serialized_end=2240
+  _globals['_GETDOCUMENTCONTENTREQUEST']._serialized_start=2243
+  _globals['_GETDOCUMENTCONTENTREQUEST']._serialized_end=2483
+  _globals['_GETDOCUMENTCONTENTREQUEST_CONTENTKIND']._serialized_start=2390
+  _globals['_GETDOCUMENTCONTENTREQUEST_CONTENTKIND']._serialized_end=2483
+  _globals['_RETRYDOCUMENTSREQUEST']._serialized_start=2486
+  _globals['_RETRYDOCUMENTSREQUEST']._serialized_end=2640
+  _globals['_RETRYDOCUMENTSRESPONSE']._serialized_start=2642
+  _globals['_RETRYDOCUMENTSRESPONSE']._serialized_end=2743
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=2745
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=2799
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=2801
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=2878
+  _globals['_UNDELETEDOCUMENTREQUEST']._serialized_start=2880
+  _globals['_UNDELETEDOCUMENTREQUEST']._serialized_end=2936
+  _globals['_UNDELETEDOCUMENTRESPONSE']._serialized_start=2939
+  _globals['_UNDELETEDOCUMENTRESPONSE']._serialized_end=3070
+  _globals['_DOCUMENTSERVICE']._serialized_start=3073
+  _globals['_DOCUMENTSERVICE']._serialized_end=4392
 # @@protoc_insertion_point(module_scope)

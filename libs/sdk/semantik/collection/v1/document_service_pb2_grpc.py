@@ -51,6 +51,11 @@ class DocumentServiceStub:
                 request_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentRequest.SerializeToString,
                 response_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentResponse.FromString,
                 _registered_method=True)
+        self.UpdateDocument = channel.unary_unary(
+                '/semantik.collection.v1.DocumentService/UpdateDocument',
+                request_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.UpdateDocumentRequest.SerializeToString,
+                response_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.UpdateDocumentResponse.FromString,
+                _registered_method=True)
         self.GetDocumentContent = channel.unary_stream(
                 '/semantik.collection.v1.DocumentService/GetDocumentContent',
                 request_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentContentRequest.SerializeToString,
@@ -101,6 +106,16 @@ class DocumentServiceServicer:
         """Returns one document.
         Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: READ.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateDocument(self, request, context):
+        """Changes what is noted on a document. The document shows it at once, searches find and show it when the operation has ended; nothing
+        is read or embedded again. Idempotent.
+        Reasons: INVALID_REQUEST (also for a value of another type than the key has, and for a collection's 65th key), DOCUMENT_NOT_FOUND,
+        COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +177,11 @@ def add_DocumentServiceServicer_to_server(servicer, server):
                     servicer.GetDocument,
                     request_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentRequest.FromString,
                     response_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentResponse.SerializeToString,
+            ),
+            'UpdateDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateDocument,
+                    request_deserializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.UpdateDocumentRequest.FromString,
+                    response_serializer=semantik_dot_collection_dot_v1_dot_document__service__pb2.UpdateDocumentResponse.SerializeToString,
             ),
             'GetDocumentContent': grpc.unary_stream_rpc_method_handler(
                     servicer.GetDocumentContent,
@@ -266,6 +286,33 @@ class DocumentService:
             '/semantik.collection.v1.DocumentService/GetDocument',
             semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentRequest.SerializeToString,
             semantik_dot_collection_dot_v1_dot_document__service__pb2.GetDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.collection.v1.DocumentService/UpdateDocument',
+            semantik_dot_collection_dot_v1_dot_document__service__pb2.UpdateDocumentRequest.SerializeToString,
+            semantik_dot_collection_dot_v1_dot_document__service__pb2.UpdateDocumentResponse.FromString,
             options,
             channel_credentials,
             insecure,

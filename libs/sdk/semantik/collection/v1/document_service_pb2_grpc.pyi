@@ -51,6 +51,12 @@ class DocumentServiceStub:
     Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: READ.
     """
+    UpdateDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.UpdateDocumentRequest, _document_service_pb2.UpdateDocumentResponse]
+    """Changes what is noted on a document. The document shows it at once, searches find and show it when the operation has ended; nothing
+    is read or embedded again. Idempotent.
+    Reasons: INVALID_REQUEST (also for a value of another type than the key has, and for a collection's 65th key), DOCUMENT_NOT_FOUND,
+    COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
+    """
     GetDocumentContent: _grpc.UnaryStreamMultiCallable[_document_service_pb2.GetDocumentContentRequest, _httpbody_pb2.HttpBody]
     """Streams the content of a document: the text that was indexed (offsets refer to it), or the original of an upload.
     Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CONTENT_NOT_FOUND, CREDENTIALS_MISSING,
@@ -96,6 +102,12 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     """Returns one document.
     Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CREDENTIALS_MISSING,
     TOKEN_INVALID, ROLE_REQUIRED. Role: READ.
+    """
+    UpdateDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.UpdateDocumentRequest, _document_service_pb2.UpdateDocumentResponse]  # type: ignore[assignment]
+    """Changes what is noted on a document. The document shows it at once, searches find and show it when the operation has ended; nothing
+    is read or embedded again. Idempotent.
+    Reasons: INVALID_REQUEST (also for a value of another type than the key has, and for a collection's 65th key), DOCUMENT_NOT_FOUND,
+    COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
     """
     GetDocumentContent: _aio.UnaryStreamMultiCallable[_document_service_pb2.GetDocumentContentRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Streams the content of a document: the text that was indexed (offsets refer to it), or the original of an upload.
@@ -157,6 +169,18 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns one document.
         Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CREDENTIALS_MISSING,
         TOKEN_INVALID, ROLE_REQUIRED. Role: READ.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateDocument(
+        self,
+        request: _document_service_pb2.UpdateDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_service_pb2.UpdateDocumentResponse, _abc.Awaitable[_document_service_pb2.UpdateDocumentResponse]]:
+        """Changes what is noted on a document. The document shows it at once, searches find and show it when the operation has ended; nothing
+        is read or embedded again. Idempotent.
+        Reasons: INVALID_REQUEST (also for a value of another type than the key has, and for a collection's 65th key), DOCUMENT_NOT_FOUND,
+        COLLECTION_ROLE_REQUIRED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: WRITE.
         """
 
     @_abc_1.abstractmethod

@@ -254,6 +254,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The uploaded bytes of a deleted document are gone, so that it cannot come back: upload it again (FAILED_PRECONDITION).
     {"reason":"DOCUMENT_PURGED","domain":"semantik","metadata":{"document_id":"..."}}
     """
+    ERROR_REASON_CHUNK_NOT_FOUND: _ErrorReason.ValueType  # 110
+    """The document has no such passage in its collection's index, or none at all (NOT_FOUND).
+    {"reason":"CHUNK_NOT_FOUND","domain":"semantik","metadata":{"document_id":"...","ordinal":"7"}}
+    """
+    ERROR_REASON_JUDGED_SET_NOT_FOUND: _ErrorReason.ValueType  # 160
+    """The judged set does not exist, or the caller may not know that it does (NOT_FOUND).
+    {"reason":"JUDGED_SET_NOT_FOUND","domain":"semantik","metadata":{"judged_set_id":"..."}}
+    """
+    ERROR_REASON_JUDGED_SET_EXISTS: _ErrorReason.ValueType  # 161
+    """The caller has a judged set of this name for the collection already (ALREADY_EXISTS).
+    {"reason":"JUDGED_SET_EXISTS","domain":"semantik","metadata":{"name":"nightly"}}
+    """
+    ERROR_REASON_EVALUATION_NOT_FOUND: _ErrorReason.ValueType  # 162
+    """The evaluation does not exist, or the caller may not know that it does (NOT_FOUND).
+    {"reason":"EVALUATION_NOT_FOUND","domain":"semantik","metadata":{"evaluation_id":"..."}}
+    """
+    ERROR_REASON_GENERATION_NOT_FOUND: _ErrorReason.ValueType  # 163
+    """The collection's index has no such generation, or not any more (NOT_FOUND).
+    {"reason":"GENERATION_NOT_FOUND","domain":"semantik","metadata":{"generation_id":"2"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every reason a client may meet. It travels in `google.rpc.ErrorInfo.reason` without the
@@ -491,5 +511,25 @@ ERROR_REASON_TRANSACTION_CONFLICT: ErrorReason.ValueType  # 82
 ERROR_REASON_DOCUMENT_PURGED: ErrorReason.ValueType  # 100
 """The uploaded bytes of a deleted document are gone, so that it cannot come back: upload it again (FAILED_PRECONDITION).
 {"reason":"DOCUMENT_PURGED","domain":"semantik","metadata":{"document_id":"..."}}
+"""
+ERROR_REASON_CHUNK_NOT_FOUND: ErrorReason.ValueType  # 110
+"""The document has no such passage in its collection's index, or none at all (NOT_FOUND).
+{"reason":"CHUNK_NOT_FOUND","domain":"semantik","metadata":{"document_id":"...","ordinal":"7"}}
+"""
+ERROR_REASON_JUDGED_SET_NOT_FOUND: ErrorReason.ValueType  # 160
+"""The judged set does not exist, or the caller may not know that it does (NOT_FOUND).
+{"reason":"JUDGED_SET_NOT_FOUND","domain":"semantik","metadata":{"judged_set_id":"..."}}
+"""
+ERROR_REASON_JUDGED_SET_EXISTS: ErrorReason.ValueType  # 161
+"""The caller has a judged set of this name for the collection already (ALREADY_EXISTS).
+{"reason":"JUDGED_SET_EXISTS","domain":"semantik","metadata":{"name":"nightly"}}
+"""
+ERROR_REASON_EVALUATION_NOT_FOUND: ErrorReason.ValueType  # 162
+"""The evaluation does not exist, or the caller may not know that it does (NOT_FOUND).
+{"reason":"EVALUATION_NOT_FOUND","domain":"semantik","metadata":{"evaluation_id":"..."}}
+"""
+ERROR_REASON_GENERATION_NOT_FOUND: ErrorReason.ValueType  # 163
+"""The collection's index has no such generation, or not any more (NOT_FOUND).
+{"reason":"GENERATION_NOT_FOUND","domain":"semantik","metadata":{"generation_id":"2"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -168,7 +168,7 @@ class Operation(_message.Message):
     wait_reason: _builtins.str
     """What the work waits for, for example "waits for search" or "waits for a worker: none is running"; empty while it does not wait."""
     attempt: _builtins.int
-    """The number of attempts in a row that ended without a document committed; 0 after one that committed some."""
+    """The number of attempts in a row that ended without a document or an answer committed; 0 after one that committed some."""
     retry_of: _builtins.str
     """The id of the operation that this one repeats; empty otherwise."""
     revision: _builtins.int
@@ -259,6 +259,8 @@ class Progress(_message.Message):
         """Documents are taken out of the index."""
         PHASE_FINISHING: Progress._Phase.ValueType  # 4
         """Counters and states are brought up to date."""
+        PHASE_EVALUATING: Progress._Phase.ValueType  # 60
+        """The queries of an evaluation are answered."""
 
     class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper):
         """The stage that holds the work up at the moment. The stages follow each other in this order; some kinds skip some."""
@@ -273,6 +275,8 @@ class Progress(_message.Message):
     """Documents are taken out of the index."""
     PHASE_FINISHING: Progress.Phase.ValueType  # 4
     """Counters and states are brought up to date."""
+    PHASE_EVALUATING: Progress.Phase.ValueType  # 60
+    """The queries of an evaluation are answered."""
 
     PHASE_FIELD_NUMBER: _builtins.int
     DOCUMENTS_DONE_FIELD_NUMBER: _builtins.int
@@ -291,6 +295,8 @@ class Progress(_message.Message):
     PERCENT_FIELD_NUMBER: _builtins.int
     CHUNKS_EMBEDDED_FIELD_NUMBER: _builtins.int
     CHUNKS_TOTAL_FIELD_NUMBER: _builtins.int
+    QUERIES_DONE_FIELD_NUMBER: _builtins.int
+    QUERIES_TOTAL_FIELD_NUMBER: _builtins.int
     phase: Global___Progress.Phase.ValueType
     """The stage; never goes back."""
     documents_done: _builtins.int
@@ -318,13 +324,17 @@ class Progress(_message.Message):
     tokens_per_second: _builtins.float
     """The rate of the last minute or so, in tokens a second; 0 while there is nothing to go by, or nothing moves."""
     percent: _builtins.int
-    """The share of the work that is done, 0-100: of the bytes where they are known, otherwise of the documents; 0 until listing has
-    ended, 100 only once the operation has succeeded. Set by operation, whatever a worker reports. Never falls.
+    """The share of the work that is done, 0-100: of the bytes where they are known, otherwise of the documents or queries; 0 until listing
+    has ended, 100 only once the operation has succeeded. Set by operation, whatever a worker reports. Never falls.
     """
     chunks_embedded: _builtins.int
     """Chunks embedded, of documents in hand too. Never falls."""
     chunks_total: _builtins.int
     """Chunks of all documents to deal with; 0 until each has been read. Never falls."""
+    queries_done: _builtins.int
+    """Queries of an evaluation that were answered. Never falls."""
+    queries_total: _builtins.int
+    """Queries of an evaluation."""
     @_builtins.property
     def remaining(self) -> _duration_pb2.Duration:
         """An estimate of the time left at that rate; absent while there is nothing to go by, or nothing moves."""
@@ -349,10 +359,12 @@ class Progress(_message.Message):
         percent: _builtins.int = ...,
         chunks_embedded: _builtins.int = ...,
         chunks_total: _builtins.int = ...,
+        queries_done: _builtins.int = ...,
+        queries_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["remaining", b"remaining"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "chunks", b"chunks", "chunks_embedded", b"chunks_embedded", "chunks_total", b"chunks_total", "documents_done", b"documents_done", "documents_failed", b"documents_failed", "documents_indexed", b"documents_indexed", "documents_removed", b"documents_removed", "documents_skipped", b"documents_skipped", "documents_total", b"documents_total", "documents_unchanged", b"documents_unchanged", "percent", b"percent", "phase", b"phase", "remaining", b"remaining", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "chunks", b"chunks", "chunks_embedded", b"chunks_embedded", "chunks_total", b"chunks_total", "documents_done", b"documents_done", "documents_failed", b"documents_failed", "documents_indexed", b"documents_indexed", "documents_removed", b"documents_removed", "documents_skipped", b"documents_skipped", "documents_total", b"documents_total", "documents_unchanged", b"documents_unchanged", "percent", b"percent", "phase", b"phase", "queries_done", b"queries_done", "queries_total", b"queries_total", "remaining", b"remaining", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

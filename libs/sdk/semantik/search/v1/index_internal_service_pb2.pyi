@@ -25,19 +25,23 @@ class CreateIndexRequest(_message.Message):
 
     INDEX_NAME_FIELD_NUMBER: _builtins.int
     DIMENSION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
     """The index's name: `{collection_id}_{model}_{precision}_g{generation}`."""
     dimension: _builtins.int
     """The number of floats in a vector, 1-65,536."""
+    language: _builtins.str
+    """The language of its words (BCP 47), for an index that is new; as in SetIndexLanguage."""
     def __init__(
         self,
         *,
         index_name: _builtins.str = ...,
         dimension: _builtins.int = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "index_name", b"index_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "index_name", b"index_name", "language", b"language"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -103,6 +107,49 @@ class FenceIndexResponse(_message.Message):
 Global___FenceIndexResponse: _TypeAlias = FenceIndexResponse  # noqa: Y015
 
 @_typing.final
+class SetIndexLanguageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_NAME_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    index_name: _builtins.str
+    """The index's name."""
+    fence: _builtins.int
+    """The claim's fence."""
+    language: _builtins.str
+    """The language (BCP 47)."""
+    def __init__(
+        self,
+        *,
+        index_name: _builtins.str = ...,
+        fence: _builtins.int = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "index_name", b"index_name", "language", b"language"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetIndexLanguageRequest: _TypeAlias = SetIndexLanguageRequest  # noqa: Y015
+
+@_typing.final
+class SetIndexLanguageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetIndexLanguageResponse: _TypeAlias = SetIndexLanguageResponse  # noqa: Y015
+
+@_typing.final
 class UpsertChunksRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -146,6 +193,51 @@ class UpsertChunksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpsertChunksResponse: _TypeAlias = UpsertChunksResponse  # noqa: Y015
+
+@_typing.final
+class SetMetadataRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_NAME_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    index_name: _builtins.str
+    """The index's name."""
+    fence: _builtins.int
+    """The claim's fence."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[_index_pb2.DocumentMetadata]:
+        """The 1-100 documents."""
+
+    def __init__(
+        self,
+        *,
+        index_name: _builtins.str = ...,
+        fence: _builtins.int = ...,
+        documents: _abc.Iterable[_index_pb2.DocumentMetadata] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "fence", b"fence", "index_name", b"index_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMetadataRequest: _TypeAlias = SetMetadataRequest  # noqa: Y015
+
+@_typing.final
+class SetMetadataResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMetadataResponse: _TypeAlias = SetMetadataResponse  # noqa: Y015
 
 @_typing.final
 class PublishDocumentsRequest(_message.Message):

@@ -48,10 +48,20 @@ class IndexInternalServiceStub:
                 request_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.FenceIndexRequest.SerializeToString,
                 response_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.FenceIndexResponse.FromString,
                 _registered_method=True)
+        self.SetIndexLanguage = channel.unary_unary(
+                '/semantik.search.v1.IndexInternalService/SetIndexLanguage',
+                request_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetIndexLanguageRequest.SerializeToString,
+                response_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetIndexLanguageResponse.FromString,
+                _registered_method=True)
         self.UpsertChunks = channel.unary_unary(
                 '/semantik.search.v1.IndexInternalService/UpsertChunks',
                 request_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksRequest.SerializeToString,
                 response_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksResponse.FromString,
+                _registered_method=True)
+        self.SetMetadata = channel.unary_unary(
+                '/semantik.search.v1.IndexInternalService/SetMetadata',
+                request_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetMetadataRequest.SerializeToString,
+                response_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetMetadataResponse.FromString,
                 _registered_method=True)
         self.PublishDocuments = channel.unary_unary(
                 '/semantik.search.v1.IndexInternalService/PublishDocuments',
@@ -113,10 +123,27 @@ class IndexInternalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetIndexLanguage(self, request, context):
+        """Sets the language in which an index's words are stemmed and stopwords left out: all texts are indexed by words anew, which takes 1 s
+        for 20,000 chunks. In a language without a stemmer, and where it is empty, that is done in English. Idempotent.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpsertChunks(self, request, context):
         """Writes chunks, unpublished: no search finds them before PublishDocuments. Durable when this returns. The same chunk
         again overwrites itself and is unpublished again; one that is hidden stays as it is.
         Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, VECTOR_INVALID, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetMetadata(self, request, context):
+        """Sets what is noted on documents, in place of what was, in all of their chunks. Durable when this returns. Idempotent.
+        Reasons: INVALID_REQUEST, INDEX_NOT_FOUND, FENCED, STORAGE_FULL, DEPENDENCY_UNAVAILABLE, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,10 +220,20 @@ def add_IndexInternalServiceServicer_to_server(servicer, server):
                     request_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.FenceIndexRequest.FromString,
                     response_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.FenceIndexResponse.SerializeToString,
             ),
+            'SetIndexLanguage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetIndexLanguage,
+                    request_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetIndexLanguageRequest.FromString,
+                    response_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetIndexLanguageResponse.SerializeToString,
+            ),
             'UpsertChunks': grpc.unary_unary_rpc_method_handler(
                     servicer.UpsertChunks,
                     request_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksRequest.FromString,
                     response_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksResponse.SerializeToString,
+            ),
+            'SetMetadata': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetMetadata,
+                    request_deserializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetMetadataRequest.FromString,
+                    response_serializer=semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetMetadataResponse.SerializeToString,
             ),
             'PublishDocuments': grpc.unary_unary_rpc_method_handler(
                     servicer.PublishDocuments,
@@ -303,6 +340,33 @@ class IndexInternalService:
             _registered_method=True)
 
     @staticmethod
+    def SetIndexLanguage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.search.v1.IndexInternalService/SetIndexLanguage',
+            semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetIndexLanguageRequest.SerializeToString,
+            semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetIndexLanguageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpsertChunks(request,
             target,
             options=(),
@@ -319,6 +383,33 @@ class IndexInternalService:
             '/semantik.search.v1.IndexInternalService/UpsertChunks',
             semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksRequest.SerializeToString,
             semantik_dot_search_dot_v1_dot_index__internal__service__pb2.UpsertChunksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetMetadata(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.search.v1.IndexInternalService/SetMetadata',
+            semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetMetadataRequest.SerializeToString,
+            semantik_dot_search_dot_v1_dot_index__internal__service__pb2.SetMetadataResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,15 +24,18 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from semantik.collection.v1 import metadata_pb2 as semantik_dot_collection_dot_v1_dot_metadata__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esemantik/search/v1/index.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x03\n\x05\x43hunk\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tsource_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0f\x63ontent_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x18\n\x07ordinal\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x19\n\x04text\x18\x05 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12\x14\n\x0cstart_offset\x18\x06 \x01(\x03\x12\x12\n\nend_offset\x18\x07 \x01(\x03\x12\x0c\n\x04path\x18\x08 \x01(\t\x12\x0c\n\x04name\x18\t \x01(\t\x12\x11\n\tmime_type\x18\n \x01(\t\x12\x10\n\x08language\x18\x0b \x01(\t\x12\x12\n\nsize_bytes\x18\x0c \x01(\x03\x12/\n\x0bmodify_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04page\x18\x0e \x01(\x05\x12\x0f\n\x07section\x18\x0f \x01(\t\x12\x17\n\x06vector\x18\x10 \x01(\x0c\x42\x07\xbaH\x04z\x02\x10\x04\x12\x16\n\x05level\x18\x11 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12$\n\x0eparent_ordinal\x18\x12 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x42\x11\n\x0f_parent_ordinal\"R\n\x0f\x44ocumentVersion\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0f\x63ontent_version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"\x83\x02\n\x05Point\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x03 \x01(\x03\x12\x0f\n\x07ordinal\x18\x04 \x01(\x05\x12\x38\n\nvisibility\x18\x05 \x01(\x0e\x32$.semantik.search.v1.Point.Visibility\"u\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x18\n\x14VISIBILITY_PUBLISHED\x10\x01\x12\x1a\n\x16VISIBILITY_UNPUBLISHED\x10\x02\x12\x15\n\x11VISIBILITY_HIDDEN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esemantik/search/v1/index.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%semantik/collection/v1/metadata.proto\"\xe6\x04\n\x05\x43hunk\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tsource_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0f\x63ontent_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x18\n\x07ordinal\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x19\n\x04text\x18\x05 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12\x14\n\x0cstart_offset\x18\x06 \x01(\x03\x12\x12\n\nend_offset\x18\x07 \x01(\x03\x12\x0c\n\x04path\x18\x08 \x01(\t\x12\x0c\n\x04name\x18\t \x01(\t\x12\x11\n\tmime_type\x18\n \x01(\t\x12\x10\n\x08language\x18\x0b \x01(\t\x12\x12\n\nsize_bytes\x18\x0c \x01(\x03\x12/\n\x0bmodify_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04page\x18\x0e \x01(\x05\x12\x0f\n\x07section\x18\x0f \x01(\t\x12\x17\n\x06vector\x18\x10 \x01(\x0c\x42\x07\xbaH\x04z\x02\x10\x04\x12\x16\n\x05level\x18\x11 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12$\n\x0eparent_ordinal\x18\x12 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x12\x39\n\x08metadata\x18( \x03(\x0b\x32\'.semantik.search.v1.Chunk.MetadataEntry\x1aV\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.semantik.collection.v1.MetadataValue:\x02\x38\x01\x42\x11\n\x0f_parent_ordinal\"\xcf\x01\n\x10\x44ocumentMetadata\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x44\n\x08metadata\x18\x02 \x03(\x0b\x32\x32.semantik.search.v1.DocumentMetadata.MetadataEntry\x1aV\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.semantik.collection.v1.MetadataValue:\x02\x38\x01\"R\n\x0f\x44ocumentVersion\x12\x1d\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0f\x63ontent_version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"\x83\x02\n\x05Point\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x03 \x01(\x03\x12\x0f\n\x07ordinal\x18\x04 \x01(\x05\x12\x38\n\nvisibility\x18\x05 \x01(\x0e\x32$.semantik.search.v1.Point.Visibility\"u\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x18\n\x14VISIBILITY_PUBLISHED\x10\x01\x12\x1a\n\x16VISIBILITY_UNPUBLISHED\x10\x02\x12\x15\n\x11VISIBILITY_HIDDEN\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semantik.search.v1.index_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CHUNK_METADATAENTRY']._loaded_options = None
+  _globals['_CHUNK_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_CHUNK'].fields_by_name['document_id']._loaded_options = None
   _globals['_CHUNK'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CHUNK'].fields_by_name['source_id']._loaded_options = None
@@ -49,16 +52,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHUNK'].fields_by_name['level']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_CHUNK'].fields_by_name['parent_ordinal']._loaded_options = None
   _globals['_CHUNK'].fields_by_name['parent_ordinal']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_DOCUMENTMETADATA_METADATAENTRY']._loaded_options = None
+  _globals['_DOCUMENTMETADATA_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_DOCUMENTMETADATA'].fields_by_name['document_id']._loaded_options = None
+  _globals['_DOCUMENTMETADATA'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_DOCUMENTVERSION'].fields_by_name['document_id']._loaded_options = None
   _globals['_DOCUMENTVERSION'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_DOCUMENTVERSION'].fields_by_name['content_version']._loaded_options = None
   _globals['_DOCUMENTVERSION'].fields_by_name['content_version']._serialized_options = b'\272H\004\"\002 \000'
-  _globals['_CHUNK']._serialized_start=117
-  _globals['_CHUNK']._serialized_end=584
-  _globals['_DOCUMENTVERSION']._serialized_start=586
-  _globals['_DOCUMENTVERSION']._serialized_end=668
-  _globals['_POINT']._serialized_start=671
-  _globals['_POINT']._serialized_end=930
-  _globals['_POINT_VISIBILITY']._serialized_start=813
-  _globals['_POINT_VISIBILITY']._serialized_end=930
+  _globals['_CHUNK']._serialized_start=156
+  _globals['_CHUNK']._serialized_end=770
+  _globals['_CHUNK_METADATAENTRY']._serialized_start=665
+  _globals['_CHUNK_METADATAENTRY']._serialized_end=751
+  _globals['_DOCUMENTMETADATA']._serialized_start=773
+  _globals['_DOCUMENTMETADATA']._serialized_end=980
+  _globals['_DOCUMENTMETADATA_METADATAENTRY']._serialized_start=665
+  _globals['_DOCUMENTMETADATA_METADATAENTRY']._serialized_end=751
+  _globals['_DOCUMENTVERSION']._serialized_start=982
+  _globals['_DOCUMENTVERSION']._serialized_end=1064
+  _globals['_POINT']._serialized_start=1067
+  _globals['_POINT']._serialized_end=1326
+  _globals['_POINT_VISIBILITY']._serialized_start=1209
+  _globals['_POINT_VISIBILITY']._serialized_end=1326
 # @@protoc_insertion_point(module_scope)

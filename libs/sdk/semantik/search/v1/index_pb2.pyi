@@ -3,10 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from semantik.collection.v1 import metadata_pb2 as _metadata_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -23,6 +26,27 @@ class Chunk(_message.Message):
     """A passage of a document with its vector, as an index stores it."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _metadata_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _metadata_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
@@ -42,6 +66,7 @@ class Chunk(_message.Message):
     VECTOR_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
     PARENT_ORDINAL_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """The document's id."""
     source_id: _builtins.str
@@ -80,6 +105,10 @@ class Chunk(_message.Message):
     def modify_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the document's last change at its source; absent where it is not known."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.MessageMap[_builtins.str, _metadata_pb2.MetadataValue]:
+        """What people noted on the document, by key."""
+
     def __init__(
         self,
         *,
@@ -101,16 +130,66 @@ class Chunk(_message.Message):
         vector: _builtins.bytes = ...,
         level: _builtins.int = ...,
         parent_ordinal: _builtins.int | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _metadata_pb2.MetadataValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal", "modify_time", b"modify_time", "parent_ordinal", b"parent_ordinal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal", "content_version", b"content_version", "document_id", b"document_id", "end_offset", b"end_offset", "language", b"language", "level", b"level", "mime_type", b"mime_type", "modify_time", b"modify_time", "name", b"name", "ordinal", b"ordinal", "page", b"page", "parent_ordinal", b"parent_ordinal", "path", b"path", "section", b"section", "size_bytes", b"size_bytes", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal", "content_version", b"content_version", "document_id", b"document_id", "end_offset", b"end_offset", "language", b"language", "level", b"level", "metadata", b"metadata", "mime_type", b"mime_type", "modify_time", b"modify_time", "name", b"name", "ordinal", b"ordinal", "page", b"page", "parent_ordinal", b"parent_ordinal", "path", b"path", "section", b"section", "size_bytes", b"size_bytes", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parent_ordinal: _TypeAlias = _typing.Literal["parent_ordinal"]  # noqa: Y015
     _WhichOneofArgType__parent_ordinal: _TypeAlias = _typing.Literal["_parent_ordinal", b"_parent_ordinal"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_ordinal) -> _WhichOneofReturnType__parent_ordinal | None: ...
 
 Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
+
+@_typing.final
+class DocumentMetadata(_message.Message):
+    """A document with what people noted on it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _metadata_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _metadata_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """The document's id."""
+    @_builtins.property
+    def metadata(self) -> _containers.MessageMap[_builtins.str, _metadata_pb2.MetadataValue]:
+        """All of it, by key."""
+
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _metadata_pb2.MetadataValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "metadata", b"metadata"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentMetadata: _TypeAlias = DocumentMetadata  # noqa: Y015
 
 @_typing.final
 class DocumentVersion(_message.Message):

@@ -27,7 +27,7 @@ from semantik.auth.v1 import principal_pb2 as semantik_dot_auth_dot_v1_dot_princ
 from semantik.search.v1 import search_service_pb2 as semantik_dot_search_dot_v1_dot_search__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0semantik/search/v1/search_internal_service.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a semantik/auth/v1/principal.proto\x1a\'semantik/search/v1/search_service.proto\"\x98\x01\n\"SearchInternalServiceSearchRequest\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.semantik.auth.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12:\n\x07request\x18\x02 \x01(\x0b\x32!.semantik.search.v1.SearchRequestB\x06\xbaH\x03\xc8\x01\x01\"[\n#SearchInternalServiceSearchResponse\x12\x34\n\x08response\x18\x01 \x01(\x0b\x32\".semantik.search.v1.SearchResponse2\x97\x01\n\x15SearchInternalService\x12~\n\x06Search\x12\x36.semantik.search.v1.SearchInternalServiceSearchRequest\x1a\x37.semantik.search.v1.SearchInternalServiceSearchResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0semantik/search/v1/search_internal_service.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a semantik/auth/v1/principal.proto\x1a\'semantik/search/v1/search_service.proto\"\xb5\x01\n\"SearchInternalServiceSearchRequest\x12\x36\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.semantik.auth.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12:\n\x07request\x18\x02 \x01(\x0b\x32!.semantik.search.v1.SearchRequestB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\ngeneration\x18< \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"[\n#SearchInternalServiceSearchResponse\x12\x34\n\x08response\x18\x01 \x01(\x0b\x32\".semantik.search.v1.SearchResponse2\x97\x01\n\x15SearchInternalService\x12~\n\x06Search\x12\x36.semantik.search.v1.SearchInternalServiceSearchRequest\x1a\x37.semantik.search.v1.SearchInternalServiceSearchResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,12 +38,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHINTERNALSERVICESEARCHREQUEST'].fields_by_name['principal']._serialized_options = b'\272H\003\310\001\001'
   _globals['_SEARCHINTERNALSERVICESEARCHREQUEST'].fields_by_name['request']._loaded_options = None
   _globals['_SEARCHINTERNALSERVICESEARCHREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_SEARCHINTERNALSERVICESEARCHREQUEST'].fields_by_name['generation']._loaded_options = None
+  _globals['_SEARCHINTERNALSERVICESEARCHREQUEST'].fields_by_name['generation']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_SEARCHINTERNALSERVICE'].methods_by_name['Search']._loaded_options = None
   _globals['_SEARCHINTERNALSERVICE'].methods_by_name['Search']._serialized_options = b'\220\002\001'
   _globals['_SEARCHINTERNALSERVICESEARCHREQUEST']._serialized_start=177
-  _globals['_SEARCHINTERNALSERVICESEARCHREQUEST']._serialized_end=329
-  _globals['_SEARCHINTERNALSERVICESEARCHRESPONSE']._serialized_start=331
-  _globals['_SEARCHINTERNALSERVICESEARCHRESPONSE']._serialized_end=422
-  _globals['_SEARCHINTERNALSERVICE']._serialized_start=425
-  _globals['_SEARCHINTERNALSERVICE']._serialized_end=576
+  _globals['_SEARCHINTERNALSERVICESEARCHREQUEST']._serialized_end=358
+  _globals['_SEARCHINTERNALSERVICESEARCHRESPONSE']._serialized_start=360
+  _globals['_SEARCHINTERNALSERVICESEARCHRESPONSE']._serialized_end=451
+  _globals['_SEARCHINTERNALSERVICE']._serialized_start=454
+  _globals['_SEARCHINTERNALSERVICE']._serialized_end=605
 # @@protoc_insertion_point(module_scope)

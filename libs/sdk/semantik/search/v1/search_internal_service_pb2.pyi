@@ -24,6 +24,9 @@ class SearchInternalServiceSearchRequest(_message.Message):
 
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    generation: _builtins.int
+    """The generation of the collections' indexes to search; the active ones when 0."""
     @_builtins.property
     def principal(self) -> _principal_pb2.Principal:
         """The user the search is for."""
@@ -37,10 +40,11 @@ class SearchInternalServiceSearchRequest(_message.Message):
         *,
         principal: _principal_pb2.Principal | None = ...,
         request: _search_service_pb2.SearchRequest | None = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "principal", b"principal", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

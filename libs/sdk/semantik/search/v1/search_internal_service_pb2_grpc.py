@@ -48,8 +48,9 @@ class SearchInternalServiceServicer:
 
     def Search(self, request, context):
         """Searches as the principal would: the same permissions, the same path, the same answer.
-        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, ROLE_REQUIRED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, GENERATION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+        MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG, DEPENDENCY_UNAVAILABLE,
+        DEADLINE_EXCEEDED, ROLE_REQUIRED, TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

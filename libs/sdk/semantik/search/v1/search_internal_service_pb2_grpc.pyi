@@ -35,8 +35,9 @@ class SearchInternalServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SearchInternalServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_internal_service_pb2.SearchInternalServiceSearchRequest, _search_internal_service_pb2.SearchInternalServiceSearchResponse]
     """Searches as the principal would: the same permissions, the same path, the same answer.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, ROLE_REQUIRED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, GENERATION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+    MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG, DEPENDENCY_UNAVAILABLE,
+    DEADLINE_EXCEEDED, ROLE_REQUIRED, TOKEN_INVALID.
     """
 
 @_typing.type_check_only
@@ -46,8 +47,9 @@ class SearchInternalServiceAsyncStub(SearchInternalServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_internal_service_pb2.SearchInternalServiceSearchRequest, _search_internal_service_pb2.SearchInternalServiceSearchResponse]  # type: ignore[assignment]
     """Searches as the principal would: the same permissions, the same path, the same answer.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, ROLE_REQUIRED, TOKEN_INVALID.
+    Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, GENERATION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+    MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG, DEPENDENCY_UNAVAILABLE,
+    DEADLINE_EXCEEDED, ROLE_REQUIRED, TOKEN_INVALID.
     """
 
 class SearchInternalServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -60,8 +62,9 @@ class SearchInternalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_search_internal_service_pb2.SearchInternalServiceSearchResponse, _abc.Awaitable[_search_internal_service_pb2.SearchInternalServiceSearchResponse]]:
         """Searches as the principal would: the same permissions, the same path, the same answer.
-        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, ROLE_REQUIRED, TOKEN_INVALID.
+        Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, GENERATION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+        MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG, DEPENDENCY_UNAVAILABLE,
+        DEADLINE_EXCEEDED, ROLE_REQUIRED, TOKEN_INVALID.
         """
 
 def add_SearchInternalServiceServicer_to_server(servicer: SearchInternalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

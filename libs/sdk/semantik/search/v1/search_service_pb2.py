@@ -24,46 +24,90 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
-from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from semantik.collection.v1 import metadata_pb2 as semantik_dot_collection_dot_v1_dot_metadata__pb2
+from semantik.search.v1 import explanation_pb2 as semantik_dot_search_dot_v1_dot_explanation__pb2
+from semantik.search.v1 import filter_pb2 as semantik_dot_search_dot_v1_dot_filter__pb2
+from semantik.search.v1 import highlight_pb2 as semantik_dot_search_dot_v1_dot_highlight__pb2
+from semantik.search.v1 import neighbours_pb2 as semantik_dot_search_dot_v1_dot_neighbours__pb2
+from semantik.search.v1 import rerank_pb2 as semantik_dot_search_dot_v1_dot_rerank__pb2
+from semantik.search.v1 import search_warning_pb2 as semantik_dot_search_dot_v1_dot_search__warning__pb2
+from semantik.search.v1 import suggestion_pb2 as semantik_dot_search_dot_v1_dot_suggestion__pb2
+from semantik.search.v1 import timings_pb2 as semantik_dot_search_dot_v1_dot_timings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'semantik/search/v1/search_service.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\"\x81\x01\n\x0cSearchFilter\x12%\n\x0c\x64ocument_ids\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12#\n\nsource_ids\x18\x02 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01\x12%\n\nmime_types\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xc8\x01\"\xf9\x01\n\rSearchRequest\x12+\n\x0e\x63ollection_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\n\x18\x01\"\x05r\x03\xb0\x01\x01\x12(\n\x05query\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x80@2\r[^\\p{C}\\p{Z}]\x12\x36\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.semantik.search.v1.SearchModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x05limit\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01H\x00\x88\x01\x01\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32 .semantik.search.v1.SearchFilterB\x08\n\x06_limit\"\x9d\x02\n\x03Hit\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x11\n\tmime_type\x18\x06 \x01(\t\x12\x0f\n\x07ordinal\x18\x07 \x01(\x05\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x14\n\x0cstart_offset\x18\t \x01(\x03\x12\x12\n\nend_offset\x18\n \x01(\x03\x12\r\n\x05score\x18\x0b \x01(\x01\x12\x31\n\nhighlights\x18\x0c \x03(\x0b\x32\x1d.semantik.search.v1.Highlight\x12\x0c\n\x04page\x18\r \x01(\x05\x12\x0f\n\x07section\x18\x0e \x01(\t\"\'\n\tHighlight\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"\xb5\x01\n\x07Timings\x12,\n\tauthorize\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x65mbed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05query\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"e\n\x0eSearchResponse\x12%\n\x04hits\x18\x01 \x03(\x0b\x32\x17.semantik.search.v1.Hit\x12,\n\x07timings\x18\x02 \x01(\x0b\x32\x1b.semantik.search.v1.Timings*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x01\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x02\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x03\x32z\n\rSearchService\x12i\n\x06Search\x12!.semantik.search.v1.SearchRequest\x1a\".semantik.search.v1.SearchResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\"\n/v1/search:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'semantik/search/v1/search_service.proto\x12\x12semantik.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%semantik/collection/v1/metadata.proto\x1a$semantik/search/v1/explanation.proto\x1a\x1fsemantik/search/v1/filter.proto\x1a\"semantik/search/v1/highlight.proto\x1a#semantik/search/v1/neighbours.proto\x1a\x1fsemantik/search/v1/rerank.proto\x1a\'semantik/search/v1/search_warning.proto\x1a#semantik/search/v1/suggestion.proto\x1a semantik/search/v1/timings.proto\"\xc6\x05\n\rSearchRequest\x12)\n\x0e\x63ollection_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\n\x18\x01\"\x05r\x03\xb0\x01\x01\x12(\n\x05query\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x80@2\r[^\\p{C}\\p{Z}]\x12\x36\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.semantik.search.v1.SearchModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x05limit\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01H\x00\x88\x01\x01\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32 .semantik.search.v1.SearchFilter\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x34\n\x0emin_similarity\x18\x07 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xf0\xbfH\x01\x88\x01\x01\x12-\n\x15max_hits_per_document\x18\x08 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01H\x02\x88\x01\x01\x12\x45\n\x06\x66\x61\x63\x65ts\x18\t \x03(\x0e\x32\x1e.semantik.search.v1.Facet.KindB\x15\xbaH\x12\x92\x01\x0f\x10\x05\x18\x01\"\t\x82\x01\x06\x10\x01 \x00 (\x12\x1d\n\x0b\x66ilter_text\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x0f\n\x07\x65xplain\x18\x0b \x01(\x08\x12?\n\x0fmetadata_facets\x18( \x03(\tB&\xbaH#\x92\x01 \x10\x05\x18\x01\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,39}$\x12*\n\x06rerank\x18\x0c \x01(\x0b\x32\x1a.semantik.search.v1.Rerank\x12\x1d\n\nneighbours\x18\r \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x05(\x00\x12\x1a\n\x12section_neighbours\x18\x33 \x01(\x08\x42\x08\n\x06_limitB\x11\n\x0f_min_similarityB\x18\n\x16_max_hits_per_document\"\x90\x05\n\x03Hit\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x11\n\tmime_type\x18\x06 \x01(\t\x12\x0f\n\x07ordinal\x18\x07 \x01(\x05\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x14\n\x0cstart_offset\x18\t \x01(\x03\x12\x12\n\nend_offset\x18\n \x01(\x03\x12\r\n\x05score\x18\x0b \x01(\x01\x12\x31\n\nhighlights\x18\x0c \x03(\x0b\x32\x1d.semantik.search.v1.Highlight\x12\x0c\n\x04page\x18\r \x01(\x05\x12\x0f\n\x07section\x18\x0e \x01(\t\x12\x17\n\nsimilarity\x18\x11 \x01(\x01H\x00\x88\x01\x01\x12\x37\n\x0b\x65xplanation\x18\x0f \x01(\x0b\x32\".semantik.search.v1.HitExplanation\x12\x15\n\ris_weak_match\x18\x10 \x01(\x08\x12\x37\n\x08metadata\x18( \x03(\x0b\x32%.semantik.search.v1.Hit.MetadataEntry\x12\x32\n\nneighbours\x18\x12 \x01(\x0b\x32\x1e.semantik.search.v1.Neighbours\x12\x34\n\rbest_sentence\x18\x32 \x01(\x0b\x32\x1d.semantik.search.v1.Highlight\x1aV\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.semantik.collection.v1.MetadataValue:\x02\x38\x01\x42\r\n\x0b_similarity\"\x9a\x02\n\x0eSearchResponse\x12%\n\x04hits\x18\x01 \x03(\x0b\x32\x17.semantik.search.v1.Hit\x12,\n\x07timings\x18\x02 \x01(\x0b\x32\x1b.semantik.search.v1.Timings\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12)\n\x06\x66\x61\x63\x65ts\x18\x04 \x03(\x0b\x32\x19.semantik.search.v1.Facet\x12\x33\n\x08warnings\x18\x05 \x03(\x0b\x32!.semantik.search.v1.SearchWarning\x12:\n\x0b\x65xplanation\x18\x06 \x01(\x0b\x32%.semantik.search.v1.SearchExplanation\"\xb2\x01\n\x12\x42\x61tchSearchRequest\x12?\n\x08searches\x18\x01 \x03(\x0b\x32!.semantik.search.v1.SearchRequestB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x32\x12)\n\x0e\x63ollection_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\n\x18\x01\"\x05r\x03\xb0\x01\x01\x12\x30\n\x06\x66ilter\x18\x03 \x01(\x0b\x32 .semantik.search.v1.SearchFilter\"L\n\x13\x42\x61tchSearchResponse\x12\x35\n\tresponses\x18\x01 \x03(\x0b\x32\".semantik.search.v1.SearchResponse\"\xad\x02\n\x12\x46indSimilarRequest\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x33\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\".semantik.search.v1.ChunkReferenceH\x00\x12)\n\x04text\x18\x03 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18\x80@2\r[^\\p{C}\\p{Z}]H\x00\x12)\n\x0e\x63ollection_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\n\x18\x01\"\x05r\x03\xb0\x01\x01\x12\x1d\n\x05limit\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01H\x01\x88\x01\x01\x12\x30\n\x06\x66ilter\x18\x06 \x01(\x0b\x32 .semantik.search.v1.SearchFilterB\x10\n\x07\x65xample\x12\x05\xbaH\x02\x08\x01\x42\x08\n\x06_limit\"\x9f\x01\n\x13\x46indSimilarResponse\x12%\n\x04hits\x18\x01 \x03(\x0b\x32\x17.semantik.search.v1.Hit\x12,\n\x07timings\x18\x02 \x01(\x0b\x32\x1b.semantik.search.v1.Timings\x12\x33\n\x08warnings\x18\x03 \x03(\x0b\x32!.semantik.search.v1.SearchWarning*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x01\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x02\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x03\x32\xab\x05\n\rSearchService\x12i\n\x06Search\x12!.semantik.search.v1.SearchRequest\x1a\".semantik.search.v1.SearchResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\"\n/v1/search:\x01*\x12~\n\x0b\x42\x61tchSearch\x12&.semantik.search.v1.BatchSearchRequest\x1a\'.semantik.search.v1.BatchSearchResponse\"\x1e\x90\x02\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/search:batch:\x01*\x12\x80\x01\n\x0b\x46indSimilar\x12&.semantik.search.v1.FindSimilarRequest\x1a\'.semantik.search.v1.FindSimilarResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/search:similar:\x01*\x12\x89\x01\n\x0eSuggestQueries\x12).semantik.search.v1.SuggestQueriesRequest\x1a*.semantik.search.v1.SuggestQueriesResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/search:suggest:\x01*\x12\x9f\x01\n\x13\x44\x65leteRecentQueries\x12..semantik.search.v1.DeleteRecentQueriesRequest\x1a/.semantik.search.v1.DeleteRecentQueriesResponse\"\'\x90\x02\x02\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/recent-queries:delete:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semantik.search.v1.search_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SEARCHFILTER'].fields_by_name['document_ids']._loaded_options = None
-  _globals['_SEARCHFILTER'].fields_by_name['document_ids']._serialized_options = b'\272H\014\222\001\t\020d\"\005r\003\260\001\001'
-  _globals['_SEARCHFILTER'].fields_by_name['source_ids']._loaded_options = None
-  _globals['_SEARCHFILTER'].fields_by_name['source_ids']._serialized_options = b'\272H\014\222\001\t\020d\"\005r\003\260\001\001'
-  _globals['_SEARCHFILTER'].fields_by_name['mime_types']._loaded_options = None
-  _globals['_SEARCHFILTER'].fields_by_name['mime_types']._serialized_options = b'\272H\016\222\001\013\020d\"\007r\005\020\001\030\310\001'
   _globals['_SEARCHREQUEST'].fields_by_name['collection_ids']._loaded_options = None
-  _globals['_SEARCHREQUEST'].fields_by_name['collection_ids']._serialized_options = b'\272H\020\222\001\r\010\001\020\n\030\001\"\005r\003\260\001\001'
+  _globals['_SEARCHREQUEST'].fields_by_name['collection_ids']._serialized_options = b'\272H\016\222\001\013\020\n\030\001\"\005r\003\260\001\001'
   _globals['_SEARCHREQUEST'].fields_by_name['query']._loaded_options = None
   _globals['_SEARCHREQUEST'].fields_by_name['query']._serialized_options = b'\272H\026r\024\020\001\030\200@2\r[^\\p{C}\\p{Z}]'
   _globals['_SEARCHREQUEST'].fields_by_name['mode']._loaded_options = None
   _globals['_SEARCHREQUEST'].fields_by_name['mode']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_SEARCHREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_SEARCHREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\006\032\004\030d(\001'
+  _globals['_SEARCHREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_SEARCHREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_SEARCHREQUEST'].fields_by_name['min_similarity']._loaded_options = None
+  _globals['_SEARCHREQUEST'].fields_by_name['min_similarity']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\360\277'
+  _globals['_SEARCHREQUEST'].fields_by_name['max_hits_per_document']._loaded_options = None
+  _globals['_SEARCHREQUEST'].fields_by_name['max_hits_per_document']._serialized_options = b'\272H\006\032\004\030d(\001'
+  _globals['_SEARCHREQUEST'].fields_by_name['facets']._loaded_options = None
+  _globals['_SEARCHREQUEST'].fields_by_name['facets']._serialized_options = b'\272H\022\222\001\017\020\005\030\001\"\t\202\001\006\020\001 \000 ('
+  _globals['_SEARCHREQUEST'].fields_by_name['filter_text']._loaded_options = None
+  _globals['_SEARCHREQUEST'].fields_by_name['filter_text']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_SEARCHREQUEST'].fields_by_name['metadata_facets']._loaded_options = None
+  _globals['_SEARCHREQUEST'].fields_by_name['metadata_facets']._serialized_options = b'\272H#\222\001 \020\005\030\001\"\032r\0302\026^[a-z][a-z0-9_]{0,39}$'
+  _globals['_SEARCHREQUEST'].fields_by_name['neighbours']._loaded_options = None
+  _globals['_SEARCHREQUEST'].fields_by_name['neighbours']._serialized_options = b'\272H\006\032\004\030\005(\000'
+  _globals['_HIT_METADATAENTRY']._loaded_options = None
+  _globals['_HIT_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_BATCHSEARCHREQUEST'].fields_by_name['searches']._loaded_options = None
+  _globals['_BATCHSEARCHREQUEST'].fields_by_name['searches']._serialized_options = b'\272H\007\222\001\004\010\001\0202'
+  _globals['_BATCHSEARCHREQUEST'].fields_by_name['collection_ids']._loaded_options = None
+  _globals['_BATCHSEARCHREQUEST'].fields_by_name['collection_ids']._serialized_options = b'\272H\016\222\001\013\020\n\030\001\"\005r\003\260\001\001'
+  _globals['_FINDSIMILARREQUEST'].oneofs_by_name['example']._loaded_options = None
+  _globals['_FINDSIMILARREQUEST'].oneofs_by_name['example']._serialized_options = b'\272H\002\010\001'
+  _globals['_FINDSIMILARREQUEST'].fields_by_name['document_id']._loaded_options = None
+  _globals['_FINDSIMILARREQUEST'].fields_by_name['document_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_FINDSIMILARREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_FINDSIMILARREQUEST'].fields_by_name['text']._serialized_options = b'\272H\026r\024\020\001\030\200@2\r[^\\p{C}\\p{Z}]'
+  _globals['_FINDSIMILARREQUEST'].fields_by_name['collection_ids']._loaded_options = None
+  _globals['_FINDSIMILARREQUEST'].fields_by_name['collection_ids']._serialized_options = b'\272H\016\222\001\013\020\n\030\001\"\005r\003\260\001\001'
+  _globals['_FINDSIMILARREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_FINDSIMILARREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\006\032\004\030d(\001'
   _globals['_SEARCHSERVICE'].methods_by_name['Search']._loaded_options = None
   _globals['_SEARCHSERVICE'].methods_by_name['Search']._serialized_options = b'\220\002\001\202\323\344\223\002\017\"\n/v1/search:\001*'
-  _globals['_SEARCHMODE']._serialized_start=1154
-  _globals['_SEARCHMODE']._serialized_end=1270
-  _globals['_SEARCHFILTER']._serialized_start=155
-  _globals['_SEARCHFILTER']._serialized_end=284
-  _globals['_SEARCHREQUEST']._serialized_start=287
-  _globals['_SEARCHREQUEST']._serialized_end=536
-  _globals['_HIT']._serialized_start=539
-  _globals['_HIT']._serialized_end=824
-  _globals['_HIGHLIGHT']._serialized_start=826
-  _globals['_HIGHLIGHT']._serialized_end=865
-  _globals['_TIMINGS']._serialized_start=868
-  _globals['_TIMINGS']._serialized_end=1049
-  _globals['_SEARCHRESPONSE']._serialized_start=1051
-  _globals['_SEARCHRESPONSE']._serialized_end=1152
-  _globals['_SEARCHSERVICE']._serialized_start=1272
-  _globals['_SEARCHSERVICE']._serialized_end=1394
+  _globals['_SEARCHSERVICE'].methods_by_name['BatchSearch']._loaded_options = None
+  _globals['_SEARCHSERVICE'].methods_by_name['BatchSearch']._serialized_options = b'\220\002\001\202\323\344\223\002\025\"\020/v1/search:batch:\001*'
+  _globals['_SEARCHSERVICE'].methods_by_name['FindSimilar']._loaded_options = None
+  _globals['_SEARCHSERVICE'].methods_by_name['FindSimilar']._serialized_options = b'\220\002\001\202\323\344\223\002\027\"\022/v1/search:similar:\001*'
+  _globals['_SEARCHSERVICE'].methods_by_name['SuggestQueries']._loaded_options = None
+  _globals['_SEARCHSERVICE'].methods_by_name['SuggestQueries']._serialized_options = b'\220\002\001\202\323\344\223\002\027\"\022/v1/search:suggest:\001*'
+  _globals['_SEARCHSERVICE'].methods_by_name['DeleteRecentQueries']._loaded_options = None
+  _globals['_SEARCHSERVICE'].methods_by_name['DeleteRecentQueries']._serialized_options = b'\220\002\002\202\323\344\223\002\036\"\031/v1/recent-queries:delete:\001*'
+  _globals['_SEARCHMODE']._serialized_start=2832
+  _globals['_SEARCHMODE']._serialized_end=2948
+  _globals['_SEARCHREQUEST']._serialized_start=451
+  _globals['_SEARCHREQUEST']._serialized_end=1161
+  _globals['_HIT']._serialized_start=1164
+  _globals['_HIT']._serialized_end=1820
+  _globals['_HIT_METADATAENTRY']._serialized_start=1719
+  _globals['_HIT_METADATAENTRY']._serialized_end=1805
+  _globals['_SEARCHRESPONSE']._serialized_start=1823
+  _globals['_SEARCHRESPONSE']._serialized_end=2105
+  _globals['_BATCHSEARCHREQUEST']._serialized_start=2108
+  _globals['_BATCHSEARCHREQUEST']._serialized_end=2286
+  _globals['_BATCHSEARCHRESPONSE']._serialized_start=2288
+  _globals['_BATCHSEARCHRESPONSE']._serialized_end=2364
+  _globals['_FINDSIMILARREQUEST']._serialized_start=2367
+  _globals['_FINDSIMILARREQUEST']._serialized_end=2668
+  _globals['_FINDSIMILARRESPONSE']._serialized_start=2671
+  _globals['_FINDSIMILARRESPONSE']._serialized_end=2830
+  _globals['_SEARCHSERVICE']._serialized_start=2951
+  _globals['_SEARCHSERVICE']._serialized_end=3634
 # @@protoc_insertion_point(module_scope)

@@ -5,10 +5,17 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from semantik.collection.v1 import metadata_pb2 as _metadata_pb2
+from semantik.search.v1 import explanation_pb2 as _explanation_pb2
+from semantik.search.v1 import filter_pb2 as _filter_pb2
+from semantik.search.v1 import highlight_pb2 as _highlight_pb2
+from semantik.search.v1 import neighbours_pb2 as _neighbours_pb2
+from semantik.search.v1 import rerank_pb2 as _rerank_pb2
+from semantik.search.v1 import search_warning_pb2 as _search_warning_pb2
+from semantik.search.v1 import timings_pb2 as _timings_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,42 +56,6 @@ SEARCH_MODE_HYBRID: SearchMode.ValueType  # 3
 Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
 
 @_typing.final
-class SearchFilter(_message.Message):
-    """Conditions on hits; every field that is set must match."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
-    SOURCE_IDS_FIELD_NUMBER: _builtins.int
-    MIME_TYPES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The documents to search, at most 100; all when empty."""
-
-    @_builtins.property
-    def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The sources to search, at most 100; all when empty."""
-
-    @_builtins.property
-    def mime_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The MIME types to search, at most 100; all when empty."""
-
-    def __init__(
-        self,
-        *,
-        document_ids: _abc.Iterable[_builtins.str] | None = ...,
-        source_ids: _abc.Iterable[_builtins.str] | None = ...,
-        mime_types: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_ids", b"document_ids", "mime_types", b"mime_types", "source_ids", b"source_ids"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SearchFilter: _TypeAlias = SearchFilter  # noqa: Y015
-
-@_typing.final
 class SearchRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -93,6 +64,16 @@ class SearchRequest(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MIN_SIMILARITY_FIELD_NUMBER: _builtins.int
+    MAX_HITS_PER_DOCUMENT_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
+    FILTER_TEXT_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    METADATA_FACETS_FIELD_NUMBER: _builtins.int
+    RERANK_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    SECTION_NEIGHBOURS_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The question or the words, 1-8,192 characters, not all blank. Hits have every "quoted phrase": its words one after another, in
     any form, stopwords left out. A quotation mark without its partner is a plain character, and so are all in a question with more
@@ -102,13 +83,48 @@ class SearchRequest(_message.Message):
     """How passages are matched; hybrid when unspecified."""
     limit: _builtins.int
     """The largest number of hits, 1-100; 10 when absent."""
+    page_token: _builtins.str
+    """The next_page_token of the page before, with everything but the limit as it was there; empty for the first page."""
+    min_similarity: _builtins.float
+    """The least similarity of hits, -1 to 1: the cosine of the embeddings of query and passage. It compares between the queries to one model,
+    which the score does not. Refused with SEARCH_MODE_KEYWORD, which embeds nothing; none when absent.
+    """
+    max_hits_per_document: _builtins.int
+    """The largest number of hits of one document, 1-100; no such limit when absent."""
+    filter_text: _builtins.str
+    """A filter as people write it, at most 2,000 characters: `mime:pdf modified>=2026-01-01 path:reports/ "exact phrase" -draft`. It holds
+    beside `filter`, within the same bounds. Terms side by side all hold, `OR` joins alternatives, parentheses group, and `-` or `NOT`
+    negates the term after it. A term is a word, a "phrase", or a field with a value: path:, name:, ext:, mime:, source:, document: and
+    lang: as in Condition, with commas between alternatives and quotation marks around blanks; modified with :, <, <=, > or >= and a year,
+    month, day or moment in UTC; size with <, <=, > or >= and a number such as 500, 10kb or 1.5mib; meta. and a key of metadata, such as
+    meta.author, with :, <, <=, > or >= and a text, number, yes or no (true, false), or time. Of an error, `position` in the metadata is
+    the character it begins with, from 0.
+    """
+    explain: _builtins.bool
+    """Whether to explain the order, and each hit's place in it."""
+    neighbours: _builtins.int
+    """The number of passages before and after each hit to return with it, 0-5."""
+    section_neighbours: _builtins.bool
+    """Whether to return each hit's section with it, at most 20 passages, in place of `neighbours`, which must be 0."""
     @_builtins.property
     def collection_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The ids of 1-10 collections."""
+        """The ids of at most 10 collections. When empty, all that the caller may read, of more than 100 those that changed last."""
 
     @_builtins.property
-    def filter(self) -> Global___SearchFilter:
+    def filter(self) -> _filter_pb2.SearchFilter:
         """The conditions on hits; none when absent."""
+
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedScalarFieldContainer[_filter_pb2.Facet.Kind.ValueType]:
+        """What all passages that meet the filter and hold the query's phrases are counted by, with the first page. None when empty."""
+
+    @_builtins.property
+    def metadata_facets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The keys of metadata that all passages are counted by, as with `facets` and after those."""
+
+    @_builtins.property
+    def rerank(self) -> _rerank_pb2.Rerank:
+        """The cross-encoder that reorders the best passages; none when absent."""
 
     def __init__(
         self,
@@ -117,15 +133,34 @@ class SearchRequest(_message.Message):
         query: _builtins.str = ...,
         mode: Global___SearchMode.ValueType = ...,
         limit: _builtins.int | None = ...,
-        filter: Global___SearchFilter | None = ...,
+        filter: _filter_pb2.SearchFilter | None = ...,
+        page_token: _builtins.str = ...,
+        min_similarity: _builtins.float | None = ...,
+        max_hits_per_document: _builtins.int | None = ...,
+        facets: _abc.Iterable[_filter_pb2.Facet.Kind.ValueType] | None = ...,
+        filter_text: _builtins.str = ...,
+        explain: _builtins.bool = ...,
+        metadata_facets: _abc.Iterable[_builtins.str] | None = ...,
+        rerank: _rerank_pb2.Rerank | None = ...,
+        neighbours: _builtins.int = ...,
+        section_neighbours: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "filter", b"filter", "limit", b"limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_max_hits_per_document", b"_max_hits_per_document", "_min_similarity", b"_min_similarity", "filter", b"filter", "limit", b"limit", "max_hits_per_document", b"max_hits_per_document", "min_similarity", b"min_similarity", "rerank", b"rerank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "collection_ids", b"collection_ids", "filter", b"filter", "limit", b"limit", "mode", b"mode", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_max_hits_per_document", b"_max_hits_per_document", "_min_similarity", b"_min_similarity", "collection_ids", b"collection_ids", "explain", b"explain", "facets", b"facets", "filter", b"filter", "filter_text", b"filter_text", "limit", b"limit", "max_hits_per_document", b"max_hits_per_document", "metadata_facets", b"metadata_facets", "min_similarity", b"min_similarity", "mode", b"mode", "neighbours", b"neighbours", "page_token", b"page_token", "query", b"query", "rerank", b"rerank", "section_neighbours", b"section_neighbours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__max_hits_per_document: _TypeAlias = _typing.Literal["max_hits_per_document"]  # noqa: Y015
+    _WhichOneofArgType__max_hits_per_document: _TypeAlias = _typing.Literal["_max_hits_per_document", b"_max_hits_per_document"]  # noqa: Y015
+    _WhichOneofReturnType__min_similarity: _TypeAlias = _typing.Literal["min_similarity"]  # noqa: Y015
+    _WhichOneofArgType__min_similarity: _TypeAlias = _typing.Literal["_min_similarity", b"_min_similarity"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_hits_per_document) -> _WhichOneofReturnType__max_hits_per_document | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_similarity) -> _WhichOneofReturnType__min_similarity | None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 
@@ -134,6 +169,27 @@ class Hit(_message.Message):
     """A passage that was found."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _metadata_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _metadata_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
@@ -149,6 +205,12 @@ class Hit(_message.Message):
     HIGHLIGHTS_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     SECTION_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    IS_WEAK_MATCH_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    BEST_SENTENCE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """The collection's id."""
     document_id: _builtins.str
@@ -175,9 +237,29 @@ class Hit(_message.Message):
     """The page the passage begins on, from 1; 0 where there are no pages."""
     section: _builtins.str
     """The heading the passage stands under; empty where there is none."""
+    similarity: _builtins.float
+    """The cosine of the embeddings of query and passage; absent where the passage was found by its words alone, unless min_similarity is set."""
+    is_weak_match: _builtins.bool
+    """Whether the passage is hardly nearer to the query than unrelated texts are, and has few of its words."""
     @_builtins.property
-    def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
+    def highlights(self) -> _containers.RepeatedCompositeFieldContainer[_highlight_pb2.Highlight]:
         """The query's words in the text, in any form and without stopwords, at most 100."""
+
+    @_builtins.property
+    def explanation(self) -> _explanation_pb2.HitExplanation:
+        """How the hit came to its place; absent unless `explain` was set."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.MessageMap[_builtins.str, _metadata_pb2.MetadataValue]:
+        """What people noted on the document, by key."""
+
+    @_builtins.property
+    def neighbours(self) -> _neighbours_pb2.Neighbours:
+        """The passages around this one; absent unless `neighbours` or `section_neighbours` was set."""
+
+    @_builtins.property
+    def best_sentence(self) -> _highlight_pb2.Highlight:
+        """The sentence with most of the query's words, rare ones before common ones; absent where the text has none of them."""
 
     def __init__(
         self,
@@ -193,85 +275,25 @@ class Hit(_message.Message):
         start_offset: _builtins.int = ...,
         end_offset: _builtins.int = ...,
         score: _builtins.float = ...,
-        highlights: _abc.Iterable[Global___Highlight] | None = ...,
+        highlights: _abc.Iterable[_highlight_pb2.Highlight] | None = ...,
         page: _builtins.int = ...,
         section: _builtins.str = ...,
+        similarity: _builtins.float | None = ...,
+        explanation: _explanation_pb2.HitExplanation | None = ...,
+        is_weak_match: _builtins.bool = ...,
+        metadata: _abc.Mapping[_builtins.str, _metadata_pb2.MetadataValue] | None = ...,
+        neighbours: _neighbours_pb2.Neighbours | None = ...,
+        best_sentence: _highlight_pb2.Highlight | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_similarity", b"_similarity", "best_sentence", b"best_sentence", "explanation", b"explanation", "neighbours", b"neighbours", "similarity", b"similarity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "document_id", b"document_id", "end_offset", b"end_offset", "highlights", b"highlights", "mime_type", b"mime_type", "name", b"name", "ordinal", b"ordinal", "page", b"page", "path", b"path", "score", b"score", "section", b"section", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_similarity", b"_similarity", "best_sentence", b"best_sentence", "collection_id", b"collection_id", "document_id", b"document_id", "end_offset", b"end_offset", "explanation", b"explanation", "highlights", b"highlights", "is_weak_match", b"is_weak_match", "metadata", b"metadata", "mime_type", b"mime_type", "name", b"name", "neighbours", b"neighbours", "ordinal", b"ordinal", "page", b"page", "path", b"path", "score", b"score", "section", b"section", "similarity", b"similarity", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__similarity: _TypeAlias = _typing.Literal["similarity"]  # noqa: Y015
+    _WhichOneofArgType__similarity: _TypeAlias = _typing.Literal["_similarity", b"_similarity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
 
 Global___Hit: _TypeAlias = Hit  # noqa: Y015
-
-@_typing.final
-class Highlight(_message.Message):
-    """Characters of a hit's text that match the query."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    START_FIELD_NUMBER: _builtins.int
-    END_FIELD_NUMBER: _builtins.int
-    start: _builtins.int
-    """The first character."""
-    end: _builtins.int
-    """The character after the last."""
-    def __init__(
-        self,
-        *,
-        start: _builtins.int = ...,
-        end: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Highlight: _TypeAlias = Highlight  # noqa: Y015
-
-@_typing.final
-class Timings(_message.Message):
-    """The time a search took, by stage."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    AUTHORIZE_FIELD_NUMBER: _builtins.int
-    EMBED_FIELD_NUMBER: _builtins.int
-    QUERY_FIELD_NUMBER: _builtins.int
-    TOTAL_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def authorize(self) -> _duration_pb2.Duration:
-        """The time to decide what may be read."""
-
-    @_builtins.property
-    def embed(self) -> _duration_pb2.Duration:
-        """The time to embed the query; absent for SEARCH_MODE_KEYWORD."""
-
-    @_builtins.property
-    def query(self) -> _duration_pb2.Duration:
-        """The time in the vector store, fusion included."""
-
-    @_builtins.property
-    def total(self) -> _duration_pb2.Duration:
-        """The time altogether."""
-
-    def __init__(
-        self,
-        *,
-        authorize: _duration_pb2.Duration | None = ...,
-        embed: _duration_pb2.Duration | None = ...,
-        query: _duration_pb2.Duration | None = ...,
-        total: _duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["authorize", b"authorize", "embed", b"embed", "query", b"query", "total", b"total"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorize", b"authorize", "embed", b"embed", "query", b"query", "total", b"total"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Timings: _TypeAlias = Timings  # noqa: Y015
 
 @_typing.final
 class SearchResponse(_message.Message):
@@ -279,24 +301,189 @@ class SearchResponse(_message.Message):
 
     HITS_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last one, which a search has after 1,000 hits, and a reranked one at once."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
         """The hits, best first."""
 
     @_builtins.property
-    def timings(self) -> Global___Timings:
+    def timings(self) -> _timings_pb2.Timings:
         """The time by stage."""
+
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[_filter_pb2.Facet]:
+        """The counts that were asked for, in that order."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_search_warning_pb2.SearchWarning]:
+        """What is missing from the answer; none when empty."""
+
+    @_builtins.property
+    def explanation(self) -> _explanation_pb2.SearchExplanation:
+        """How the order came about; absent unless `explain` was set."""
 
     def __init__(
         self,
         *,
         hits: _abc.Iterable[Global___Hit] | None = ...,
-        timings: Global___Timings | None = ...,
+        timings: _timings_pb2.Timings | None = ...,
+        next_page_token: _builtins.str = ...,
+        facets: _abc.Iterable[_filter_pb2.Facet] | None = ...,
+        warnings: _abc.Iterable[_search_warning_pb2.SearchWarning] | None = ...,
+        explanation: _explanation_pb2.SearchExplanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "timings", b"timings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "facets", b"facets", "hits", b"hits", "next_page_token", b"next_page_token", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+
+@_typing.final
+class BatchSearchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEARCHES_FIELD_NUMBER: _builtins.int
+    COLLECTION_IDS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def searches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchRequest]:
+        """1-50 searches."""
+
+    @_builtins.property
+    def collection_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The collections of the searches that name none."""
+
+    @_builtins.property
+    def filter(self) -> _filter_pb2.SearchFilter:
+        """The conditions of the searches that have none."""
+
+    def __init__(
+        self,
+        *,
+        searches: _abc.Iterable[Global___SearchRequest] | None = ...,
+        collection_ids: _abc.Iterable[_builtins.str] | None = ...,
+        filter: _filter_pb2.SearchFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_ids", b"collection_ids", "filter", b"filter", "searches", b"searches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSearchRequest: _TypeAlias = BatchSearchRequest  # noqa: Y015
+
+@_typing.final
+class BatchSearchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def responses(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResponse]:
+        """One answer for each search, in their order."""
+
+    def __init__(
+        self,
+        *,
+        responses: _abc.Iterable[Global___SearchResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["responses", b"responses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSearchResponse: _TypeAlias = BatchSearchResponse  # noqa: Y015
+
+@_typing.final
+class FindSimilarRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    COLLECTION_IDS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """A document's id."""
+    text: _builtins.str
+    """A text, 1-8,192 characters, not all blank."""
+    limit: _builtins.int
+    """The largest number of hits, 1-100; 10 when absent."""
+    @_builtins.property
+    def chunk(self) -> _neighbours_pb2.ChunkReference:
+        """A passage of a document."""
+
+    @_builtins.property
+    def collection_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of at most 10 collections to search; as in SearchRequest when empty."""
+
+    @_builtins.property
+    def filter(self) -> _filter_pb2.SearchFilter:
+        """The conditions on hits; none when absent."""
+
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        chunk: _neighbours_pb2.ChunkReference | None = ...,
+        text: _builtins.str = ...,
+        collection_ids: _abc.Iterable[_builtins.str] | None = ...,
+        limit: _builtins.int | None = ...,
+        filter: _filter_pb2.SearchFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "chunk", b"chunk", "document_id", b"document_id", "example", b"example", "filter", b"filter", "limit", b"limit", "text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "chunk", b"chunk", "collection_ids", b"collection_ids", "document_id", b"document_id", "example", b"example", "filter", b"filter", "limit", b"limit", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType_example: _TypeAlias = _typing.Literal["document_id", "chunk", "text"]  # noqa: Y015
+    _WhichOneofArgType_example: _TypeAlias = _typing.Literal["example", b"example"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_example) -> _WhichOneofReturnType_example | None: ...
+
+Global___FindSimilarRequest: _TypeAlias = FindSimilarRequest  # noqa: Y015
+
+@_typing.final
+class FindSimilarResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HITS_FIELD_NUMBER: _builtins.int
+    TIMINGS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
+        """The hits, best first."""
+
+    @_builtins.property
+    def timings(self) -> _timings_pb2.Timings:
+        """The time by stage."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_search_warning_pb2.SearchWarning]:
+        """What is missing from the answer; none when empty."""
+
+    def __init__(
+        self,
+        *,
+        hits: _abc.Iterable[Global___Hit] | None = ...,
+        timings: _timings_pb2.Timings | None = ...,
+        warnings: _abc.Iterable[_search_warning_pb2.SearchWarning] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSimilarResponse: _TypeAlias = FindSimilarResponse  # noqa: Y015

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from semantik.search.v1 import search_service_pb2 as semantik_dot_search_dot_v1_dot_search__service__pb2
+from semantik.search.v1 import suggestion_pb2 as semantik_dot_search_dot_v1_dot_suggestion__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -40,6 +41,26 @@ class SearchServiceStub:
                 request_serializer=semantik_dot_search_dot_v1_dot_search__service__pb2.SearchRequest.SerializeToString,
                 response_deserializer=semantik_dot_search_dot_v1_dot_search__service__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.BatchSearch = channel.unary_unary(
+                '/semantik.search.v1.SearchService/BatchSearch',
+                request_serializer=semantik_dot_search_dot_v1_dot_search__service__pb2.BatchSearchRequest.SerializeToString,
+                response_deserializer=semantik_dot_search_dot_v1_dot_search__service__pb2.BatchSearchResponse.FromString,
+                _registered_method=True)
+        self.FindSimilar = channel.unary_unary(
+                '/semantik.search.v1.SearchService/FindSimilar',
+                request_serializer=semantik_dot_search_dot_v1_dot_search__service__pb2.FindSimilarRequest.SerializeToString,
+                response_deserializer=semantik_dot_search_dot_v1_dot_search__service__pb2.FindSimilarResponse.FromString,
+                _registered_method=True)
+        self.SuggestQueries = channel.unary_unary(
+                '/semantik.search.v1.SearchService/SuggestQueries',
+                request_serializer=semantik_dot_search_dot_v1_dot_suggestion__pb2.SuggestQueriesRequest.SerializeToString,
+                response_deserializer=semantik_dot_search_dot_v1_dot_suggestion__pb2.SuggestQueriesResponse.FromString,
+                _registered_method=True)
+        self.DeleteRecentQueries = channel.unary_unary(
+                '/semantik.search.v1.SearchService/DeleteRecentQueries',
+                request_serializer=semantik_dot_search_dot_v1_dot_suggestion__pb2.DeleteRecentQueriesRequest.SerializeToString,
+                response_deserializer=semantik_dot_search_dot_v1_dot_suggestion__pb2.DeleteRecentQueriesResponse.FromString,
+                _registered_method=True)
 
 
 class SearchServiceServicer:
@@ -47,10 +68,51 @@ class SearchServiceServicer:
     """
 
     def Search(self, request, context):
-        """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
-        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. A grant that
+        """Searches 1-10 collections, or all that the caller may read, and returns the best passages. All that are named must be readable,
+        or none is read. Of several, one that is unavailable is left out with a warning.
+        Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+        MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG (those of the cross-encoder),
+        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each; a grant that
         is withdrawn may still be searched with for 5 s. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchSearch(self, request, context):
+        """Searches 1-50 times in one call; each search is answered as by Search, or the call fails as the first of them does.
+        Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+        MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG, DEPENDENCY_UNAVAILABLE,
+        DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each collection. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindSimilar(self, request, context):
+        """Finds passages that are near in meaning to a document, one of its passages, or a text; none of the document itself.
+        Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CHUNK_NOT_FOUND, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED,
+        OVERLOADED, DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on the
+        document's collection and on each that is searched. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuggestQueries(self, request, context):
+        """Completes what a person is typing: from the caller's own recent queries, and from the names of documents and the headings of their
+        sections in 1-10 collections, or in all that the caller may read. All that are named must be readable, or none is read. Of several,
+        one that is unavailable is left out. Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, OVERLOADED, DEPENDENCY_UNAVAILABLE,
+        DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each, as for Search. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRecentQueries(self, request, context):
+        """Deletes the caller's own recent queries, all or one. One that was asked in the last 3 s may yet be noted by another replica.
+        Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        Role: signed in, not GUEST; no API key that is restricted. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,6 +125,26 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=semantik_dot_search_dot_v1_dot_search__service__pb2.SearchRequest.FromString,
                     response_serializer=semantik_dot_search_dot_v1_dot_search__service__pb2.SearchResponse.SerializeToString,
+            ),
+            'BatchSearch': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchSearch,
+                    request_deserializer=semantik_dot_search_dot_v1_dot_search__service__pb2.BatchSearchRequest.FromString,
+                    response_serializer=semantik_dot_search_dot_v1_dot_search__service__pb2.BatchSearchResponse.SerializeToString,
+            ),
+            'FindSimilar': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindSimilar,
+                    request_deserializer=semantik_dot_search_dot_v1_dot_search__service__pb2.FindSimilarRequest.FromString,
+                    response_serializer=semantik_dot_search_dot_v1_dot_search__service__pb2.FindSimilarResponse.SerializeToString,
+            ),
+            'SuggestQueries': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestQueries,
+                    request_deserializer=semantik_dot_search_dot_v1_dot_suggestion__pb2.SuggestQueriesRequest.FromString,
+                    response_serializer=semantik_dot_search_dot_v1_dot_suggestion__pb2.SuggestQueriesResponse.SerializeToString,
+            ),
+            'DeleteRecentQueries': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRecentQueries,
+                    request_deserializer=semantik_dot_search_dot_v1_dot_suggestion__pb2.DeleteRecentQueriesRequest.FromString,
+                    response_serializer=semantik_dot_search_dot_v1_dot_suggestion__pb2.DeleteRecentQueriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +175,114 @@ class SearchService:
             '/semantik.search.v1.SearchService/Search',
             semantik_dot_search_dot_v1_dot_search__service__pb2.SearchRequest.SerializeToString,
             semantik_dot_search_dot_v1_dot_search__service__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchSearch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.search.v1.SearchService/BatchSearch',
+            semantik_dot_search_dot_v1_dot_search__service__pb2.BatchSearchRequest.SerializeToString,
+            semantik_dot_search_dot_v1_dot_search__service__pb2.BatchSearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindSimilar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.search.v1.SearchService/FindSimilar',
+            semantik_dot_search_dot_v1_dot_search__service__pb2.FindSimilarRequest.SerializeToString,
+            semantik_dot_search_dot_v1_dot_search__service__pb2.FindSimilarResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestQueries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.search.v1.SearchService/SuggestQueries',
+            semantik_dot_search_dot_v1_dot_suggestion__pb2.SuggestQueriesRequest.SerializeToString,
+            semantik_dot_search_dot_v1_dot_suggestion__pb2.SuggestQueriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRecentQueries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.search.v1.SearchService/DeleteRecentQueries',
+            semantik_dot_search_dot_v1_dot_suggestion__pb2.DeleteRecentQueriesRequest.SerializeToString,
+            semantik_dot_search_dot_v1_dot_suggestion__pb2.DeleteRecentQueriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

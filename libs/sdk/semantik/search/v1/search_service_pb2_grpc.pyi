@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from semantik.search.v1 import search_service_pb2 as _search_service_pb2
+from semantik.search.v1 import suggestion_pb2 as _suggestion_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -34,10 +35,35 @@ class SearchServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]
-    """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. A grant that
+    """Searches 1-10 collections, or all that the caller may read, and returns the best passages. All that are named must be readable,
+    or none is read. Of several, one that is unavailable is left out with a warning.
+    Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+    MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG (those of the cross-encoder),
+    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each; a grant that
     is withdrawn may still be searched with for 5 s. Idempotent.
+    """
+    BatchSearch: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.BatchSearchRequest, _search_service_pb2.BatchSearchResponse]
+    """Searches 1-50 times in one call; each search is answered as by Search, or the call fails as the first of them does.
+    Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+    MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG, DEPENDENCY_UNAVAILABLE,
+    DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each collection. Idempotent.
+    """
+    FindSimilar: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.FindSimilarRequest, _search_service_pb2.FindSimilarResponse]
+    """Finds passages that are near in meaning to a document, one of its passages, or a text; none of the document itself.
+    Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CHUNK_NOT_FOUND, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED,
+    OVERLOADED, DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on the
+    document's collection and on each that is searched. Idempotent.
+    """
+    SuggestQueries: _grpc.UnaryUnaryMultiCallable[_suggestion_pb2.SuggestQueriesRequest, _suggestion_pb2.SuggestQueriesResponse]
+    """Completes what a person is typing: from the caller's own recent queries, and from the names of documents and the headings of their
+    sections in 1-10 collections, or in all that the caller may read. All that are named must be readable, or none is read. Of several,
+    one that is unavailable is left out. Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, OVERLOADED, DEPENDENCY_UNAVAILABLE,
+    DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each, as for Search. Idempotent.
+    """
+    DeleteRecentQueries: _grpc.UnaryUnaryMultiCallable[_suggestion_pb2.DeleteRecentQueriesRequest, _suggestion_pb2.DeleteRecentQueriesResponse]
+    """Deletes the caller's own recent queries, all or one. One that was asked in the last 3 s may yet be noted by another replica.
+    Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    Role: signed in, not GUEST; no API key that is restricted. Idempotent.
     """
 
 @_typing.type_check_only
@@ -46,10 +72,35 @@ class SearchServiceAsyncStub(SearchServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]  # type: ignore[assignment]
-    """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
-    Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. A grant that
+    """Searches 1-10 collections, or all that the caller may read, and returns the best passages. All that are named must be readable,
+    or none is read. Of several, one that is unavailable is left out with a warning.
+    Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+    MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG (those of the cross-encoder),
+    DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each; a grant that
     is withdrawn may still be searched with for 5 s. Idempotent.
+    """
+    BatchSearch: _aio.UnaryUnaryMultiCallable[_search_service_pb2.BatchSearchRequest, _search_service_pb2.BatchSearchResponse]  # type: ignore[assignment]
+    """Searches 1-50 times in one call; each search is answered as by Search, or the call fails as the first of them does.
+    Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+    MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG, DEPENDENCY_UNAVAILABLE,
+    DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each collection. Idempotent.
+    """
+    FindSimilar: _aio.UnaryUnaryMultiCallable[_search_service_pb2.FindSimilarRequest, _search_service_pb2.FindSimilarResponse]  # type: ignore[assignment]
+    """Finds passages that are near in meaning to a document, one of its passages, or a text; none of the document itself.
+    Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CHUNK_NOT_FOUND, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED,
+    OVERLOADED, DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on the
+    document's collection and on each that is searched. Idempotent.
+    """
+    SuggestQueries: _aio.UnaryUnaryMultiCallable[_suggestion_pb2.SuggestQueriesRequest, _suggestion_pb2.SuggestQueriesResponse]  # type: ignore[assignment]
+    """Completes what a person is typing: from the caller's own recent queries, and from the names of documents and the headings of their
+    sections in 1-10 collections, or in all that the caller may read. All that are named must be readable, or none is read. Of several,
+    one that is unavailable is left out. Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, OVERLOADED, DEPENDENCY_UNAVAILABLE,
+    DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each, as for Search. Idempotent.
+    """
+    DeleteRecentQueries: _aio.UnaryUnaryMultiCallable[_suggestion_pb2.DeleteRecentQueriesRequest, _suggestion_pb2.DeleteRecentQueriesResponse]  # type: ignore[assignment]
+    """Deletes the caller's own recent queries, all or one. One that was asked in the last 3 s may yet be noted by another replica.
+    Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+    Role: signed in, not GUEST; no API key that is restricted. Idempotent.
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -61,10 +112,59 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_service_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_service_pb2.SearchResponse, _abc.Awaitable[_search_service_pb2.SearchResponse]]:
-        """Searches 1-10 collections and returns the best passages. All must be readable, or none is read.
-        Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
-        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each. A grant that
+        """Searches 1-10 collections, or all that the caller may read, and returns the best passages. All that are named must be readable,
+        or none is read. Of several, one that is unavailable is left out with a warning.
+        Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+        MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG (those of the cross-encoder),
+        DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each; a grant that
         is withdrawn may still be searched with for 5 s. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchSearch(
+        self,
+        request: _search_service_pb2.BatchSearchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_service_pb2.BatchSearchResponse, _abc.Awaitable[_search_service_pb2.BatchSearchResponse]]:
+        """Searches 1-50 times in one call; each search is answered as by Search, or the call fails as the first of them does.
+        Reasons: INVALID_REQUEST, PAGE_TOKEN_INVALID, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED, OVERLOADED,
+        MODEL_NOT_FOUND, MODEL_KIND_WRONG, MODEL_DAMAGED, MODEL_TOO_LARGE, RERANKER_MISSING, TEXT_TOO_LONG, DEPENDENCY_UNAVAILABLE,
+        DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each collection. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def FindSimilar(
+        self,
+        request: _search_service_pb2.FindSimilarRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_service_pb2.FindSimilarResponse, _abc.Awaitable[_search_service_pb2.FindSimilarResponse]]:
+        """Finds passages that are near in meaning to a document, one of its passages, or a text; none of the document itself.
+        Reasons: INVALID_REQUEST, DOCUMENT_NOT_FOUND, CHUNK_NOT_FOUND, COLLECTION_NOT_FOUND, MODEL_MISMATCH, PRECISION_UNSUPPORTED,
+        OVERLOADED, DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on the
+        document's collection and on each that is searched. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def SuggestQueries(
+        self,
+        request: _suggestion_pb2.SuggestQueriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_suggestion_pb2.SuggestQueriesResponse, _abc.Awaitable[_suggestion_pb2.SuggestQueriesResponse]]:
+        """Completes what a person is typing: from the caller's own recent queries, and from the names of documents and the headings of their
+        sections in 1-10 collections, or in all that the caller may read. All that are named must be readable, or none is read. Of several,
+        one that is unavailable is left out. Reasons: INVALID_REQUEST, COLLECTION_NOT_FOUND, OVERLOADED, DEPENDENCY_UNAVAILABLE,
+        DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED. Role: READ on each, as for Search. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRecentQueries(
+        self,
+        request: _suggestion_pb2.DeleteRecentQueriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_suggestion_pb2.DeleteRecentQueriesResponse, _abc.Awaitable[_suggestion_pb2.DeleteRecentQueriesResponse]]:
+        """Deletes the caller's own recent queries, all or one. One that was asked in the last 3 s may yet be noted by another replica.
+        Reasons: INVALID_REQUEST, DEPENDENCY_UNAVAILABLE, DEADLINE_EXCEEDED, CREDENTIALS_MISSING, TOKEN_INVALID, ROLE_REQUIRED.
+        Role: signed in, not GUEST; no API key that is restricted. Idempotent.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,6 +3,7 @@
 import encodings
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
@@ -28,15 +29,23 @@ EXTRACTORS: Mapping[str, Extractor] = {
 }
 
 
-_LIBRARIES = ("selectolax.lexbor", "pypdfium2")
+# One file of each kind: what reading it imports, or reads from files, differs between versions of Python and of libraries.
+_SAMPLES = {
+    "a.txt": "Déjà vu.".encode("latin-1"),
+    "a.md": b"# A\n\nText.",
+    "a.html": b"<html><title>A</title><p>Text.</html>",
+    "a.py": b"a = 1",
+    "a.bin": b"\0",
+    "a.pdf": b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF",
+}
 
 
 def preload() -> None:
-    """Import every library of every format, and every encoding: for a process that will open no file again."""
-    for name in _LIBRARIES:
-        import_module(name)
-    # Its models are read from files by the first text.
-    plain.decode("Déjà vu.".encode("latin-1"))
+    """Import whatever any file may need, and every encoding: for a process that will open no file again."""
+    for name, content in _SAMPLES.items():
+        with suppress(UnreadableError):
+            extract(content, name, "", 1000)
     for module in iter_modules(encodings.__path__):
         if module.name not in _OTHER_SYSTEMS:
             import_module(f"encodings.{module.name}")
