@@ -10,13 +10,15 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from gateway import contract, metrics, strict
+from gateway import contract, files, metrics, strict
 from gateway.errors import mappers, trailers
 from libs.rpc.contract import REFLECTION
 from libs.rpc.proof import gateway_proof
 from semantik import policy
 
 _TEMPLATE = Path(__file__).parent / "envoy.yaml"
+# The browser app as it was built, where it was: in the wheel, and in a checkout after `make web`.
+_APP = Path(__file__).parent / "web" / "dist"
 _OPEN_AI = Path(__file__).parent / "open_ai.lua"
 _UNARY_SECONDS = 60
 # 2,048 texts on a busy machine; OpenAI's clients wait ten minutes.
@@ -62,7 +64,8 @@ class Gateway:
     ``endpoints`` maps a cluster to ``host:port`` of its replicas; ``proof`` is what services know the gateway by; ``admin``
     is the path of a socket or host:port;
     ``trusted_hops`` is the number of proxies in front whose report of the client's address is trusted; ``reflection`` describes the
-    public services to whoever asks; ``metrics`` is host:port of a listener for Prometheus, empty for none.
+    public services to whoever asks; ``metrics`` is host:port of a listener for Prometheus, empty for none;
+    ``app`` is the folder of the built browser app, None for none.
     """
 
     endpoints: Mapping[str, Sequence[str]]
@@ -75,6 +78,7 @@ class Gateway:
     trusted_hops: int = 0
     reflection: bool = False
     metrics: str = ""
+    app: Path | None = None
 
     def render(self) -> str:
         """Return Envoy's configuration as YAML."""
@@ -104,8 +108,14 @@ class Gateway:
         filled["metrics_listener"] = _lines([metrics.listener(_socket_address(self.metrics))] if self.metrics else [], 2)
         filled["metrics_cluster"] = _lines([metrics.cluster(_admin(self.admin))] if self.metrics else [], 2)
         filled["anonymous"] = _lines([_anonymous(prefix) for prefix in (f"/{contract.ANONYMOUS}/", "/grpc.reflection.")], 14)
+        filled["app"] = _lines(files.routes(self.app) if self.app else [], 14)
         filled["routes"] = _lines([*(_reflection() if self.reflection else ()), *_routes()], 14)
         return Template(_TEMPLATE.read_text()).substitute(filled)
+
+
+def built_app() -> Path | None:
+    """Return the folder of the browser app that came with the gateway; None in a checkout in which it was not built."""
+    return _APP if (_APP / "index.html").exists() else None
 
 
 def _lines(items: Sequence[Any], indent: int) -> str:
@@ -224,6 +234,7 @@ def main() -> None:
     parser.add_argument("--trusted-hops", type=int, default=0, help="the number of proxies in front whose x-forwarded-for is trusted")
     parser.add_argument("--reflection", action="store_true", help="describe the public services to whoever asks by gRPC reflection")
     parser.add_argument("--metrics", default="", help="host:port of a listener for Prometheus; none by default")
+    parser.add_argument("--app", type=Path, default=built_app(), help="the folder of the built browser app")
     parser.add_argument("--mesh-key", type=Path, required=True, help="the mesh key's file, from which the gateway's proof is derived")
     parser.add_argument("--descriptor", type=Path, required=True, help="the file to write the descriptor set to, from which Envoy reads it")
     options = parser.parse_args()
@@ -241,6 +252,7 @@ def main() -> None:
         options.trusted_hops,
         options.reflection,
         options.metrics,
+        options.app,
     )
     sys.stdout.write(gateway.render())
 

@@ -185,6 +185,7 @@ class Mesh:
             cors_origins=self.options.cors_origins,
             reflection=self.options.reflection,
             metrics=plan.metrics("envoy"),
+            app=render.built_app(),
         )
         (self.home.run / "envoy.yaml").write_text(gateway.render())
 

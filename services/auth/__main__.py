@@ -13,7 +13,8 @@ from services.auth import periodic, revocations
 from services.auth.families import Families
 from services.auth.keys import SigningKeys
 from services.auth.passwords import Passwords
-from services.auth.servicer.auth import AuthServicer
+from services.auth.servicer.auth import AuthServicer, Credentials
+from services.auth.servicer.cookies import Cookies
 from services.auth.servicer.internal import AuthInternalServicer
 from services.auth.servicer.reflection import ReflectionServicer, add_reflection
 from services.auth.servicer.user import UserServicer
@@ -39,13 +40,13 @@ async def main(settings: Settings) -> None:
             Served(
                 "semantik.auth.v1.AuthService",
                 auth_service_pb2_grpc.add_AuthServiceServicer_to_server,
-                AuthServicer(settings, database, keys, tokens, Passwords(), families),
+                AuthServicer(settings, database, Credentials(keys, tokens, Passwords(), families, Cookies(mesh))),
                 Access.ANYONE,
             ),
             Served(
                 "semantik.auth.v1.UserService",
                 user_service_pb2_grpc.add_UserServiceServicer_to_server,
-                UserServicer(database, reads, pager, families),
+                UserServicer(database, reads, pager, families, tokens),
                 Access.SIGNED_IN,
             ),
             Served(

@@ -1,4 +1,4 @@
-"""The periodic job of auth: it removes expired sessions, revocations, audit entries and attempts."""
+"""The periodic job of auth: it removes expired sessions, revocations, audit entries, attempts and sign-in codes."""
 
 from functools import partial
 
@@ -13,6 +13,7 @@ _PRUNED = {
     "revocations": expired.delete_revocations,
     "auth_audit_log": expired.delete_audit_entries,
     "attempts": expired.delete_attempts,
+    "sign_in_codes": expired.delete_codes,
 }
 _removed = Counter("semantik_auth_expired_rows_removed_total", "Expired rows removed, by table.", ("table",))
 

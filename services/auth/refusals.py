@@ -33,3 +33,8 @@ def credentials_wrong() -> Failure:
 def refresh_token_invalid() -> Failure:
     message = "the refresh token is not valid; sign in again"
     return Failure(StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_REFRESH_TOKEN_INVALID, message)
+
+
+def sign_in_code_invalid() -> Failure:
+    message = "the sign-in code was used or has expired; make a new one"
+    return Failure(StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_SIGN_IN_CODE_INVALID, message)

@@ -56,6 +56,17 @@ class RefreshToken(Base):
     address: Mapped[str]
 
 
+class SignInCode(Base):
+    """A code that signs its session's user in once more; a session has at most one."""
+
+    __tablename__ = "sign_in_codes"
+
+    session_id: Mapped[str] = mapped_column(primary_key=True)
+    code_hash: Mapped[str] = mapped_column(unique=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
+    expire_time: Mapped[datetime] = mapped_column(index=True)
+
+
 class Revocation(Base):
     __tablename__ = "revocations"
     __table_args__ = (Index(None, "not_before", "seq"),)

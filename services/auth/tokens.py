@@ -15,6 +15,7 @@ from libs.rpc.mesh import MeshIdentity
 from services.auth.keys import SigningKeys
 
 _PREFIX = "smr_"
+_CODE_PREFIX = "smc_"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class Tokens:
 
     def next_refresh(self, token: str) -> str:
         return _PREFIX + hmac.digest(self._refresh_key, token.encode(), "sha256").hex()
+
+    def code(self) -> str:
+        """Return a new sign-in code."""
+        return _CODE_PREFIX + secrets.token_urlsafe(32)
 
     def pseudonym(self, name: str) -> str:
         """Return what stands for a name that was typed: people type passwords into the wrong field, so it is not stored itself."""

@@ -22,6 +22,8 @@ from tests.servers import child
 
 PROOF = "only the gateway knows"
 ORIGIN = "http://app.example"
+PAGE = '<!doctype html><title>Semantik</title><script type="module" src="/assets/index-a1B2c3D4.js"></script>'
+SCRIPT = "globalThis.answer = 42;\n" * 1000
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +47,8 @@ async def gateway(service_port: int, directory: Path, changes: Mapping[str, str]
     descriptor, configuration = directory / "contract.pb", directory / "envoy.yaml"
     descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: [f"127.0.0.1:{service_port}"] for name in contract.CLUSTERS}
-    settings = Gateway(endpoints, descriptor, port, PROOF, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,))
+    app = built(directory / "app")
+    settings = Gateway(endpoints, descriptor, port, PROOF, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,), app=app)
     rendered = settings.render()
     for old, new in changes.items():
         assert old in rendered
@@ -66,6 +69,16 @@ async def http(gateway_port: int) -> AsyncIterator[httpx.AsyncClient]:
 async def channel(gateway_port: int) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway_port}") as channel:
         yield channel
+
+
+def built(folder: Path) -> Path:
+    """Write what a build of the app leaves, and a secret beside it; gives its folder."""
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text(PAGE)
+    (folder / "favicon.svg").write_text("<svg/>")
+    (folder / "assets" / "index-a1B2c3D4.js").write_text(SCRIPT)
+    (folder.parent / "secret.txt").write_text("nobody reads this")
+    return folder
 
 
 def envoy() -> str:

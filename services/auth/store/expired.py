@@ -7,7 +7,7 @@ from sqlalchemy import CursorResult, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from services.auth.tables import Attempt, AuditEntry, RefreshToken, Revocation
+from services.auth.tables import Attempt, AuditEntry, RefreshToken, Revocation, SignInCode
 
 PAGE = 1000
 _TOKENS_KEPT = timedelta(days=1)
@@ -34,6 +34,11 @@ async def delete_audit_entries(session: AsyncSession) -> int:
 async def delete_attempts(session: AsyncSession) -> int:
     """Delete a page of attempts that count no more; returns how many."""
     return await _delete_page(session, Attempt.seq, Attempt.create_time, _ATTEMPTS_KEPT)
+
+
+async def delete_codes(session: AsyncSession) -> int:
+    """Delete a page of sign-in codes that expired; returns how many."""
+    return await _delete_page(session, SignInCode.session_id, SignInCode.expire_time, timedelta())
 
 
 async def _delete_page(session: AsyncSession, key: InstrumentedAttribute[Any], time: InstrumentedAttribute[Any], kept: timedelta) -> int:

@@ -32,12 +32,16 @@ async def add(session: AsyncSession, user: User) -> str | None:
     taken_field = await taken(session, user.username, user.email)
     if taken_field:
         return taken_field
-    if not await session.scalar(select(exists().select_from(User))):
+    if not await any_registered(session):
         user.role = Role.ADMIN
     session.add(user)
     await session.flush()
     await session.refresh(user)
     return None
+
+
+async def any_registered(session: AsyncSession) -> bool:
+    return bool(await session.scalar(select(exists().select_from(User))))
 
 
 async def taken(session: AsyncSession, username: str, email: str) -> str | None:

@@ -25,6 +25,16 @@ class Accounts:
         await self._session.keep(answer.tokens)
         return answer.user
 
+    async def sign_in_with_code(self, code: str) -> user_pb2.User:
+        """Sign in with a code that another session of the user made (`sign_in_code`)."""
+        answer = await self._session.call(self._auth.SignInWithCode, auth_service_pb2.SignInWithCodeRequest(code=code), signed=False)
+        await self._session.keep(answer.tokens)
+        return answer.user
+
+    async def sign_in_code(self) -> str:
+        """Return a secret that signs the caller in once more elsewhere, within five minutes."""
+        return (await self._session.call(self._users.CreateSignInCode, user_service_pb2.CreateSignInCodeRequest())).code
+
     async def logout(self) -> None:
         """End the session, if there is one."""
         if self._session.tokens is not None:

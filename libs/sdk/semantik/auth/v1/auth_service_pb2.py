@@ -29,7 +29,7 @@ from semantik.auth.v1 import session_pb2 as semantik_dot_auth_dot_v1_dot_session
 from semantik.auth.v1 import user_pb2 as semantik_dot_auth_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#semantik/auth/v1/auth_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1esemantik/auth/v1/session.proto\x1a\x1bsemantik/auth/v1/user.proto\"\xbb\x01\n\x0fRegisterRequest\x12\x39\n\x08username\x18\x01 \x01(\tB\'\xbaH$r\"\x10\x03\x18@2\x1c^[A-Za-z0-9][A-Za-z0-9._-]*$\x12\x19\n\x05\x65mail\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x1c\n\x08password\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x08\x18\xc8\x01\x12\x34\n\tfull_name\x18\x04 \x01(\tB!\xbaH\x1er\x1c\x18\xc8\x01\x32\x17^[^\\p{C}\\p{Zl}\\p{Zp}]*$\"b\n\x10RegisterResponse\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x16.semantik.auth.v1.User\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.semantik.auth.v1.Tokens\"k\n\x0cLoginRequest\x12\x1c\n\x08username\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01\x12\x1c\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1f\n\rrefresh_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"_\n\rLoginResponse\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x16.semantik.auth.v1.User\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.semantik.auth.v1.Tokens\"8\n\x13RefreshTokenRequest\x12!\n\rrefresh_token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\"@\n\x14RefreshTokenResponse\x12(\n\x06tokens\x18\x01 \x01(\x0b\x32\x18.semantik.auth.v1.Tokens\"2\n\rLogoutRequest\x12!\n\rrefresh_token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\"\x10\n\x0eLogoutResponse\"\x10\n\x0eGetJwksRequest2\xba\x04\n\x0b\x41uthService\x12r\n\x08Register\x12!.semantik.auth.v1.RegisterRequest\x1a\".semantik.auth.v1.RegisterResponse\"\x1f\x90\x02\x00\x82\xd3\xe4\x93\x02\x16\"\x11/v1/auth:register:\x01*\x12\x66\n\x05Login\x12\x1e.semantik.auth.v1.LoginRequest\x1a\x1f.semantik.auth.v1.LoginResponse\"\x1c\x90\x02\x00\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/auth:login:\x01*\x12}\n\x0cRefreshToken\x12%.semantik.auth.v1.RefreshTokenRequest\x1a&.semantik.auth.v1.RefreshTokenResponse\"\x1e\x90\x02\x00\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:refresh:\x01*\x12j\n\x06Logout\x12\x1f.semantik.auth.v1.LogoutRequest\x1a .semantik.auth.v1.LogoutResponse\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:logout:\x01*\x12\x64\n\x07GetJwks\x12 .semantik.auth.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#semantik/auth/v1/auth_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1esemantik/auth/v1/session.proto\x1a\x1bsemantik/auth/v1/user.proto\"\xbb\x01\n\x0fRegisterRequest\x12\x39\n\x08username\x18\x01 \x01(\tB\'\xbaH$r\"\x10\x03\x18@2\x1c^[A-Za-z0-9][A-Za-z0-9._-]*$\x12\x19\n\x05\x65mail\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x1c\n\x08password\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x08\x18\xc8\x01\x12\x34\n\tfull_name\x18\x04 \x01(\tB!\xbaH\x1er\x1c\x18\xc8\x01\x32\x17^[^\\p{C}\\p{Zl}\\p{Zp}]*$\"b\n\x10RegisterResponse\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x16.semantik.auth.v1.User\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.semantik.auth.v1.Tokens\"k\n\x0cLoginRequest\x12\x1c\n\x08username\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01\x12\x1c\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1f\n\rrefresh_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"_\n\rLoginResponse\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x16.semantik.auth.v1.User\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.semantik.auth.v1.Tokens\"1\n\x15SignInWithCodeRequest\x12\x18\n\x04\x63ode\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"h\n\x16SignInWithCodeResponse\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x16.semantik.auth.v1.User\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.semantik.auth.v1.Tokens\"\x19\n\x17GetSignInOptionsRequest\"I\n\x18GetSignInOptionsResponse\x12\x19\n\x11registration_open\x18\x01 \x01(\x08\x12\x12\n\nfirst_user\x18\x02 \x01(\x08\"6\n\x13RefreshTokenRequest\x12\x1f\n\rrefresh_token\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"@\n\x14RefreshTokenResponse\x12(\n\x06tokens\x18\x01 \x01(\x0b\x32\x18.semantik.auth.v1.Tokens\"0\n\rLogoutRequest\x12\x1f\n\rrefresh_token\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\x10\n\x0eLogoutResponse\"\x10\n\x0eGetJwksRequest2\xd0\x06\n\x0b\x41uthService\x12r\n\x08Register\x12!.semantik.auth.v1.RegisterRequest\x1a\".semantik.auth.v1.RegisterResponse\"\x1f\x90\x02\x00\x82\xd3\xe4\x93\x02\x16\"\x11/v1/auth:register:\x01*\x12\x66\n\x05Login\x12\x1e.semantik.auth.v1.LoginRequest\x1a\x1f.semantik.auth.v1.LoginResponse\"\x1c\x90\x02\x00\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/auth:login:\x01*\x12\x8a\x01\n\x0eSignInWithCode\x12\'.semantik.auth.v1.SignInWithCodeRequest\x1a(.semantik.auth.v1.SignInWithCodeResponse\"%\x90\x02\x00\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/auth:signInWithCode:\x01*\x12\x86\x01\n\x10GetSignInOptions\x12).semantik.auth.v1.GetSignInOptionsRequest\x1a*.semantik.auth.v1.GetSignInOptionsResponse\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/auth/options\x12}\n\x0cRefreshToken\x12%.semantik.auth.v1.RefreshTokenRequest\x1a&.semantik.auth.v1.RefreshTokenResponse\"\x1e\x90\x02\x00\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:refresh:\x01*\x12j\n\x06Logout\x12\x1f.semantik.auth.v1.LogoutRequest\x1a .semantik.auth.v1.LogoutResponse\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:logout:\x01*\x12\x64\n\x07GetJwks\x12 .semantik.auth.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,14 +50,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGINREQUEST'].fields_by_name['password']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
   _globals['_LOGINREQUEST'].fields_by_name['refresh_token']._loaded_options = None
   _globals['_LOGINREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_SIGNINWITHCODEREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_SIGNINWITHCODEREQUEST'].fields_by_name['code']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
   _globals['_REFRESHTOKENREQUEST'].fields_by_name['refresh_token']._loaded_options = None
-  _globals['_REFRESHTOKENREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\272H\007r\005\020\001\030\200\004'
+  _globals['_REFRESHTOKENREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_LOGOUTREQUEST'].fields_by_name['refresh_token']._loaded_options = None
-  _globals['_LOGOUTREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\272H\007r\005\020\001\030\200\004'
+  _globals['_LOGOUTREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_AUTHSERVICE'].methods_by_name['Register']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['Register']._serialized_options = b'\220\002\000\202\323\344\223\002\026\"\021/v1/auth:register:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['Login']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['Login']._serialized_options = b'\220\002\000\202\323\344\223\002\023\"\016/v1/auth:login:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['SignInWithCode']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['SignInWithCode']._serialized_options = b'\220\002\000\202\323\344\223\002\034\"\027/v1/auth:signInWithCode:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['GetSignInOptions']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['GetSignInOptions']._serialized_options = b'\220\002\001\202\323\344\223\002\022\022\020/v1/auth/options'
   _globals['_AUTHSERVICE'].methods_by_name['RefreshToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['RefreshToken']._serialized_options = b'\220\002\000\202\323\344\223\002\025\"\020/v1/auth:refresh:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['Logout']._loaded_options = None
@@ -72,16 +78,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGINREQUEST']._serialized_end=601
   _globals['_LOGINRESPONSE']._serialized_start=603
   _globals['_LOGINRESPONSE']._serialized_end=698
-  _globals['_REFRESHTOKENREQUEST']._serialized_start=700
-  _globals['_REFRESHTOKENREQUEST']._serialized_end=756
-  _globals['_REFRESHTOKENRESPONSE']._serialized_start=758
-  _globals['_REFRESHTOKENRESPONSE']._serialized_end=822
-  _globals['_LOGOUTREQUEST']._serialized_start=824
-  _globals['_LOGOUTREQUEST']._serialized_end=874
-  _globals['_LOGOUTRESPONSE']._serialized_start=876
-  _globals['_LOGOUTRESPONSE']._serialized_end=892
-  _globals['_GETJWKSREQUEST']._serialized_start=894
-  _globals['_GETJWKSREQUEST']._serialized_end=910
-  _globals['_AUTHSERVICE']._serialized_start=913
-  _globals['_AUTHSERVICE']._serialized_end=1483
+  _globals['_SIGNINWITHCODEREQUEST']._serialized_start=700
+  _globals['_SIGNINWITHCODEREQUEST']._serialized_end=749
+  _globals['_SIGNINWITHCODERESPONSE']._serialized_start=751
+  _globals['_SIGNINWITHCODERESPONSE']._serialized_end=855
+  _globals['_GETSIGNINOPTIONSREQUEST']._serialized_start=857
+  _globals['_GETSIGNINOPTIONSREQUEST']._serialized_end=882
+  _globals['_GETSIGNINOPTIONSRESPONSE']._serialized_start=884
+  _globals['_GETSIGNINOPTIONSRESPONSE']._serialized_end=957
+  _globals['_REFRESHTOKENREQUEST']._serialized_start=959
+  _globals['_REFRESHTOKENREQUEST']._serialized_end=1013
+  _globals['_REFRESHTOKENRESPONSE']._serialized_start=1015
+  _globals['_REFRESHTOKENRESPONSE']._serialized_end=1079
+  _globals['_LOGOUTREQUEST']._serialized_start=1081
+  _globals['_LOGOUTREQUEST']._serialized_end=1129
+  _globals['_LOGOUTRESPONSE']._serialized_start=1131
+  _globals['_LOGOUTRESPONSE']._serialized_end=1147
+  _globals['_GETJWKSREQUEST']._serialized_start=1149
+  _globals['_GETJWKSREQUEST']._serialized_end=1165
+  _globals['_AUTHSERVICE']._serialized_start=1168
+  _globals['_AUTHSERVICE']._serialized_end=2016
 # @@protoc_insertion_point(module_scope)

@@ -137,12 +137,99 @@ class LoginResponse(_message.Message):
 Global___LoginResponse: _TypeAlias = LoginResponse  # noqa: Y015
 
 @_typing.final
+class SignInWithCodeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignInWithCodeRequest: _TypeAlias = SignInWithCodeRequest  # noqa: Y015
+
+@_typing.final
+class SignInWithCodeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def user(self) -> _user_pb2.User:
+        """The user that signed in."""
+
+    @_builtins.property
+    def tokens(self) -> _session_pb2.Tokens:
+        """The tokens of the new session."""
+
+    def __init__(
+        self,
+        *,
+        user: _user_pb2.User | None = ...,
+        tokens: _session_pb2.Tokens | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignInWithCodeResponse: _TypeAlias = SignInWithCodeResponse  # noqa: Y015
+
+@_typing.final
+class GetSignInOptionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSignInOptionsRequest: _TypeAlias = GetSignInOptionsRequest  # noqa: Y015
+
+@_typing.final
+class GetSignInOptionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRATION_OPEN_FIELD_NUMBER: _builtins.int
+    FIRST_USER_FIELD_NUMBER: _builtins.int
+    registration_open: _builtins.bool
+    """Whether Register accepts new users."""
+    first_user: _builtins.bool
+    """Whether nobody is registered yet: the next to register becomes ADMIN."""
+    def __init__(
+        self,
+        *,
+        registration_open: _builtins.bool = ...,
+        first_user: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_user", b"first_user", "registration_open", b"registration_open"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSignInOptionsResponse: _TypeAlias = GetSignInOptionsResponse  # noqa: Y015
+
+@_typing.final
 class RefreshTokenRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """The refresh token."""
+    """The refresh token; empty to take it from the cookie."""
     def __init__(
         self,
         *,
@@ -184,7 +271,7 @@ class LogoutRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """The refresh token of the session to end."""
+    """The refresh token of the session to end; empty to take it from the cookie."""
     def __init__(
         self,
         *,

@@ -28,6 +28,10 @@ if _version_not_supported:
 
 class AuthServiceStub:
     """Registration, sign-in and sign-out. Its RPCs need no credentials.
+
+    A program keeps its refresh token itself. A page in a browser sends the header `x-session-transport: cookie` instead: then the
+    refresh token comes as a cookie that scripts cannot read (HttpOnly, SameSite=Strict), `tokens.refresh_token` is empty, and
+    RefreshToken and Logout without a refresh token take it from the cookie.
     """
 
     def __init__(self, channel):
@@ -45,6 +49,16 @@ class AuthServiceStub:
                 '/semantik.auth.v1.AuthService/Login',
                 request_serializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.LoginRequest.SerializeToString,
                 response_deserializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.LoginResponse.FromString,
+                _registered_method=True)
+        self.SignInWithCode = channel.unary_unary(
+                '/semantik.auth.v1.AuthService/SignInWithCode',
+                request_serializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.SignInWithCodeRequest.SerializeToString,
+                response_deserializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.SignInWithCodeResponse.FromString,
+                _registered_method=True)
+        self.GetSignInOptions = channel.unary_unary(
+                '/semantik.auth.v1.AuthService/GetSignInOptions',
+                request_serializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.GetSignInOptionsRequest.SerializeToString,
+                response_deserializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.GetSignInOptionsResponse.FromString,
                 _registered_method=True)
         self.RefreshToken = channel.unary_unary(
                 '/semantik.auth.v1.AuthService/RefreshToken',
@@ -65,6 +79,10 @@ class AuthServiceStub:
 
 class AuthServiceServicer:
     """Registration, sign-in and sign-out. Its RPCs need no credentials.
+
+    A program keeps its refresh token itself. A page in a browser sends the header `x-session-transport: cookie` instead: then the
+    refresh token comes as a cookie that scripts cannot read (HttpOnly, SameSite=Strict), `tokens.refresh_token` is empty, and
+    RefreshToken and Logout without a refresh token take it from the cookie.
     """
 
     def Register(self, request, context):
@@ -81,6 +99,22 @@ class AuthServiceServicer:
         After 10 wrong passwords for a name from one network (/24 of IPv4, /56 of IPv6), 100 for a name or 100 from a network,
         all within 15 minutes, the next attempt waits 1 s and each one after it twice as long, at most 60 s (RetryInfo).
         Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignInWithCode(self, request, context):
+        """Signs in the user who made a sign-in code (UserService.CreateSignInCode) as a session of its own. A code is good for one use.
+        Reasons: INVALID_REQUEST, SIGN_IN_CODE_INVALID. Role: none. Not idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSignInOptions(self, request, context):
+        """Returns what a page shows to somebody who is not signed in yet.
+        Reasons: none. Role: none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +157,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.LoginRequest.FromString,
                     response_serializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.LoginResponse.SerializeToString,
             ),
+            'SignInWithCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignInWithCode,
+                    request_deserializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.SignInWithCodeRequest.FromString,
+                    response_serializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.SignInWithCodeResponse.SerializeToString,
+            ),
+            'GetSignInOptions': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSignInOptions,
+                    request_deserializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.GetSignInOptionsRequest.FromString,
+                    response_serializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.GetSignInOptionsResponse.SerializeToString,
+            ),
             'RefreshToken': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshToken,
                     request_deserializer=semantik_dot_auth_dot_v1_dot_auth__service__pb2.RefreshTokenRequest.FromString,
@@ -148,6 +192,10 @@ def add_AuthServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
     """Registration, sign-in and sign-out. Its RPCs need no credentials.
+
+    A program keeps its refresh token itself. A page in a browser sends the header `x-session-transport: cookie` instead: then the
+    refresh token comes as a cookie that scripts cannot read (HttpOnly, SameSite=Strict), `tokens.refresh_token` is empty, and
+    RefreshToken and Logout without a refresh token take it from the cookie.
     """
 
     @staticmethod
@@ -194,6 +242,60 @@ class AuthService:
             '/semantik.auth.v1.AuthService/Login',
             semantik_dot_auth_dot_v1_dot_auth__service__pb2.LoginRequest.SerializeToString,
             semantik_dot_auth_dot_v1_dot_auth__service__pb2.LoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignInWithCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.auth.v1.AuthService/SignInWithCode',
+            semantik_dot_auth_dot_v1_dot_auth__service__pb2.SignInWithCodeRequest.SerializeToString,
+            semantik_dot_auth_dot_v1_dot_auth__service__pb2.SignInWithCodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSignInOptions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.auth.v1.AuthService/GetSignInOptions',
+            semantik_dot_auth_dot_v1_dot_auth__service__pb2.GetSignInOptionsRequest.SerializeToString,
+            semantik_dot_auth_dot_v1_dot_auth__service__pb2.GetSignInOptionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """Registration, sign-in and sign-out. Its RPCs need no credentials."""
+    """Registration, sign-in and sign-out. Its RPCs need no credentials.
+
+    A program keeps its refresh token itself. A page in a browser sends the header `x-session-transport: cookie` instead: then the
+    refresh token comes as a cookie that scripts cannot read (HttpOnly, SameSite=Strict), `tokens.refresh_token` is empty, and
+    RefreshToken and Logout without a refresh token take it from the cookie.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -45,6 +50,14 @@ class AuthServiceStub:
     all within 15 minutes, the next attempt waits 1 s and each one after it twice as long, at most 60 s (RetryInfo).
     Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
     """
+    SignInWithCode: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.SignInWithCodeRequest, _auth_service_pb2.SignInWithCodeResponse]
+    """Signs in the user who made a sign-in code (UserService.CreateSignInCode) as a session of its own. A code is good for one use.
+    Reasons: INVALID_REQUEST, SIGN_IN_CODE_INVALID. Role: none. Not idempotent.
+    """
+    GetSignInOptions: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetSignInOptionsRequest, _auth_service_pb2.GetSignInOptionsResponse]
+    """Returns what a page shows to somebody who is not signed in yet.
+    Reasons: none. Role: none.
+    """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]
     """Exchanges a refresh token for new tokens. Two calls within 10 s get the same successor; any other reuse ends the session.
     Reasons: INVALID_REQUEST, REFRESH_TOKEN_INVALID. Role: none.
@@ -60,7 +73,12 @@ class AuthServiceStub:
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """Registration, sign-in and sign-out. Its RPCs need no credentials."""
+    """Registration, sign-in and sign-out. Its RPCs need no credentials.
+
+    A program keeps its refresh token itself. A page in a browser sends the header `x-session-transport: cookie` instead: then the
+    refresh token comes as a cookie that scripts cannot read (HttpOnly, SameSite=Strict), `tokens.refresh_token` is empty, and
+    RefreshToken and Logout without a refresh token take it from the cookie.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Register: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]  # type: ignore[assignment]
@@ -73,6 +91,14 @@ class AuthServiceAsyncStub(AuthServiceStub):
     After 10 wrong passwords for a name from one network (/24 of IPv4, /56 of IPv6), 100 for a name or 100 from a network,
     all within 15 minutes, the next attempt waits 1 s and each one after it twice as long, at most 60 s (RetryInfo).
     Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
+    """
+    SignInWithCode: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignInWithCodeRequest, _auth_service_pb2.SignInWithCodeResponse]  # type: ignore[assignment]
+    """Signs in the user who made a sign-in code (UserService.CreateSignInCode) as a session of its own. A code is good for one use.
+    Reasons: INVALID_REQUEST, SIGN_IN_CODE_INVALID. Role: none. Not idempotent.
+    """
+    GetSignInOptions: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetSignInOptionsRequest, _auth_service_pb2.GetSignInOptionsResponse]  # type: ignore[assignment]
+    """Returns what a page shows to somebody who is not signed in yet.
+    Reasons: none. Role: none.
     """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.RefreshTokenResponse]  # type: ignore[assignment]
     """Exchanges a refresh token for new tokens. Two calls within 10 s get the same successor; any other reuse ends the session.
@@ -88,7 +114,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Registration, sign-in and sign-out. Its RPCs need no credentials."""
+    """Registration, sign-in and sign-out. Its RPCs need no credentials.
+
+    A program keeps its refresh token itself. A page in a browser sends the header `x-session-transport: cookie` instead: then the
+    refresh token comes as a cookie that scripts cannot read (HttpOnly, SameSite=Strict), `tokens.refresh_token` is empty, and
+    RefreshToken and Logout without a refresh token take it from the cookie.
+    """
 
     @_abc_1.abstractmethod
     def Register(
@@ -111,6 +142,26 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         After 10 wrong passwords for a name from one network (/24 of IPv4, /56 of IPv6), 100 for a name or 100 from a network,
         all within 15 minutes, the next attempt waits 1 s and each one after it twice as long, at most 60 s (RetryInfo).
         Reasons: INVALID_REQUEST, CREDENTIALS_WRONG, TOO_MANY_ATTEMPTS. Role: none.
+        """
+
+    @_abc_1.abstractmethod
+    def SignInWithCode(
+        self,
+        request: _auth_service_pb2.SignInWithCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.SignInWithCodeResponse, _abc.Awaitable[_auth_service_pb2.SignInWithCodeResponse]]:
+        """Signs in the user who made a sign-in code (UserService.CreateSignInCode) as a session of its own. A code is good for one use.
+        Reasons: INVALID_REQUEST, SIGN_IN_CODE_INVALID. Role: none. Not idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSignInOptions(
+        self,
+        request: _auth_service_pb2.GetSignInOptionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.GetSignInOptionsResponse, _abc.Awaitable[_auth_service_pb2.GetSignInOptionsResponse]]:
+        """Returns what a page shows to somebody who is not signed in yet.
+        Reasons: none. Role: none.
         """
 
     @_abc_1.abstractmethod

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from semantik.auth.v1 import session_pb2 as semantik_dot_auth_dot_v1_dot_session__pb2
 from semantik.auth.v1 import user_pb2 as semantik_dot_auth_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#semantik/auth/v1/user_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1esemantik/auth/v1/session.proto\x1a\x1bsemantik/auth/v1/user.proto\"\x0e\n\x0cGetMeRequest\"5\n\rGetMeResponse\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x16.semantik.auth.v1.User\"e\n\x13ListSessionsRequest\x12\"\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"\\\n\x14ListSessionsResponse\x12+\n\x08sessions\x18\x01 \x03(\x0b\x32\x19.semantik.auth.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x14RevokeSessionRequest\x12\x1c\n\nsession_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15RevokeSessionResponse2\x83\x03\n\x0bUserService\x12\x61\n\x05GetMe\x12\x1e.semantik.auth.v1.GetMeRequest\x1a\x1f.semantik.auth.v1.GetMeResponse\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12\x7f\n\x0cListSessions\x12%.semantik.auth.v1.ListSessionsRequest\x1a&.semantik.auth.v1.ListSessionsResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/users/me/sessions\x12\x8f\x01\n\rRevokeSession\x12&.semantik.auth.v1.RevokeSessionRequest\x1a\'.semantik.auth.v1.RevokeSessionResponse\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$*\"/v1/users/me/sessions/{session_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#semantik/auth/v1/user_service.proto\x12\x10semantik.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1esemantik/auth/v1/session.proto\x1a\x1bsemantik/auth/v1/user.proto\"\x0e\n\x0cGetMeRequest\"5\n\rGetMeResponse\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x16.semantik.auth.v1.User\"e\n\x13ListSessionsRequest\x12\"\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"\\\n\x14ListSessionsResponse\x12+\n\x08sessions\x18\x01 \x03(\x0b\x32\x19.semantik.auth.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x14RevokeSessionRequest\x12\x1c\n\nsession_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15RevokeSessionResponse\"\x19\n\x17\x43reateSignInCodeRequest\"Y\n\x18\x43reateSignInCodeResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x9c\x04\n\x0bUserService\x12\x61\n\x05GetMe\x12\x1e.semantik.auth.v1.GetMeRequest\x1a\x1f.semantik.auth.v1.GetMeResponse\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12\x7f\n\x0cListSessions\x12%.semantik.auth.v1.ListSessionsRequest\x1a&.semantik.auth.v1.ListSessionsResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/users/me/sessions\x12\x8f\x01\n\rRevokeSession\x12&.semantik.auth.v1.RevokeSessionRequest\x1a\'.semantik.auth.v1.RevokeSessionResponse\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$*\"/v1/users/me/sessions/{session_id}\x12\x96\x01\n\x10\x43reateSignInCode\x12).semantik.auth.v1.CreateSignInCodeRequest\x1a*.semantik.auth.v1.CreateSignInCodeResponse\"+\x90\x02\x00\x82\xd3\xe4\x93\x02\"\"\x1d/v1/users/me:createSignInCode:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,18 +48,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\220\002\001\202\323\344\223\002\027\022\025/v1/users/me/sessions'
   _globals['_USERSERVICE'].methods_by_name['RevokeSession']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['RevokeSession']._serialized_options = b'\220\002\002\202\323\344\223\002$*\"/v1/users/me/sessions/{session_id}'
-  _globals['_GETMEREQUEST']._serialized_start=177
-  _globals['_GETMEREQUEST']._serialized_end=191
-  _globals['_GETMERESPONSE']._serialized_start=193
-  _globals['_GETMERESPONSE']._serialized_end=246
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=248
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=349
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=351
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=443
-  _globals['_REVOKESESSIONREQUEST']._serialized_start=445
-  _globals['_REVOKESESSIONREQUEST']._serialized_end=497
-  _globals['_REVOKESESSIONRESPONSE']._serialized_start=499
-  _globals['_REVOKESESSIONRESPONSE']._serialized_end=522
-  _globals['_USERSERVICE']._serialized_start=525
-  _globals['_USERSERVICE']._serialized_end=912
+  _globals['_USERSERVICE'].methods_by_name['CreateSignInCode']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['CreateSignInCode']._serialized_options = b'\220\002\000\202\323\344\223\002\"\"\035/v1/users/me:createSignInCode:\001*'
+  _globals['_GETMEREQUEST']._serialized_start=210
+  _globals['_GETMEREQUEST']._serialized_end=224
+  _globals['_GETMERESPONSE']._serialized_start=226
+  _globals['_GETMERESPONSE']._serialized_end=279
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=281
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=382
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=384
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=476
+  _globals['_REVOKESESSIONREQUEST']._serialized_start=478
+  _globals['_REVOKESESSIONREQUEST']._serialized_end=530
+  _globals['_REVOKESESSIONRESPONSE']._serialized_start=532
+  _globals['_REVOKESESSIONRESPONSE']._serialized_end=555
+  _globals['_CREATESIGNINCODEREQUEST']._serialized_start=557
+  _globals['_CREATESIGNINCODEREQUEST']._serialized_end=582
+  _globals['_CREATESIGNINCODERESPONSE']._serialized_start=584
+  _globals['_CREATESIGNINCODERESPONSE']._serialized_end=673
+  _globals['_USERSERVICE']._serialized_start=676
+  _globals['_USERSERVICE']._serialized_end=1216
 # @@protoc_insertion_point(module_scope)

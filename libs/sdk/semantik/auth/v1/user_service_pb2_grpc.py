@@ -50,6 +50,11 @@ class UserServiceStub:
                 request_serializer=semantik_dot_auth_dot_v1_dot_user__service__pb2.RevokeSessionRequest.SerializeToString,
                 response_deserializer=semantik_dot_auth_dot_v1_dot_user__service__pb2.RevokeSessionResponse.FromString,
                 _registered_method=True)
+        self.CreateSignInCode = channel.unary_unary(
+                '/semantik.auth.v1.UserService/CreateSignInCode',
+                request_serializer=semantik_dot_auth_dot_v1_dot_user__service__pb2.CreateSignInCodeRequest.SerializeToString,
+                response_deserializer=semantik_dot_auth_dot_v1_dot_user__service__pb2.CreateSignInCodeResponse.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -80,6 +85,15 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateSignInCode(self, request, context):
+        """Makes a code with which the caller signs in once elsewhere (AuthService.SignInWithCode), within five minutes and while the session
+        that made it is live. A session has one code at a time: a new one replaces it.
+        Reasons: CREDENTIALS_MISSING, TOKEN_INVALID. Role: signed in. Not idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +111,11 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.RevokeSession,
                     request_deserializer=semantik_dot_auth_dot_v1_dot_user__service__pb2.RevokeSessionRequest.FromString,
                     response_serializer=semantik_dot_auth_dot_v1_dot_user__service__pb2.RevokeSessionResponse.SerializeToString,
+            ),
+            'CreateSignInCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSignInCode,
+                    request_deserializer=semantik_dot_auth_dot_v1_dot_user__service__pb2.CreateSignInCodeRequest.FromString,
+                    response_serializer=semantik_dot_auth_dot_v1_dot_user__service__pb2.CreateSignInCodeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +200,33 @@ class UserService:
             '/semantik.auth.v1.UserService/RevokeSession',
             semantik_dot_auth_dot_v1_dot_user__service__pb2.RevokeSessionRequest.SerializeToString,
             semantik_dot_auth_dot_v1_dot_user__service__pb2.RevokeSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSignInCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semantik.auth.v1.UserService/CreateSignInCode',
+            semantik_dot_auth_dot_v1_dot_user__service__pb2.CreateSignInCodeRequest.SerializeToString,
+            semantik_dot_auth_dot_v1_dot_user__service__pb2.CreateSignInCodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,11 @@ class UserServiceStub:
     """Ends one of the caller's sessions; its access tokens stop working within 60 s. Idempotent.
     Reasons: INVALID_REQUEST, SESSION_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID. Role: signed in.
     """
+    CreateSignInCode: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.CreateSignInCodeRequest, _user_service_pb2.CreateSignInCodeResponse]
+    """Makes a code with which the caller signs in once elsewhere (AuthService.SignInWithCode), within five minutes and while the session
+    that made it is live. A session has one code at a time: a new one replaces it.
+    Reasons: CREDENTIALS_MISSING, TOKEN_INVALID. Role: signed in. Not idempotent.
+    """
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -62,6 +67,11 @@ class UserServiceAsyncStub(UserServiceStub):
     RevokeSession: _aio.UnaryUnaryMultiCallable[_user_service_pb2.RevokeSessionRequest, _user_service_pb2.RevokeSessionResponse]  # type: ignore[assignment]
     """Ends one of the caller's sessions; its access tokens stop working within 60 s. Idempotent.
     Reasons: INVALID_REQUEST, SESSION_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID. Role: signed in.
+    """
+    CreateSignInCode: _aio.UnaryUnaryMultiCallable[_user_service_pb2.CreateSignInCodeRequest, _user_service_pb2.CreateSignInCodeResponse]  # type: ignore[assignment]
+    """Makes a code with which the caller signs in once elsewhere (AuthService.SignInWithCode), within five minutes and while the session
+    that made it is live. A session has one code at a time: a new one replaces it.
+    Reasons: CREDENTIALS_MISSING, TOKEN_INVALID. Role: signed in. Not idempotent.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -95,6 +105,17 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_user_service_pb2.RevokeSessionResponse, _abc.Awaitable[_user_service_pb2.RevokeSessionResponse]]:
         """Ends one of the caller's sessions; its access tokens stop working within 60 s. Idempotent.
         Reasons: INVALID_REQUEST, SESSION_NOT_FOUND, CREDENTIALS_MISSING, TOKEN_INVALID. Role: signed in.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateSignInCode(
+        self,
+        request: _user_service_pb2.CreateSignInCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.CreateSignInCodeResponse, _abc.Awaitable[_user_service_pb2.CreateSignInCodeResponse]]:
+        """Makes a code with which the caller signs in once elsewhere (AuthService.SignInWithCode), within five minutes and while the session
+        that made it is live. A session has one code at a time: a new one replaces it.
+        Reasons: CREDENTIALS_MISSING, TOKEN_INVALID. Role: signed in. Not idempotent.
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

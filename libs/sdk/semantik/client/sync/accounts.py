@@ -18,6 +18,14 @@ class Accounts:
         """Sign in with a username or an email address. An earlier session of this client shows that it is no stranger."""
         return self._loop.run(self._calls.login(username, password))
 
+    def sign_in_with_code(self, code: str) -> user_pb2.User:
+        """Sign in with a code that another session of the user made (`sign_in_code`)."""
+        return self._loop.run(self._calls.sign_in_with_code(code))
+
+    def sign_in_code(self) -> str:
+        """Return a secret that signs the caller in once more elsewhere, within five minutes."""
+        return self._loop.run(self._calls.sign_in_code())
+
     def logout(self) -> None:
         """End the session, if there is one."""
         return self._loop.run(self._calls.logout())

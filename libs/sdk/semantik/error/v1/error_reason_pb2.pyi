@@ -192,6 +192,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No RPC has this HTTP method and path (NOT_FOUND; UNIMPLEMENTED for TRACE and CONNECT).
     {"reason":"ROUTE_NOT_FOUND","domain":"semantik"}
     """
+    ERROR_REASON_SIGN_IN_CODE_INVALID: _ErrorReason.ValueType  # 43
+    """The sign-in code was used, has expired, or never existed (UNAUTHENTICATED).
+    {"reason":"SIGN_IN_CODE_INVALID","domain":"semantik"}
+    """
     ERROR_REASON_MODEL_KIND_WRONG: _ErrorReason.ValueType  # 50
     """The model is for something else: an embedding model cannot rerank, a cross-encoder cannot embed (FAILED_PRECONDITION).
     {"reason":"MODEL_KIND_WRONG","domain":"semantik","metadata":{"model":"..."}}
@@ -449,6 +453,10 @@ ERROR_REASON_SOURCE_UNREADABLE: ErrorReason.ValueType  # 41
 ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 42
 """No RPC has this HTTP method and path (NOT_FOUND; UNIMPLEMENTED for TRACE and CONNECT).
 {"reason":"ROUTE_NOT_FOUND","domain":"semantik"}
+"""
+ERROR_REASON_SIGN_IN_CODE_INVALID: ErrorReason.ValueType  # 43
+"""The sign-in code was used, has expired, or never existed (UNAUTHENTICATED).
+{"reason":"SIGN_IN_CODE_INVALID","domain":"semantik"}
 """
 ERROR_REASON_MODEL_KIND_WRONG: ErrorReason.ValueType  # 50
 """The model is for something else: an embedding model cannot rerank, a cross-encoder cannot embed (FAILED_PRECONDITION).
