@@ -33,23 +33,22 @@ _READ = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}
 _BY_A_BROWSER = {"name": "accept", "string_match": {"contains": "text/html"}}
 # Below these a page's address is a mistake for an RPC's.
 _RPCS = {"name": ":path", "string_match": {"safe_regex": {"regex": r"/(v1|openai|\.well-known)(/.*)?"}}, "invert_match": True}
-_PAGE = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' blob: data:",
-        "font-src 'self' data:",
-        "connect-src 'self'",
-        "worker-src 'self' blob:",
-        "manifest-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
+# The sources of what a page may load; "default" is everything not named.
+_SOURCES = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' blob: data:",
+    "font-src": "'self' data:",
+    "connect-src": "'self'",
+    "worker-src": "'self' blob:",
+    "manifest-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
 _SECURITY = {
-    "content-security-policy": _PAGE,
+    "content-security-policy": "; ".join(f"{name} {allowed}" for name, allowed in _SOURCES.items()),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",

@@ -37,13 +37,16 @@ async def show(mesh: Mesh) -> None:
                 await _index(client, collection, source)
         with out.console.status("Searching ..."):
             answer = await client.search(_QUERY, [collection], limit=3)
+            code = await client.accounts.sign_in_code()
     out.print(f"\nThe collection [bold]{_COLLECTION}[/] holds this project's documentation. One search:\n\n  [bold]{_QUERY}[/]\n")
     for rank, hit in enumerate(answer.hits, 1):
         out.print(f"  {rank}. [bold]{escape(hit.path)}[/] [dim]{escape(hit.section)} {hit.score:.2f}[/]")
         out.print(Padding(Text(printable(" ".join(hit.text.split()))[:_SHOWN], style="dim"), (0, 0, 0, 5), expand=False))
     environment = "" if address == DEFAULT_ADDRESS else f"SEMANTIK_ADDRESS={address} "
     out.print(f"\nSemantik answers at [bold]{mesh.gateway}[/]; you are signed in as [bold]{_USER}[/].", soft_wrap=True)
-    out.print("Try, in another terminal:")
+    out.print("Open it in a browser, signed in (the link is good for five minutes; `semantik open` makes another):")
+    out.print(f"  [bold]{mesh.gateway}/sign-in#code={code}[/]", soft_wrap=True)
+    out.print("Or try, in another terminal:")
     out.print(f'  {environment}.venv/bin/semantik search "how is a grant checked?"', soft_wrap=True)
     out.print(f"  {environment}.venv/bin/semantik index ~/Documents -c documents", soft_wrap=True)
     out.print("Ctrl-C stops it; the index stays.")

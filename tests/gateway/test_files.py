@@ -88,8 +88,9 @@ async def test_only_files_of_the_app_are_served(http: httpx.AsyncClient, path: s
     assert SCRIPT.encode() not in response.content
 
 
+@pytest.mark.usefixtures("standin")
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/users/me", "/openai/v1/models", "/.well-known/jwks.json"])
-async def test_an_rpc_is_no_page_for_a_browser_either(http: httpx.AsyncClient, standin: StandIn, path: str) -> None:
+async def test_an_rpc_is_no_page_for_a_browser_either(http: httpx.AsyncClient, path: str) -> None:
     """Who types the address of an RPC gets its answer."""
     response = await http.get(path, headers=BROWSER)
     assert "text/html" not in response.headers["content-type"]

@@ -23,6 +23,11 @@ class Address:
         return f"{self.host}:{self.port}"
 
     @property
+    def url(self) -> str:
+        """What a browser opens."""
+        return f"{'https' if self.is_tls else 'http'}://{self.host}:{self.port}"
+
+    @property
     def name(self) -> str:
         """The same for all spellings of one gateway: what a sign-in is stored under, and what people are shown."""
         host = self.host.lower()

@@ -1,7 +1,7 @@
 """Sessions of pages in a browser: the refresh token is where no script reads it."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PAGE = ("x-session-transport", "cookie")
 
 
-async def _cookie(call: grpc.aio.UnaryUnaryCall) -> str:
+async def _cookie(call: "grpc.aio.UnaryUnaryCall[Any, Any]") -> str:
     """Return the cookie that an answer sets."""
     return str(dict(await call.initial_metadata())["set-cookie"])
 
@@ -38,8 +38,8 @@ async def test_a_page_gets_its_refresh_token_in_a_cookie_only(auth: "AuthService
     answer, cookie = await _login(auth, ada)
     assert answer.tokens.refresh_token == ""
     assert answer.tokens.access_token
-    pattern = r"semantik-session-[0-9a-f]{12}=smr_[\w-]{40,}; Path=/semantik\.auth\.v1\.AuthService; Max-Age=(\d+); HttpOnly; SameSite=Strict"
-    matched = re.fullmatch(pattern, cookie)
+    rules = r"Path=/semantik\.auth\.v1\.AuthService; Max-Age=(\d+); HttpOnly; SameSite=Strict"
+    matched = re.fullmatch(r"semantik-session-[0-9a-f]{12}=smr_[\w-]{40,}; " + rules, cookie)
     assert matched
     assert 2_590_000 < int(matched[1]) <= 2_592_000
 

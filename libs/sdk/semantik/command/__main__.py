@@ -37,6 +37,7 @@ for command in (
     suggest.suggest,
 ):
     app.command()(command)
+app.command("open")(accounts.open_app)
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(evaluations.app, name="eval")

@@ -1,5 +1,8 @@
-"""semantik register, login, logout, whoami."""
+"""semantik register, login, logout, whoami, open."""
 
+import os
+import sys
+import webbrowser
 from typing import Annotated
 
 import typer
@@ -72,3 +75,29 @@ def whoami(address: AddressOption = DEFAULT_ADDRESS, as_json: JsonOption = False
                 out.print(f"[bold]{escape(user.username)}[/] <{escape(user.email)}>, {word(user, 'role')}")
 
     run(work())
+
+
+def open_app(
+    address: AddressOption = DEFAULT_ADDRESS,
+    *,
+    show: Annotated[bool, typer.Option("--print", help="Print the link and open nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the browser app, signed in as you are here. The link signs in once, within five minutes."""
+
+    async def work() -> None:
+        async with client(address) as semantik:
+            link = f"{parsed(address).url}/sign-in#code={await semantik.accounts.sign_in_code()}"
+            if as_json:
+                print_json({"link": link})
+            else:
+                out.print(link, soft_wrap=True)
+        if not show and not as_json and _has_screen():
+            webbrowser.open(link)
+
+    run(work())
+
+
+def _has_screen() -> bool:
+    """Return whether a browser would open in a window, not in this terminal."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
