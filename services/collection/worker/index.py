@@ -82,9 +82,9 @@ class Index:
             await self._call(lambda request=request: self._search.DeleteChunks(request), may_be_missing=True)  # type: ignore[misc]
 
     async def delete_versions(self, versions: Iterable[Version]) -> None:
-        """Delete the chunks of documents from the given content version on: what was written and not committed."""
+        """Delete the chunks of documents of just the given content version: what was written and not committed."""
         for version, document_ids in _by_version(versions).items():
-            await self.delete(document_ids, keep_below=version)
+            await self.delete(document_ids, keep_from=version + 1, keep_below=version)
 
     async def delete_through(self, versions: Iterable[Version]) -> None:
         """Delete the chunks of documents up to the given content version: what was deleted."""

@@ -14,6 +14,7 @@ from services.collection.store.indexing.worklist import Item
 from services.collection.tables import Reason
 from services.collection.worker.embedding import embed
 from services.collection.worker.extraction.extracted import UnreadableError
+from services.collection.worker.in_flight import InFlight
 from services.collection.worker.job import Job
 from services.collection.worker.queues import StageQueue
 from services.collection.worker.reading import ChunkedDocument, Reader, refuse
@@ -50,13 +51,8 @@ class Pipeline:
         self._to_write: StageQueue[Batch] = StageQueue(_TO_WRITE_BYTES, _READERS + _EMBEDDERS)
         self._news = asyncio.Event()
         self._all_listed = scan is None
-        # Documents between feed and commit, by id and version.
-        self._in_flight: set[tuple[str, int]] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        # Few documents are in flight: reading on brings more than what is known already.
-        self._few = asyncio.Event()
-        self._few.set()
+        # Where few are in flight, reading on brings more than what is known already.
+        self._in_flight = InFlight(_PAGE)
         self._noting = asyncio.Lock()
 
     async def run(self) -> None:
@@ -86,16 +82,18 @@ class Pipeline:
         while True:
             self._news.clear()
             is_last = self._all_listed
-            await self._few.wait()
-            if not await self._feed_waiting(suspect=False):
+            await self._in_flight.few.wait()
+            fed = await self._feed_waiting(suspect=False)
+            self._job.dependencies.failpoint("after_feed")
+            if not fed:
                 if is_last:
                     break
                 await self._news.wait()
         # What ends may open others: the duplicates of what was refused. What was in hand when a worker died goes alone: if it kills
         # again, nothing else is to blame.
-        await self._idle.wait()
+        await self._in_flight.idle.wait()
         while await self._feed_waiting(suspect=False) or await self._feed_waiting(suspect=True):
-            await self._idle.wait()
+            await self._in_flight.idle.wait()
         await self._to_read.close()
 
     async def _feed_waiting(self, *, suspect: bool) -> int:
@@ -109,23 +107,12 @@ class Pipeline:
                 return fed
             after = page[-1].document_id
             for item in page:
-                if _version(item) in self._in_flight:
+                if not self._in_flight.take_off(item):
                     continue
                 fed += 1
-                self._in_flight.add(_version(item))
-                self._idle.clear()
-                if len(self._in_flight) >= _PAGE:
-                    self._few.clear()
                 await self._to_read.put(item, _ITEM_BYTES)
                 if suspect:
-                    await self._idle.wait()
-
-    def _land(self, items: Sequence[Item]) -> None:
-        self._in_flight.difference_update(_version(item) for item in items)
-        if len(self._in_flight) < _PAGE:
-            self._few.set()
-        if not self._in_flight:
-            self._idle.set()
+                    await self._in_flight.idle.wait()
 
     async def _read(self) -> None:
         while items := await self._next_items():
@@ -199,7 +186,7 @@ class Pipeline:
 
     async def _write_batch(self, batch: Batch) -> None:
         await self._writer.write(batch)
-        self._land(batch.items)
+        self._in_flight.land(batch.items)
 
     async def _apart_if_refused(self, group: list[ChunkedDocument], work: Callable[[list[ChunkedDocument]], Awaitable[None]]) -> None:
         """Do something with a group; if a service refuses the content, with each alone, so that one costs no other."""
@@ -213,7 +200,3 @@ class Pipeline:
                 return
             for document in group:
                 await self._apart_if_refused([document], work)
-
-
-def _version(item: Item) -> tuple[str, int]:
-    return item.document_id, item.content_version

@@ -60,9 +60,10 @@ class Writer:
                 chunks = (point for document in batch.documents for point in points(document, batch.vectors))
                 await target.index.upsert(chunks, shown.written)
             job.dependencies.failpoint("after_upsert")
-        stale = [end.item.document_id for end in batch.refused if end.item.content_version > 1]
-        if stale:
-            await target.index.delete(stale)
+        # Points of the contents before.
+        await target.index.delete_through(
+            (end.item.document_id, end.item.content_version) for end in batch.refused if end.item.content_version > 1
+        )
         with metrics.stage("commit"):
             committed = await job.write(lambda session: self._commit(session, batch))
         job.dependencies.failpoint("after_commit")

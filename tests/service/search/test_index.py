@@ -111,6 +111,15 @@ async def test_old_versions_are_deleted_and_then_all(index: "IndexInternalServic
     assert {point.document_id for point in await _points(index, name)} == {other}
 
 
+async def test_one_version_is_deleted_alone(index: "IndexInternalServiceAsyncStub", name: str, chunk: Make) -> None:
+    """What was written and not committed goes; the contents before it and after it stay."""
+    document = str(uuid.uuid4())
+    await _upsert(index, name, *(chunk(document, 0, content_version=version) for version in (1, 2, 3)))
+    request = messages.DeleteChunksRequest(index_name=name, fence=5, document_ids=[document], keep_from_version=3, keep_below_version=2)
+    await index.DeleteChunks(request)
+    assert sorted(point.content_version for point in await _points(index, name)) == [1, 3]
+
+
 async def test_a_document_is_published_with_its_version_alone(index: "IndexInternalServiceAsyncStub", name: str, chunk: Make) -> None:
     """Its earlier versions are deleted, a later one waits; of documents with different versions in one call, each its own."""
     old, new, later = (chunk("00000000-0000-4000-8000-000000000001", content_version=version) for version in (1, 2, 3))
