@@ -17,8 +17,9 @@ def nothing(_: str) -> None:
 
 
 def parse(text: str) -> Failpoint:
-    """Return the failpoint that ``text`` describes: ``NAME:ACTION@N``, comma-separated; the N-th pass (default 1) kills or stops the process.
+    """Return the failpoint that ``text`` describes: ``NAME:ACTION@N``, comma-separated.
 
+    The N-th pass (default 1) kills or stops the process.
     An empty text arms nothing. Raises ValueError for an unknown action.
     """
     points: dict[str, tuple[int, signal.Signals]] = {}

@@ -1,11 +1,10 @@
 """A document whose content changes while the one before is being indexed."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-
-import psutil
 
 from semantik.collection.v1.collection_pb2 import Collection
 from semantik.collection.v1.document_pb2 import Document
@@ -16,10 +15,9 @@ from tests.service.worker.conftest import Doomed, Points
 
 async def _stopped(worker: Doomed) -> None:
     """Wait until the worker has stopped itself."""
-    process = psutil.Process(worker.process.pid)
-    async with asyncio.timeout(120):
-        while process.status() != psutil.STATUS_STOPPED:
-            await asyncio.sleep(0.02)
+    ended = await asyncio.to_thread(os.waitid, os.P_PID, worker.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    assert ended.si_code == os.CLD_STOPPED
 
 
 async def test_the_later_of_two_contents_in_hand_is_indexed(
