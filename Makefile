@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-search bench-scale bench-embed bench-soak bench-rpc bench-gpu run down lock
+.PHONY: help setup generate format lint types check test smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-search bench-scale bench-embed bench-soak bench-rpc bench-streams bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -110,6 +110,9 @@ bench-soak: ## send 100,000 texts through the embedding service; its memory, and
 
 bench-rpc: ## what a call costs each service, beside a bare echo
 	$(BIN)/python -P -m tests.bench.rpc
+
+bench-streams: ## hold 10,000 and then 20,000 watches through the gateway: time from commit to client, memory, unary calls beside them
+	$(BIN)/python -P -m tests.bench.streams
 
 bench-gpu: ## compare the embedder on an NVIDIA card (extra `gpu`) with the processor
 	$(BIN)/python -P -m tests.bench.gpu

@@ -54,6 +54,16 @@ _ABOUT = {
 # Both versions have the same messages.
 _REFLECTION = [f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")]
 _REFLECTION_SECONDS = 600
+# What a call that comes as gRPC has no use for: left out, a stream takes less memory. (JSON comes on another route.)
+_ONLY_JSON = (
+    "envoy.filters.http.compressor",
+    "envoy.filters.http.header_mutation",
+    "envoy.filters.http.file_server",
+    "open_ai_errors",
+    "strict_json",
+    "envoy.filters.http.grpc_json_transcoder",
+)
+_FILTER = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _UNSENT = "connect-failure,refused-stream"
 
 
@@ -133,7 +143,7 @@ def _routes() -> list[dict[str, Any]]:
                 _stream(path, cluster) if contract.is_stream(method) else _unary(path, cluster, is_repeatable=policy.is_repeatable(method))
             )
             if is_anonymous:
-                route["typed_per_filter_config"] = _buffered(_GRPC_PREFIX + _ANONYMOUS_BYTES)
+                route["typed_per_filter_config"] |= _buffered(_GRPC_PREFIX + _ANONYMOUS_BYTES)
             if contract.returns_files(method):
                 route["response_headers_to_add"] = [_ATTACHMENT]
             rpcs.append(route)
@@ -194,7 +204,8 @@ def _rpc(path: str, cluster: str, *, timeout: str, longest: str, retry_on: str) 
         "idle_timeout": _IDLE,  # else that of the route before would stay
         "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
     }
-    return {"match": {"path": path, "headers": [grpc]}, "route": {**route, **_retries(retry_on)}}
+    without = {name: {"@type": _FILTER, "disabled": True} for name in _ONLY_JSON}
+    return {"match": {"path": path, "headers": [grpc]}, "route": {**route, **_retries(retry_on)}, "typed_per_filter_config": without}
 
 
 def _retries(retry_on: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from semantik.auth.v1 import principal_pb2, user_pb2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The user a call acts for; ``issue_time`` is when the access token was issued, in Unix seconds."""
 
@@ -30,7 +30,7 @@ class Principal:
         return Principal(message.user_id, message.role, api_key_id=message.api_key_id, restricted=message.restricted)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """A served RPC; ``deadline`` is on the event loop's clock, None without one; ``peer`` is the calling service.
 
@@ -62,8 +62,8 @@ def enter(served: Call) -> None:
 
 
 def amend(principal: Principal | None = None, peer: str = "") -> None:
-    """Add the caller to the current call."""
-    _current.set(replace(_current.get(), principal=principal, peer=peer))
+    """Add the caller to the current call, in place of what it has shown."""
+    _current.set(replace(_current.get(), principal=principal, peer=peer, authorization="", gateway_proof=""))
 
 
 def principal() -> Principal:

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 
 from grpc import StatusCode
 
@@ -22,6 +23,7 @@ from services.operation import metrics
 from services.operation.collection import CollectionClient
 from services.operation.convert import operation_message, retry_row, start_row, state_of, watch_message
 from services.operation.permission import Permission
+from services.operation.sharing import Shared
 from services.operation.store import operations
 from services.operation.tables import NOT_CANCELLABLE, TERMINAL, Operation, State
 from services.operation.upkeep import count_end
@@ -48,6 +50,7 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
         self._feed = feed
         self._verifier = verifier
         self._repeat_seconds = repeat_seconds
+        self._shared: Shared[Operation] = Shared()
 
     async def GetOperation(self, request: messages.GetOperationRequest, context: Context) -> messages.GetOperationResponse:
         row = await self._readable(request.operation_id)
@@ -73,14 +76,13 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
     async def WatchOperation(
         self, request: messages.WatchOperationRequest, context: Context
     ) -> AsyncIterator[messages.WatchOperationResponse]:
-        row = await self._readable(request.operation_id)
-        checked = time.monotonic()
-        with self._feed.topic(request.operation_id, watch_message(row)) as topic, metrics.watchers.track_inprogress():
+        known, checked = watch_message(await self._watched(request.operation_id)), time.monotonic()
+        with self._feed.topic(request.operation_id, known) as topic, metrics.watchers.track_inprogress():
             async with aclosing(topic.read(self._repeat_seconds)) as states:
                 async for state in states:
                     await self._verifier.still_holds(call.principal())
                     if time.monotonic() - checked > _RECHECK_SECONDS:
-                        await self._readable(request.operation_id)
+                        await self._watched(request.operation_id)
                         checked = time.monotonic()
                     yield state
                     if state.operation.state in _TERMINAL:
@@ -118,6 +120,9 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
         async with self._sessions.begin() as session:
             retry, _ = await operations.start(session, retry_row(row, call.principal().proto()))
         return messages.RetryOperationResponse(operation=operation_message(retry))
+
+    async def _watched(self, operation_id: str) -> Operation:
+        return await self._shared.get((call.principal().key(), operation_id), partial(self._readable, operation_id))
 
     async def _readable(self, operation_id: str) -> Operation:
         async with self._sessions() as session:
