@@ -1,0 +1,27 @@
+/** Texts of signing in and of the profile. */
+
+export const text = {
+  signIn: "Sign in",
+  signInHint: "Sign in to search what you have indexed.",
+  register: "Create an account",
+  first: "Welcome to Semantik",
+  firstHint: "Nobody is registered yet. This account administers the installation.",
+  createFirst: "Create the administrator",
+  username: "Username",
+  usernameOrEmail: "Username or email",
+  email: "Email",
+  password: "Password",
+  passwordHint: "8 characters or more; a few words are good.",
+  toRegister: "No account yet? Create one",
+  toSignIn: "Have an account? Sign in",
+  byLink: "Signing you in …",
+  profile: "Profile",
+  sessions: "Sessions",
+  here: "this browser",
+  lastUsed: "last used",
+  end: "End",
+  endAll: "Sign out everywhere",
+  endAllQuestion: "This ends every session of yours, this one too.",
+  role: "Role",
+  since: "Member since",
+};

@@ -1,0 +1,35 @@
+/** Starts the app. */
+
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { router } from "./app/router.tsx";
+import { semantik } from "./app/semantik.ts";
+import { restoreTheme } from "./app/theme.ts";
+import { tellFailure } from "./app/toasts.tsx";
+import "./design/tokens.css";
+import "./design/base.css";
+import "./design/components.css";
+
+restoreTheme();
+// Calls are repeated by the client, which knows which may be.
+const queries = new QueryClient({
+  defaultOptions: { queries: { retry: false, staleTime: 5_000 }, mutations: { retry: false, onError: tellFailure } },
+});
+let wasSignedIn = false;
+semantik.session.subscribe(() => {
+  if (semantik.session.state === "signed-out" && wasSignedIn) {
+    queries.clear();
+    void router.navigate({ to: "/sign-in", search: {} });
+  }
+  wasSignedIn = semantik.session.state === "signed-in";
+});
+
+createRoot(document.getElementById("root") as HTMLElement).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,13 @@
+/** How the app is built, and served while it is written: `SEMANTIK=http://127.0.0.1:8080 npm run dev`. */
+
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+const gateway = "http://127.0.0.1:8080";
+
+export default defineConfig({
+  plugins: [react()],
+  build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  server: { proxy: { "^/(semantik\\.|v1/)": gateway } },
+  test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"] },
+});

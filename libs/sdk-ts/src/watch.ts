@@ -1,0 +1,58 @@
+/** Watches that go on when a stream breaks. */
+
+import { Code } from "@connectrpc/connect";
+import { semantikError } from "./errors.js";
+import { pause } from "./interceptors.js";
+
+export interface WatchOptions {
+  signal?: AbortSignal;
+  /** Told true when what was yielded last may be out of date, false once it is not. */
+  onStale?: (isStale: boolean) => void;
+  sleep?: (ms: number) => Promise<void>;
+}
+
+/** A watch repeats its state every 15 s: one that is silent for longer is dead. */
+const SILENT_MS = 35_000;
+const FIRST_MS = 500;
+const LONGEST_MS = 15_000;
+const PASSING: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Internal, Code.Unknown, Code.DeadlineExceeded, Code.ResourceExhausted]);
+
+/**
+ * Yields the states of `open`'s stream, opened again with growing pauses whenever it breaks, until `isLast` holds for one or `signal`
+ * is aborted. A failure that does not pass ends it.
+ */
+export async function* watch<T>(
+  open: (signal: AbortSignal) => AsyncIterable<T>,
+  isLast: (state: T) => boolean,
+  { signal, onStale, sleep = pause }: WatchOptions = {},
+): AsyncGenerator<T, void, undefined> {
+  let tries = 0;
+  while (!signal?.aborted) {
+    const stream = new AbortController();
+    const stop = () => stream.abort();
+    signal?.addEventListener("abort", stop);
+    let timer = setTimeout(stop, SILENT_MS);
+    try {
+      for await (const state of open(stream.signal)) {
+        clearTimeout(timer);
+        timer = setTimeout(stop, SILENT_MS);
+        tries = 0;
+        onStale?.(false);
+        yield state;
+        if (isLast(state)) return;
+      }
+    } catch (error) {
+      if (signal?.aborted) return;
+      const failure = semantikError(error);
+      if (!stream.signal.aborted && !PASSING.has(failure.code)) throw failure;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+      stream.abort();
+    }
+    if (signal?.aborted) return;
+    onStale?.(true);
+    await sleep(Math.random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** tries));
+    tries += 1;
+  }
+}
