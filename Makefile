@@ -7,9 +7,15 @@ MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 PYTHON ?= python3
 BIN := .venv/bin
 STUBS := libs/sdk
+WEB := gateway/web
+SDK_TS := libs/sdk-ts
+# npm and what it runs find the Node of this environment.
+NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+NPM_INSTALLED := node_modules/.package-lock.json
+WEB_SOURCES := $(shell find $(WEB) $(SDK_TS) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-search bench-scale bench-embed bench-soak bench-rpc bench-streams bench-gpu run down lock
+.PHONY: help setup generate format lint types web web-check check test e2e smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-search bench-scale bench-embed bench-soak bench-rpc bench-streams bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -26,9 +32,26 @@ lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --generate-hashes --no-emit-index-url --no-header \
 		--no-emit-package semantik --no-emit-package semantik-minilm --python-version 3.11 --quiet --output-file requirements.lock
 
-generate: ## generate the stubs under libs/sdk from proto/, and the blocking client from the asynchronous one
+generate: $(SDK_TS)/$(NPM_INSTALLED) ## generate the stubs under libs/sdk and libs/sdk-ts from proto/, and the blocking client from the asynchronous one
 	$(BIN)/python tools/generate.py proto $(STUBS)
 	$(BIN)/python tools/sync_client.py
+	$(BIN)/python tools/generate_ts.py proto $(SDK_TS)/src/gen
+
+%/$(NPM_INSTALLED): %/package-lock.json
+	cd $* && $(NODE) npm ci --no-progress --loglevel=error
+
+# The app's packages include the client's, which lies beside it.
+$(WEB)/$(NPM_INSTALLED): $(SDK_TS)/$(NPM_INSTALLED)
+
+web: $(WEB)/dist/index.html ## build the browser app, which the gateway serves
+
+$(WEB)/dist/index.html: $(WEB_SOURCES) | $(WEB)/$(NPM_INSTALLED)
+	cd $(WEB) && $(NODE) npm run --silent build
+
+web-check: $(WEB)/$(NPM_INSTALLED) ## check the types of the browser app and of its client, and run their tests
+	$(BIN)/python tools/generate_ts.py --check proto $(SDK_TS)/src/gen
+	cd $(SDK_TS) && $(NODE) npm run --silent check
+	cd $(WEB) && $(NODE) npm run --silent check
 
 format: ## format protos and Python
 	$(BIN)/buf format --write
@@ -49,9 +72,9 @@ lint: ## lint protos, Python, imports and shape
 types: ## check types
 	$(BIN)/mypy
 
-check: lint types ## everything that needs no running service
+check: lint types web-check ## everything that needs no running service
 
-test: ## run the tests, through real services, in two processes: those of one mesh beside all others
+test: web ## run the tests, through real services, in two processes: those of one mesh beside all others
 	mkdir -p build
 	$(BIN)/pytest --part mesh >build/test-mesh.log 2>&1 & mesh=$$!; status=0; \
 	$(BIN)/pytest --part rest || status=$$?; \
@@ -60,10 +83,10 @@ test: ## run the tests, through real services, in two processes: those of one me
 smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 	$(BIN)/python -P -m tests.e2e.smoke
 
-packages: ## build all wheels and sdists, install them into empty environments, and run the mesh from there
+packages: web ## build all wheels and sdists, install them into empty environments, and run the mesh from there
 	$(BIN)/pytest --part packages tests/packages
 
-first-hour: ## what a newcomer meets: packages, the command, a mesh from the wheels, README's tour; one JSON line at the end
+first-hour: web ## what a newcomer meets: packages, the command, a mesh from the wheels, README's tour; one JSON line at the end
 	$(BIN)/python -P -m tests.packages.first_hour
 
 SEED ?= 1
@@ -117,7 +140,8 @@ bench-streams: ## hold 10,000 and then 20,000 watches through the gateway: time 
 bench-gpu: ## compare the embedder on an NVIDIA card (extra `gpu`) with the processor
 	$(BIN)/python -P -m tests.bench.gpu
 
-run: setup ## start the mesh with a demo collection; Ctrl-C stops it
+run: setup ## start the mesh with a demo collection and the browser app; Ctrl-C stops it
+	$(MAKE) --no-print-directory web || echo "The browser app could not be built; the mesh runs without it."
 	$(BIN)/python -P -m deploy.local.demo
 
 down: ## stop the mesh that `make run` started

@@ -29,7 +29,8 @@ export class Uploads {
   /** Uploads a file under a name, which may have folders in it: `reports/2026/may.pdf`. */
   async upload(collectionId: string, name: string, file: Blob, options: UploadOptions = {}): Promise<UploadDocumentResponse> {
     const token = await this.session.token();
-    const query = new URLSearchParams({ name, requestId: options.requestId ?? crypto.randomUUID() });
+    // Not by URLSearchParams: the gateway takes a plus for a plus.
+    const query = `name=${encodeURIComponent(name)}&requestId=${encodeURIComponent(options.requestId ?? crypto.randomUUID())}`;
     const request = new XMLHttpRequest();
     request.open("POST", `${this.baseUrl}/v1/collections/${collectionId}/documents:upload?${query}`);
     request.setRequestHeader("authorization", `Bearer ${token}`);

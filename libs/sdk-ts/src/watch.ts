@@ -39,7 +39,7 @@ export async function* watch<T>(
         tries = 0;
         onStale?.(false);
         yield state;
-        if (isLast(state)) return;
+        if (isLast(state) || signal?.aborted) return;
       }
     } catch (error) {
       if (signal?.aborted) return;

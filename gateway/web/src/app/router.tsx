@@ -2,7 +2,7 @@
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link, Outlet, redirect } from "@tanstack/react-router";
 import { Empty, Failure } from "../design/index.tsx";
-import { text } from "../messages/common.ts";
+import { text } from "../messages/app.ts";
 import { semantik } from "./semantik.ts";
 import { Shell } from "./shell.tsx";
 import { Toasts } from "./toasts.tsx";

@@ -3,7 +3,7 @@
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { Dialog } from "../design/index.tsx";
-import { text } from "../messages/common.ts";
+import { text } from "../messages/app.ts";
 import { semantik } from "./semantik.ts";
 import { switchTheme } from "./theme.ts";
 import { tellFailure } from "./toasts.tsx";

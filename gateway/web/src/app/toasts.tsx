@@ -2,7 +2,7 @@
 
 import { useSyncExternalStore } from "react";
 import { Button } from "../design/index.tsx";
-import { text } from "../messages/common.ts";
+import { text } from "../messages/app.ts";
 import { sentence } from "../messages/failures.ts";
 
 interface Toast {

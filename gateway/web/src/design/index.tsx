@@ -1,7 +1,7 @@
 /** The components that every page is made of. */
 
 import { useEffect, useId, useRef, type ComponentProps, type ReactNode } from "react";
-import { text } from "../messages/common.ts";
+import { text } from "../messages/app.ts";
 import { sentence } from "../messages/failures.ts";
 
 export type Tone = "good" | "warn" | "bad" | "busy" | "calm";

@@ -26,7 +26,8 @@ export function CollectionPage() {
       to="/collections/$collectionId"
       params={{ collectionId }}
       search={value ? { tab: value } : {}}
-      className={tab === value ? "active" : ""}
+      className={tab === value ? "current" : ""}
+      activeProps={{}}
       {...(tab === value && { "aria-current": "page" as const })}
     >
       {label}

@@ -6,7 +6,7 @@ import { useId, type FormEvent } from "react";
 import { Model_Kind, semantikError } from "@semantik/client";
 import { semantik } from "../../app/semantik.ts";
 import { Button, Dialog, Failure, Field } from "../../design/index.tsx";
-import { text as common } from "../../messages/common.ts";
+import { text as common } from "../../messages/app.ts";
 import { text } from "./messages.ts";
 
 export function CreateCollection({ open, onClose }: { open: boolean; onClose: () => void }) {

@@ -7,7 +7,7 @@ import { Grant_Role, semantikError, type Collection } from "@semantik/client";
 import { semantik } from "../../app/semantik.ts";
 import { tell } from "../../app/toasts.tsx";
 import { Button, Confirm, Failure, Field } from "../../design/index.tsx";
-import { text as common } from "../../messages/common.ts";
+import { text as common } from "../../messages/app.ts";
 import { text } from "./messages.ts";
 
 export function Settings({ collection }: { collection: Collection }) {

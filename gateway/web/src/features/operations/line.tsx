@@ -6,7 +6,7 @@ import { durationMs, hasEnded, type Operation } from "@semantik/client";
 import { count, duration } from "../../app/format.ts";
 import { semantik } from "../../app/semantik.ts";
 import { Badge, Button, Meter } from "../../design/index.tsx";
-import { text as common } from "../../messages/common.ts";
+import { text as common } from "../../messages/app.ts";
 import { KINDS, PHASES, STATES, text } from "./messages.ts";
 import { share, useOperation } from "./watching.ts";
 

@@ -7,7 +7,7 @@ import { hasEnded, Operation_State, timestampMs, type Operation } from "@semanti
 import { count, duration } from "../../app/format.ts";
 import { semantik } from "../../app/semantik.ts";
 import { Badge, Button, Failure, Meter, Skeleton, Tile } from "../../design/index.tsx";
-import { text as common } from "../../messages/common.ts";
+import { text as common } from "../../messages/app.ts";
 import { collections } from "../collections/queries.ts";
 import { details } from "./line.tsx";
 import { KINDS, STATES, text } from "./messages.ts";

@@ -6,6 +6,9 @@ import { Badge, Button } from "../../design/index.tsx";
 import { Marked } from "./marked.tsx";
 import { text } from "./messages.ts";
 
+/** Characters that an excerpt shows before what it is about. */
+const BEFORE = 40;
+
 interface Props {
   hits: Hit[];
   selected: number;
@@ -41,7 +44,7 @@ export function Hits({ hits, selected, onSelect, onOpen, names }: Props) {
             </span>
             <span className="muted small one-line">{where(hit, names)}</span>
             <span className="excerpt">
-              <Marked text={hit.text} marks={hit.highlights} />
+              <Marked {...excerpt(hit)} />
             </span>
           </button>
         ))}
@@ -64,6 +67,14 @@ export function Hits({ hits, selected, onSelect, onOpen, names }: Props) {
       )}
     </div>
   );
+}
+
+/** The passage from a little before its best sentence, or its first match, on. */
+export function excerpt({ text: passage, highlights, bestSentence }: Pick<Hit, "text" | "highlights" | "bestSentence">) {
+  const first = bestSentence?.start ?? highlights[0]?.start ?? 0;
+  const from = first > BEFORE ? first - BEFORE : 0;
+  const marks = highlights.filter(({ start }) => start >= from).map(({ start, end }) => ({ start: start - from + (from && 1), end: end - from + (from && 1) }));
+  return { text: (from ? "…" : "") + Array.from(passage).slice(from).join(""), marks };
 }
 
 function where(hit: Hit, names: ReadonlyMap<string, string>): string {

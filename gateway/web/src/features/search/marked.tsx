@@ -18,6 +18,6 @@ export function cut(text: string, marks: readonly Pick<Highlight, "start" | "end
   return parts;
 }
 
-export function Marked({ text, marks }: { text: string; marks: readonly Highlight[] }): ReactNode {
+export function Marked({ text, marks }: { text: string; marks: readonly Pick<Highlight, "start" | "end">[] }): ReactNode {
   return cut(text, marks).map((part, index) => (part.isMarked ? <mark key={index}>{part.text}</mark> : <Fragment key={index}>{part.text}</Fragment>));
 }

@@ -6,7 +6,7 @@ import { size } from "../../app/format.ts";
 import { semantik } from "../../app/semantik.ts";
 import { tellFailure } from "../../app/toasts.tsx";
 import { Button, Meter } from "../../design/index.tsx";
-import { text as common } from "../../messages/common.ts";
+import { text as common } from "../../messages/app.ts";
 import { text } from "../collections/messages.ts";
 import { chosen, dropped } from "./files.ts";
 import { UploadQueue, useUploads } from "./queue.ts";
