@@ -80,6 +80,9 @@ test: web ## run the tests, through real services, in two processes: those of on
 	$(BIN)/pytest --part rest || status=$$?; \
 	wait $$mesh || status=$$?; cat build/test-mesh.log; exit $$status
 
+e2e: web ## use the browser app as people do, on a mesh of its own: first run to restart; pictures in build/e2e, one JSON line at the end
+	$(BIN)/python -P -m tests.browser
+
 smoke: ## start a mesh, index, search, kill, restart; one JSON line at the end
 	$(BIN)/python -P -m tests.e2e.smoke
 

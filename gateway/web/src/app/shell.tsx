@@ -54,7 +54,7 @@ export function Shell() {
         {text.skip}
       </a>
       <nav className="side" aria-label={text.name}>
-        <Link to="/" className="brand">
+        <Link to="/" className="brand" aria-label={text.name}>
           <img src="/favicon.svg" alt="" width="24" height="24" />
           <span>{text.name}</span>
         </Link>

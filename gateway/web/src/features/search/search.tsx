@@ -12,7 +12,7 @@ import { Hits } from "./hits.tsx";
 import { text } from "./messages.ts";
 import "./search.css";
 
-const PAUSE_MS = 60;
+const PAUSE_MS = 30;
 const LIMIT = 20;
 const MODES = { meaning: SearchMode.SEMANTIC, words: SearchMode.KEYWORD } as const;
 
