@@ -84,7 +84,14 @@ export class Session {
   /** Returns a token to call with, renewed where it is due; empty where nobody is signed in. */
   async token(): Promise<string> {
     if (this.#state !== "signed-in") return "";
-    if (this.#expires - this.now() < EARLY_MS) await this.#renew(this.#token);
+    if (this.#expires - this.now() < EARLY_MS) {
+      try {
+        await this.#renew(this.#token);
+      } catch (error) {
+        // What is early can wait: the token is still good for a moment.
+        if (!semantikError(error).isPassing || this.#expires <= this.now()) throw error;
+      }
+    }
     return this.#token;
   }
 
