@@ -21,7 +21,7 @@ export class SemantikError extends Error {
     /** The fields that are wrong, with a sentence each. */
     readonly fields: Readonly<Record<string, string>> = {},
     /** When trying again makes sense, in milliseconds; undefined where nothing is said. */
-    readonly retryAfterMs: number | undefined = undefined,
+    readonly retryAfterMs?: number | undefined,
     /** What the logs of the services know the call by. */
     readonly correlationId: string = "",
   ) {
