@@ -12,5 +12,5 @@ export default defineConfig({
   resolve: { conditions: ["source", ...defaultClientConditions] },
   build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   server: { proxy: { "^/(semantik\\.|v1/)": gateway } },
-  test: { environment: "jsdom", server: { deps: { inline: ["@semantik/client"] } }, include: ["src/**/*.test.{ts,tsx}"] },
+  test: { environment: "node", server: { deps: { inline: ["@semantik/client"] } }, include: ["src/**/*.test.{ts,tsx}"] },
 });

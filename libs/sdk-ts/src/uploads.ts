@@ -29,7 +29,8 @@ export class Uploads {
 
   /** Uploads a file under a name, which may have folders in it: `reports/2026/may.pdf`. */
   async upload(collectionId: string, name: string, file: Blob, options: UploadOptions = {}): Promise<UploadDocumentResponse> {
-    const query = new URLSearchParams({ name, requestId: options.requestId ?? crypto.randomUUID() });
+    // Not by URLSearchParams: the gateway takes a plus for a plus.
+    const query = `name=${encodeURIComponent(name)}&requestId=${encodeURIComponent(options.requestId ?? crypto.randomUUID())}`;
     const url = `${this.baseUrl}/v1/collections/${encodeURIComponent(collectionId)}/documents:upload?${query}`;
     const answer = await this.#send((token) => send(url, token, file, options));
     return fromJsonString(UploadDocumentResponseSchema, await answer.body.text(), { ignoreUnknownFields: true });

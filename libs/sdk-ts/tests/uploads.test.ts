@@ -35,7 +35,7 @@ test("a file is sent as it is, under its name", async () => {
     return [200, '{"document":{"id":"d","path":"a b/ü.md"},"ofALaterVersion":1}'];
   });
   const { document } = await semantik.uploads.upload("c", "a b/ü.md", new Blob(["text"], { type: "text/markdown" }));
-  expect([document?.id, seen]).toEqual(["d", ["/v1/collections/c/documents:upload?name=a+b%2F%C3%BC.md&", "text/markdown", "text"]]);
+  expect([document?.id, seen]).toEqual(["d", ["/v1/collections/c/documents:upload?name=a%20b%2F%C3%BC.md&", "text/markdown", "text"]]);
 });
 
 test("a token that was refused is replaced, and the file sent once more", async () => {

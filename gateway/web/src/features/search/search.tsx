@@ -98,7 +98,7 @@ export function Search() {
             setSelected(0);
           }}
           onKeyDown={press}
-          aria-controls="hits"
+          aria-controls={hits.length > 0 ? "hits" : undefined}
         />
         <div className="options">
           <select className="input" aria-label={text.where} value={parameters.in ?? ""} onChange={(event) => change({ in: event.target.value })}>
