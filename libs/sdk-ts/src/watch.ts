@@ -49,8 +49,10 @@ export async function* watch<T>(
       if (signal?.aborted) return;
       const failure = semantikError(error);
       if (failure.code === Code.Unauthenticated && renew && !isRenewed) {
-        isRenewed = true;
-        await renew();
+        const problem = await renew().then(() => undefined, semantikError);
+        if (problem && !PASSING.has(problem.code)) throw problem;
+        // What passes, a restart, leaves the renewal for the next time.
+        isRenewed = problem === undefined;
       } else if (!stream.signal.aborted && !PASSING.has(failure.code)) throw failure;
     } finally {
       clearTimeout(timer);

@@ -131,3 +131,17 @@ test("one tab renews the token for all, and signs all out", async () => {
   await second.session.signOut();
   expect([first.session.state, second.session.state]).toEqual(["signed-out", "signed-out"]);
 });
+
+test("listeners learn that another tab signed another user in", async () => {
+  const jwt = (sub: string) => `h.${btoa(JSON.stringify({ sub }))}.s`;
+  const tabs = browser();
+  const open = () =>
+    semantikOf(({ service }) => service(AuthService, { login: ({ username }) => ({ tokens: tokens(jwt(username)) }) }), { cookies: true, tabs: tabs() });
+  const [first, second] = [open(), open()];
+  await first.session.signIn("ada", "password");
+  const users: string[] = [];
+  first.session.subscribe(() => users.push(`${first.session.state} ${first.session.userId}`));
+  await second.session.signIn("ada", "password");
+  await second.session.signIn("bob", "password");
+  expect(users).toEqual(["signed-in bob"]);
+});

@@ -62,6 +62,23 @@ test("credentials are renewed once, then their refusal counts", async () => {
   expect(renewed).toBe(2);
 });
 
+test("a renewal that meets a restart is tried again", async () => {
+  const refused = failure(Code.Unauthenticated, "TOKEN_INVALID");
+  let asked = 0;
+  const renew = () => {
+    asked += 1;
+    return asked === 1 ? Promise.reject(failure(Code.Unavailable, "DRAINING")) : Promise.resolve();
+  };
+  const { open } = streams([refused], [refused], ["done"]);
+  expect([await all(watch(open, () => true, { ...noPause, renew })), asked]).toEqual([["done"], 2]);
+});
+
+test("a renewal that is refused ends the watch", async () => {
+  const { open } = streams([failure(Code.Unauthenticated, "TOKEN_INVALID")]);
+  const renew = () => Promise.reject(failure(Code.Unauthenticated, "REFRESH_TOKEN_INVALID"));
+  await expect(all(watch(open, () => true, { ...noPause, renew }))).rejects.toMatchObject({ reason: "REFRESH_TOKEN_INVALID" });
+});
+
 test("a watch that is given up ends without a failure", async () => {
   const end = new AbortController();
   const open = async function* (signal: AbortSignal) {
