@@ -17,13 +17,17 @@ restoreTheme();
 const queries = new QueryClient({
   defaultOptions: { queries: { retry: false, staleTime: 5_000 }, mutations: { retry: false, onError: tellFailure } },
 });
-let wasSignedIn = false;
+let lastUserId = "";
 semantik.session.subscribe(() => {
-  if (semantik.session.state === "signed-out" && wasSignedIn) {
+  const { userId } = semantik.session;
+  if (lastUserId && !userId) {
     queries.clear();
     void router.navigate({ to: "/sign-in", search: {} });
+  } else if (lastUserId && userId !== lastUserId) {
+    // Another tab signed another user in: what is shown was the last one's.
+    void queries.resetQueries();
   }
-  wasSignedIn = semantik.session.state === "signed-in";
+  lastUserId = userId;
 });
 
 createRoot(document.getElementById("root") as HTMLElement).render(

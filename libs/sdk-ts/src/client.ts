@@ -1,6 +1,6 @@
 /** The client: every public service, over gRPC-Web. */
 
-import { createClient, type Client, type Interceptor } from "@connectrpc/connect";
+import type { Client, Interceptor, Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import type { DescService } from "@bufbuild/protobuf";
 import { AuthService } from "./gen/semantik/auth/v1/auth_service_pb.js";
@@ -13,6 +13,7 @@ import { ModelService } from "./gen/semantik/embedding/v1/model_service_pb.js";
 import { OperationService } from "./gen/semantik/operation/v1/operation_service_pb.js";
 import { Operation_State, type Operation } from "./gen/semantik/operation/v1/operation_pb.js";
 import { SearchService } from "./gen/semantik/search/v1/search_service_pb.js";
+import { clientOf } from "./calls.js";
 import { authorized, cookieTransport, patient } from "./interceptors.js";
 import { Session } from "./session.js";
 import { noTabs, type Tabs } from "./tabs.js";
@@ -25,6 +26,8 @@ export interface Options {
   /** Keeps the refresh token in a cookie: for pages of the gateway's own origin. */
   cookies?: boolean;
   tabs?: Tabs;
+  /** Makes what calls travel by; gRPC-Web over fetch by default. */
+  transport?: (interceptors: Interceptor[]) => Transport;
 }
 
 const ENDED: ReadonlySet<Operation_State> = new Set([Operation_State.SUCCEEDED, Operation_State.FAILED, Operation_State.CANCELLED]);
@@ -47,9 +50,9 @@ export class Semantik {
   readonly auth: Client<typeof AuthService>;
   readonly uploads: Uploads;
 
-  constructor({ baseUrl, cookies = false, tabs = noTabs() }: Options) {
+  constructor({ baseUrl, cookies = false, tabs = noTabs(), transport = (interceptors) => createGrpcWebTransport({ baseUrl, interceptors }) }: Options) {
     const client = <S extends DescService>(service: S, ...interceptors: Interceptor[]): Client<S> =>
-      createClient(service, createGrpcWebTransport({ baseUrl, interceptors: [patient(), ...interceptors] }));
+      clientOf(service, transport([patient(), ...interceptors]));
     this.auth = client(AuthService, ...(cookies ? [cookieTransport] : []));
     this.session = new Session(this.auth, tabs, cookies);
     const token = authorized(() => this.session);
@@ -66,11 +69,13 @@ export class Semantik {
 
   /** Yields an operation's latest state after each change, until it has ended. */
   async *watchOperation(operationId: string, options?: WatchOptions): AsyncGenerator<Operation, void, undefined> {
+    let token = "";
     const open = async function* (this: Semantik, signal: AbortSignal) {
+      token = await this.session.token();
       for await (const answer of this.operations.watchOperation({ operationId }, { signal })) {
         if (answer.operation) yield answer.operation;
       }
     };
-    yield* watch(open.bind(this), hasEnded, options);
+    yield* watch(open.bind(this), hasEnded, { renew: () => this.session.replace(token), ...options });
   }
 }

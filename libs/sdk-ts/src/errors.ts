@@ -21,7 +21,7 @@ export class SemantikError extends Error {
     /** The fields that are wrong, with a sentence each. */
     readonly fields: Readonly<Record<string, string>> = {},
     /** When trying again makes sense, in milliseconds; undefined where nothing is said. */
-    readonly retryAfterMs: number | undefined = undefined,
+    readonly retryAfterMs?: number | undefined,
     /** What the logs of the services know the call by. */
     readonly correlationId: string = "",
   ) {
@@ -38,6 +38,9 @@ export class SemantikError extends Error {
 export function semantikError(error: unknown): SemantikError {
   if (error instanceof SemantikError) return error;
   const failure = ConnectError.from(error);
+  // What an interceptor throws comes out of connect as the cause of another error.
+  if (failure.cause instanceof SemantikError) return failure.cause;
+  if (isConnectionLost(error) || isConnectionLost(failure.cause)) return new SemantikError(Code.Unavailable, "", "the connection was lost");
   const [info] = failure.findDetails(ErrorInfoSchema);
   const [bad] = failure.findDetails(BadRequestSchema);
   const [retry] = failure.findDetails(RetryInfoSchema);
@@ -53,7 +56,13 @@ export function semantikError(error: unknown): SemantikError {
   );
 }
 
-function known(reason: string): Reason {
+/** Whether the failure is the connection's: fetch rejects with a TypeError, and a stream that breaks over HTTP/1.1 ends early. */
+function isConnectionLost(error: unknown): boolean {
+  return error instanceof TypeError || error === "missing trailer" || error === "missing response body";
+}
+
+/** Returns a reason by its name, empty where this client does not know it. */
+export function known(reason: string): Reason {
   return reason in ErrorReason ? (reason as Reason) : "";
 }
 

@@ -1,6 +1,6 @@
 /** What is done around each call: the token, and one more try. */
 
-import { Code, type Interceptor } from "@connectrpc/connect";
+import type { Interceptor } from "@connectrpc/connect";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
 import { semantikError } from "./errors.js";
 import type { Session } from "./session.js";
@@ -8,6 +8,8 @@ import type { Session } from "./session.js";
 const TRIES = 3;
 const FIRST_MS = 200;
 const LONGEST_MS = 2000;
+/** A server that asks for a longer pause has its failure told instead. */
+const MOST_PATIENCE_MS = 10_000;
 
 /** Asks for the refresh token to be kept in a cookie. */
 export const cookieTransport: Interceptor = (next) => (request) => {
@@ -30,8 +32,8 @@ export function authorized(session: () => Session): Interceptor {
   };
 }
 
-/** Repeats unary calls that may be repeated (the contract says which) while a service is not available. */
-export function patient(sleep: (ms: number) => Promise<void> = pause): Interceptor {
+/** Repeats unary calls that may be repeated (the contract says which) where the failure passes. */
+export function patient(sleep: typeof pause = pause): Interceptor {
   return (next) => async (request) => {
     const isRepeatable = !request.stream && request.method.idempotency !== Level.IDEMPOTENCY_UNKNOWN;
     for (let tried = 1; ; tried += 1) {
@@ -39,11 +41,25 @@ export function patient(sleep: (ms: number) => Promise<void> = pause): Intercept
         return await next(request);
       } catch (error) {
         const failure = semantikError(error);
-        if (!isRepeatable || failure.code !== Code.Unavailable || tried === TRIES || request.signal.aborted) throw error;
-        await sleep(failure.retryAfterMs ?? Math.random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** tried));
+        const delay = failure.retryAfterMs ?? Math.random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** tried);
+        if (!isRepeatable || !failure.isPassing || tried === TRIES || delay > MOST_PATIENCE_MS) throw error;
+        await sleep(delay, request.signal);
+        if (request.signal.aborted) throw error;
       }
     }
   };
 }
 
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** Waits, at most until `signal` is aborted. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+  });
+}

@@ -29,6 +29,7 @@ export class Session {
   #token = "";
   #expires = 0;
   #refreshToken = "";
+  #userId = "";
   readonly #listeners = new Set<() => void>();
 
   constructor(
@@ -47,7 +48,12 @@ export class Session {
     return this.#state;
   }
 
-  /** Calls `listener` after each change of the state; returns a function that ends that. */
+  /** The id of the user who is signed in, empty where nobody is. Another tab can sign another user in: the tabs share one cookie. */
+  get userId(): string {
+    return this.#userId;
+  }
+
+  /** Calls `listener` after each change of the state or of the user; returns a function that ends that. */
   subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -84,7 +90,14 @@ export class Session {
   /** Returns a token to call with, renewed where it is due; empty where nobody is signed in. */
   async token(): Promise<string> {
     if (this.#state !== "signed-in") return "";
-    if (this.#expires - this.now() < EARLY_MS) await this.#renew(this.#token);
+    if (this.#expires - this.now() < EARLY_MS) {
+      try {
+        await this.#renew(this.#token);
+      } catch (error) {
+        // What is early can wait: the token is still good for a moment.
+        if (!semantikError(error).isPassing || this.#expires <= this.now()) throw error;
+      }
+    }
     return this.#token;
   }
 
@@ -132,18 +145,27 @@ export class Session {
   #keep(token: string, expires: number): void {
     this.#token = token;
     this.#expires = expires;
-    this.#change("signed-in");
+    this.#change("signed-in", subject(token));
   }
 
   #end(): void {
     this.#token = this.#refreshToken = "";
     this.#expires = 0;
-    this.#change("signed-out");
+    this.#change("signed-out", "");
   }
 
-  #change(state: SessionState): void {
-    if (state === this.#state) return;
+  #change(state: SessionState, userId: string): void {
+    if (state === this.#state && userId === this.#userId) return;
     this.#state = state;
+    this.#userId = userId;
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** Returns the user whom an access token (a JSON Web Token) is for; nothing is verified, which is the services' part. */
+function subject(token: string): string {
+  const [, payload] = token.split(".");
+  if (!payload) return "";
+  const claims = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/"))) as { sub?: string };
+  return claims.sub ?? "";
 }

@@ -1,13 +1,14 @@
-/** Files to the gateway and back: as plain HTTP, which a browser streams and shows the progress of. */
+/** Files to the gateway and back: as plain HTTP, which a browser streams. */
 
 import { Code } from "@connectrpc/connect";
-import { fromJson } from "@bufbuild/protobuf";
+import { fromJsonString } from "@bufbuild/protobuf";
 import { UploadDocumentResponseSchema, type UploadDocumentResponse } from "./gen/semantik/collection/v1/document_service_pb.js";
-import { SemantikError, type Reason } from "./errors.js";
+import { known, SemantikError, semantikError } from "./errors.js";
+import { send, type HttpAnswer } from "./http.js";
 import type { Session } from "./session.js";
 
 export interface UploadOptions {
-  /** Told how many bytes of how many have left. */
+  /** Called with how many bytes of how many have left; by browsers alone. */
   onProgress?: (sent: number, total: number) => void;
   signal?: AbortSignal;
   /** Makes the upload repeatable: the same id gives the same document. */
@@ -15,7 +16,7 @@ export interface UploadOptions {
 }
 
 interface Status {
-  code?: number;
+  code?: Code;
   message?: string;
   details?: { reason?: string; metadata?: Record<string, string> }[];
 }
@@ -28,53 +29,48 @@ export class Uploads {
 
   /** Uploads a file under a name, which may have folders in it: `reports/2026/may.pdf`. */
   async upload(collectionId: string, name: string, file: Blob, options: UploadOptions = {}): Promise<UploadDocumentResponse> {
-    const token = await this.session.token();
     // Not by URLSearchParams: the gateway takes a plus for a plus.
     const query = `name=${encodeURIComponent(name)}&requestId=${encodeURIComponent(options.requestId ?? crypto.randomUUID())}`;
-    const request = new XMLHttpRequest();
-    request.open("POST", `${this.baseUrl}/v1/collections/${collectionId}/documents:upload?${query}`);
-    request.setRequestHeader("authorization", `Bearer ${token}`);
-    request.setRequestHeader("content-type", file.type || "application/octet-stream");
-    const { onProgress, signal } = options;
-    if (onProgress) request.upload.onprogress = (event) => onProgress(event.loaded, event.total || file.size);
-    return new Promise((resolve, reject) => {
-      const abort = () => request.abort();
-      signal?.addEventListener("abort", abort);
-      request.onloadend = () => {
-        signal?.removeEventListener("abort", abort);
-        if (request.status === 200) resolve(fromJson(UploadDocumentResponseSchema, JSON.parse(request.responseText), { ignoreUnknownFields: true }));
-        else reject(failure(request.status, request.responseText, request.getResponseHeader("x-correlation-id") ?? ""));
-      };
-      request.send(file);
-    });
+    const url = `${this.baseUrl}/v1/collections/${encodeURIComponent(collectionId)}/documents:upload?${query}`;
+    const answer = await this.#send((token) => send(url, token, file, options));
+    return fromJsonString(UploadDocumentResponseSchema, await answer.body.text(), { ignoreUnknownFields: true });
   }
 
   /** Returns a document's content: its extracted text, or the original bytes. */
   async content(documentId: string, kind: "TEXT" | "ORIGINAL", signal?: AbortSignal): Promise<Blob> {
+    const url = `${this.baseUrl}/v1/documents/${encodeURIComponent(documentId)}/content?kind=CONTENT_KIND_${kind}`;
+    return (await this.#send((token) => send(url, token, undefined, signal ? { signal } : {}))).body;
+  }
+
+  /** Sends with the session's token, once more where it was refused. */
+  async #send(work: (token: string) => Promise<HttpAnswer>): Promise<HttpAnswer> {
     const token = await this.session.token();
-    const url = `${this.baseUrl}/v1/documents/${documentId}/content?kind=CONTENT_KIND_${kind}`;
-    const response = await fetch(url, { headers: { authorization: `Bearer ${token}` }, ...(signal && { signal }) });
-    if (!response.ok) throw failure(response.status, await response.text(), response.headers.get("x-correlation-id") ?? "");
-    return response.blob();
+    let answer = await work(token).catch(fail);
+    if (answer.status === 401 && token) answer = await work(await this.session.replace(token)).catch(fail);
+    if (answer.status !== 200) throw await failure(answer);
+    return answer;
   }
 }
 
-function failure(status: number, body: string, correlationId: string): SemantikError {
-  if (status === 0) return new SemantikError(Code.Unavailable, "", "the connection was lost");
-  let answer: Status;
-  try {
-    answer = JSON.parse(body) as Status;
-  } catch {
-    answer = {};
-  }
-  const info = answer.details?.find((detail) => detail.reason);
-  return new SemantikError(
-    (answer.code ?? Code.Unknown) as Code,
-    (info?.reason ?? "") as Reason,
-    answer.message ?? `HTTP status ${status}`,
-    info?.metadata ?? {},
-    {},
-    undefined,
-    correlationId,
-  );
+function fail(error: unknown): never {
+  throw semantikError(error);
 }
+
+async function failure({ status, body, correlationId }: HttpAnswer): Promise<SemantikError> {
+  const { code, message, details }: Status = parsed(await body.text());
+  const info = details?.find((detail) => detail.reason);
+  const reason = known(info?.reason ?? "");
+  return new SemantikError(code ?? codeOf(status), reason, message ?? `HTTP status ${status}`, info?.metadata, {}, undefined, correlationId);
+}
+
+function parsed(body: string): Status {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    // Not ours: something before the gateway answered, with a page of its own.
+    return {};
+  }
+}
+
+const codeOf = (status: number): Code => (status === 502 || status === 503 || status === 504 ? Code.Unavailable : Code.Unknown);

@@ -8,7 +8,9 @@ export interface WatchOptions {
   signal?: AbortSignal;
   /** Told true when what was yielded last may be out of date, false once it is not. */
   onStale?: (isStale: boolean) => void;
-  sleep?: (ms: number) => Promise<void>;
+  /** Called once when the stream is refused because of its credentials, before it is opened again. */
+  renew?: () => Promise<unknown>;
+  sleep?: typeof pause;
 }
 
 /** A watch repeats its state every 15 s: one that is silent for longer is dead. */
@@ -24,9 +26,10 @@ const PASSING: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Internal, Cod
 export async function* watch<T>(
   open: (signal: AbortSignal) => AsyncIterable<T>,
   isLast: (state: T) => boolean,
-  { signal, onStale, sleep = pause }: WatchOptions = {},
+  { signal, onStale, renew, sleep = pause }: WatchOptions = {},
 ): AsyncGenerator<T, void, undefined> {
   let tries = 0;
+  let isRenewed = false;
   while (!signal?.aborted) {
     const stream = new AbortController();
     const stop = () => stream.abort();
@@ -37,6 +40,7 @@ export async function* watch<T>(
         clearTimeout(timer);
         timer = setTimeout(stop, SILENT_MS);
         tries = 0;
+        isRenewed = false;
         onStale?.(false);
         yield state;
         if (isLast(state) || signal?.aborted) return;
@@ -44,7 +48,12 @@ export async function* watch<T>(
     } catch (error) {
       if (signal?.aborted) return;
       const failure = semantikError(error);
-      if (!stream.signal.aborted && !PASSING.has(failure.code)) throw failure;
+      if (failure.code === Code.Unauthenticated && renew && !isRenewed) {
+        const problem = await renew().then(() => undefined, semantikError);
+        if (problem && !PASSING.has(problem.code)) throw problem;
+        // What passes, a restart, leaves the renewal for the next time.
+        isRenewed = problem === undefined;
+      } else if (!stream.signal.aborted && !PASSING.has(failure.code)) throw failure;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", stop);
@@ -52,7 +61,7 @@ export async function* watch<T>(
     }
     if (signal?.aborted) return;
     onStale?.(true);
-    await sleep(Math.random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** tries));
+    await sleep(Math.random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** tries), signal);
     tries += 1;
   }
 }

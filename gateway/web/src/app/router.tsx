@@ -27,9 +27,11 @@ const root = createRootRoute({
     </>
   ),
   notFoundComponent: () => (
-    <Empty title={text.notFound} action={<Link to="/">{text.toHome}</Link>}>
-      {text.notFoundHint}
-    </Empty>
+    <main className="alone">
+      <Empty level={1} title={text.notFound} action={<Link to="/">{text.toHome}</Link>}>
+        {text.notFoundHint}
+      </Empty>
+    </main>
   ),
 });
 
@@ -38,7 +40,11 @@ async function needSession(address: string): Promise<void> {
   if (semantik.session.state !== "signed-in") throw redirect({ to: "/sign-in", search: { next: address } });
 }
 
-const words = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
+/** The router reads `q=2026` as a number, and `q=true` as no text either. */
+function words(value: unknown): string | undefined {
+  const isText = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+  return isText ? String(value) || undefined : undefined;
+}
 
 function one<T extends string>(value: unknown, ...allowed: T[]): T | undefined {
   return allowed.find((each) => each === value);

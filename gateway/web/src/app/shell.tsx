@@ -2,7 +2,7 @@
 
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { Dialog } from "../design/index.tsx";
+import { Dialog, Icon } from "../design/index.tsx";
 import { text } from "../messages/app.ts";
 import { semantik } from "./semantik.ts";
 import { switchTheme } from "./theme.ts";
@@ -65,11 +65,13 @@ export function Shell() {
           </Link>
         ))}
         <div className="foot">
-          <button type="button" className="item" onClick={switchTheme}>
-            {text.theme}
+          <button type="button" className="item" onClick={switchTheme} aria-label={text.theme} title={text.theme}>
+            <span className="label">{text.theme}</span>
+            <Icon path="M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18" />
           </button>
-          <button type="button" className="item" onClick={signOut}>
-            {text.signOut}
+          <button type="button" className="item" onClick={signOut} aria-label={text.signOut} title={text.signOut}>
+            <span className="label">{text.signOut}</span>
+            <Icon path="M14 4h5v16h-5M4 12h11m-4-4 4 4-4 4" />
           </button>
         </div>
       </nav>

@@ -10,6 +10,15 @@ export function Button({ tone = "", className = "", ...rest }: ComponentProps<"b
   return <button type="button" {...rest} className={`button ${tone} ${className}`} />;
 }
 
+/** A line drawing, 24 units wide; what it means stands beside it or on what holds it. */
+export function Icon({ path }: { path: string }) {
+  return (
+    <svg width="16" height="16" viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="2" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+      <path d={path} />
+    </svg>
+  );
+}
+
 export function Badge({ tone = "calm", children }: { tone?: Tone; children: ReactNode }) {
   return <span className={`badge ${tone}`}>{children}</span>;
 }
@@ -38,10 +47,11 @@ export function Meter({ value, label }: { value: number | undefined; label: stri
   );
 }
 
-export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+export function Empty({ title, level = 2, children, action }: { title: string; level?: 1 | 2; children?: ReactNode; action?: ReactNode }) {
+  const Heading = `h${level}` as const;
   return (
     <div className="empty">
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children && <p>{children}</p>}
       {action}
     </div>

@@ -22,6 +22,8 @@ export const text = {
   end: "End",
   endAll: "Sign out everywhere",
   endAllQuestion: "This ends every session of yours, this one too.",
+  programOn: (program: string, system: string) => `${program} on ${system}`,
+  unknownProgram: "a program without a name",
   role: "Role",
   since: "Member since",
 };

@@ -7,6 +7,7 @@ import { since } from "../../app/format.ts";
 import { semantik } from "../../app/semantik.ts";
 import { Badge, Button, Confirm, Failure, Skeleton } from "../../design/index.tsx";
 import { text } from "./messages.ts";
+import { programOf } from "./user-agent.ts";
 
 export function Profile() {
   const queries = useQueryClient();
@@ -54,7 +55,7 @@ export function Profile() {
         {sessions.data?.sessions.map((session) => (
           <li key={session.id} className="spread">
             <div>
-              <div className="one-line">{session.userAgent || "?"}</div>
+              <div title={session.userAgent}>{programOf(session.userAgent)}</div>
               <div className="muted small">
                 {session.address} · {text.lastUsed} {since(session.lastUsedTime && timestampDate(session.lastUsedTime))}
               </div>

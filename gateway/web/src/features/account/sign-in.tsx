@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useRouter, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState, type FormEvent } from "react";
 import { semantikError } from "@semantik/client";
+import { written } from "../../app/form.ts";
 import { semantik } from "../../app/semantik.ts";
 import { Button, Failure, Field } from "../../design/index.tsx";
 import "../../app/shell.css";
@@ -50,7 +51,7 @@ export function SignIn() {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const values = new FormData(event.currentTarget);
-    const value = (name: string) => String(values.get(name) ?? "");
+    const value = (name: string) => written(values, name);
     void enter(() =>
       isRegistering
         ? semantik.session.register({ username: value("username"), email: value("email"), password: value("password") })

@@ -4,6 +4,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useId, type FormEvent } from "react";
 import { Model_Kind, semantikError } from "@semantik/client";
+import { written } from "../../app/form.ts";
 import { semantik } from "../../app/semantik.ts";
 import { Button, Dialog, Failure, Field } from "../../design/index.tsx";
 import { text as common } from "../../messages/app.ts";
@@ -27,10 +28,10 @@ export function CreateCollection({ open, onClose }: { open: boolean; onClose: ()
     event.preventDefault();
     const values = new FormData(event.currentTarget);
     create.mutate({
-      name: String(values.get("name")),
-      description: String(values.get("description")),
+      name: written(values, "name"),
+      description: written(values, "description"),
       isPublic: values.has("public"),
-      model: String(values.get("model") ?? ""),
+      model: written(values, "model"),
     });
   };
   const usable = models.data?.models.filter((model) => model.kind === Model_Kind.EMBEDDING) ?? [];

@@ -4,6 +4,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { Grant_Role, semantikError, type Collection } from "@semantik/client";
+import { written } from "../../app/form.ts";
 import { semantik } from "../../app/semantik.ts";
 import { tell } from "../../app/toasts.tsx";
 import { Button, Confirm, Failure, Field } from "../../design/index.tsx";
@@ -34,7 +35,7 @@ export function Settings({ collection }: { collection: Collection }) {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const values = new FormData(event.currentTarget);
-    update.mutate({ name: String(values.get("name")), description: String(values.get("description")), isPublic: values.has("public") });
+    update.mutate({ name: written(values, "name"), description: written(values, "description"), isPublic: values.has("public") });
   };
   const isLocked = collection.role < Grant_Role.ADMIN;
   const fields = update.error ? semantikError(update.error).fields : {};

@@ -78,7 +78,7 @@ function Rows({ documents, isWritable, more, hasMore }: { documents: Document[];
     if (hasMore && last > documents.length - PAGE / 2) more();
   }, [hasMore, last, documents.length, more]);
   return (
-    <div ref={box} className="card documents" role="list" aria-label={text.documents} tabIndex={0}>
+    <div ref={box} className="card documents" role="list" aria-label={text.documents}>
       <div className="sheet" style={{ height: rows.getTotalSize() }}>
         {shown.map((row) => (
           <Line key={row.key} document={documents[row.index] as Document} top={row.start} isWritable={isWritable} />

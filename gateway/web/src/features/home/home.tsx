@@ -42,9 +42,9 @@ export function Home() {
                 <th>{text.name}</th>
                 <th>{text.state}</th>
                 <th className="number">{text.documents}</th>
-                <th className="number">{text.chunks}</th>
-                <th className="number">{text.size}</th>
-                <th className="number">{text.updated}</th>
+                <th className="number wide-only">{text.chunks}</th>
+                <th className="number wide-only">{text.size}</th>
+                <th className="number wide-only">{text.updated}</th>
               </tr>
             </thead>
             <tbody>
@@ -62,9 +62,9 @@ export function Home() {
                       <Badge tone={tone}>{state}</Badge>
                     </td>
                     <td className="number">{count(each.documentCount)}</td>
-                    <td className="number">{count(each.chunkCount)}</td>
-                    <td className="number">{size(each.sizeBytes)}</td>
-                    <td className="number muted">{since(each.updateTime && timestampDate(each.updateTime))}</td>
+                    <td className="number wide-only">{count(each.chunkCount)}</td>
+                    <td className="number wide-only">{size(each.sizeBytes)}</td>
+                    <td className="number muted wide-only">{since(each.updateTime && timestampDate(each.updateTime))}</td>
                   </tr>
                 );
               })}

@@ -1,7 +1,7 @@
 /** The models that are installed. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Model_Kind, Model_Precision, Model_State, type Model } from "@semantik/client";
+import { Model_Kind, Model_Precision, Model_State, User_Role, type Model } from "@semantik/client";
 import { size } from "../../app/format.ts";
 import { semantik } from "../../app/semantik.ts";
 import { Badge, Button, Failure, Meter, Skeleton, type Tone } from "../../design/index.tsx";
@@ -37,7 +37,7 @@ export function Models() {
     },
     onSettled: () => queries.invalidateQueries({ queryKey: ["models"] }),
   });
-  const isAdministrator = me.data?.user?.role === 4;
+  const isAdministrator = me.data?.user?.role === User_Role.ADMIN;
   const used = Number(list.data?.memoryBytes ?? 0);
   const budget = Number(list.data?.memoryBudgetBytes ?? 0);
   return (

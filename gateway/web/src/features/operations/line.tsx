@@ -2,7 +2,7 @@
 
 import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { durationMs, hasEnded, type Operation } from "@semantik/client";
+import { durationMs, hasEnded, Operation_State, type Operation } from "@semantik/client";
 import { count, duration } from "../../app/format.ts";
 import { semantik } from "../../app/semantik.ts";
 import { Badge, Button, Meter } from "../../design/index.tsx";
@@ -44,7 +44,7 @@ export function OperationLine({ known, collectionName }: { known: Operation; col
           </Button>
         )}
       </div>
-      <Meter value={share(operation)} label={KINDS[operation.kind]} />
+      {operation.state !== Operation_State.QUEUED && <Meter value={share(operation)} label={KINDS[operation.kind]} />}
       <div className="muted small">{isStale ? common.stale : details(operation)}</div>
     </li>
   );

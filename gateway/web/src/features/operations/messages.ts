@@ -27,6 +27,7 @@ export const text = {
   of: "of",
   took: "took",
   throughput: "Documents done over time",
+  more: (number: number) => (number === 1 ? "and one more" : `and ${number} more`),
   ahead: (number: number) => (number === 1 ? "behind one other" : `behind ${number} others`),
 };
 

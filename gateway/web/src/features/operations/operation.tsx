@@ -2,7 +2,7 @@
 
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { hasEnded, Operation_State, timestampMs, type Operation } from "@semantik/client";
 import { count, duration } from "../../app/format.ts";
 import { semantik } from "../../app/semantik.ts";
@@ -19,9 +19,7 @@ function usePoints(operation: Operation | undefined): Point[] {
   const [points, setPoints] = useState<Point[]>([]);
   const done = Number(operation?.progress?.documentsDone ?? 0);
   const at = operation?.updateTime ? timestampMs(operation.updateTime) : 0;
-  useEffect(() => {
-    if (at) setPoints((before) => (before.at(-1)?.at === at ? before : [...before, { at, done }]));
-  }, [at, done]);
+  if (at && points.at(-1)?.at !== at) setPoints([...points, { at, done }]);
   return points;
 }
 

@@ -26,10 +26,10 @@ export function Operations() {
             <thead>
               <tr>
                 <th>{text.kind}</th>
-                <th>{text.collection}</th>
+                <th className="wide-only">{text.collection}</th>
                 <th>{text.state}</th>
                 <th>{text.progress}</th>
-                <th className="number">{text.started}</th>
+                <th className="number wide-only">{text.started}</th>
               </tr>
             </thead>
             <tbody>
@@ -42,7 +42,7 @@ export function Operations() {
                         {KINDS[each.kind]}
                       </Link>
                     </td>
-                    <td>{names.data?.find(({ id }) => id === each.collectionId)?.name}</td>
+                    <td className="wide-only">{names.data?.find(({ id }) => id === each.collectionId)?.name}</td>
                     <td>
                       <Badge tone={tone}>{state}</Badge>
                     </td>
@@ -50,7 +50,7 @@ export function Operations() {
                       {!hasEnded(each) && <Meter value={share(each)} label={KINDS[each.kind]} />}
                       <span className="muted small">{details(each)}</span>
                     </td>
-                    <td className="number muted">{since(each.createTime && timestampDate(each.createTime))}</td>
+                    <td className="number muted wide-only">{since(each.createTime && timestampDate(each.createTime))}</td>
                   </tr>
                 );
               })}

@@ -8,7 +8,7 @@ export function cut(text: string, marks: readonly Pick<Highlight, "start" | "end
   const characters = Array.from(text);
   const parts: { text: string; isMarked: boolean }[] = [];
   let at = 0;
-  for (const { start, end } of [...marks].sort((a, b) => a.start - b.start)) {
+  for (const { start, end } of marks.toSorted((a, b) => a.start - b.start)) {
     if (start < at || end <= start) continue;
     if (start > at) parts.push({ text: characters.slice(at, start).join(""), isMarked: false });
     parts.push({ text: characters.slice(start, end).join(""), isMarked: true });

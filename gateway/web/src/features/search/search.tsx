@@ -38,7 +38,7 @@ export function Search() {
   // The address follows what is typed, once it has settled.
   useEffect(() => {
     if (query !== (parameters.q ?? "")) change({ q: query });
-    setSelected(0);
+    // oxlint-disable-next-line react-hooks/exhaustive-deps
   }, [query]);
   useEffect(() => {
     box.current?.focus();
@@ -93,9 +93,12 @@ export function Search() {
           placeholder={text.placeholder}
           value={typed}
           autoComplete="off"
-          onChange={(event) => setTyped(event.target.value)}
+          onChange={(event) => {
+            setTyped(event.target.value);
+            setSelected(0);
+          }}
           onKeyDown={press}
-          aria-controls="hits"
+          aria-controls={hits.length > 0 ? "hits" : undefined}
         />
         <div className="options">
           <select className="input" aria-label={text.where} value={parameters.in ?? ""} onChange={(event) => change({ in: event.target.value })}>

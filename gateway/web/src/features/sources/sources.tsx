@@ -3,6 +3,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { semantikError, Source_Kind, timestampDate, type Source } from "@semantik/client";
+import { written } from "../../app/form.ts";
 import { count, since, size } from "../../app/format.ts";
 import { semantik } from "../../app/semantik.ts";
 import { Button, Confirm, Failure, Field, Skeleton } from "../../design/index.tsx";
@@ -24,7 +25,7 @@ export function Sources({ collectionId, isWritable }: { collectionId: string; is
   });
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    add.mutate(String(new FormData(event.currentTarget).get("path")));
+    add.mutate(written(new FormData(event.currentTarget), "path"));
   };
   const fields = add.error ? semantikError(add.error).fields : {};
   return (

@@ -62,7 +62,7 @@ export function Viewer() {
         </div>
       </div>
       <p className="muted small">
-        <Link to="/collections/$collectionId" params={{ collectionId: shown.collectionId }}>
+        <Link to="/collections/$collectionId" params={{ collectionId: shown.collectionId }} className="underlined">
           {shown.path}
         </Link>{" "}
         · {shown.mimeType} · {size(shown.sizeBytes)} {REASONS[shown.reason] && `· ${REASONS[shown.reason]}`} {shown.errorMessage && `· ${shown.errorMessage}`}
