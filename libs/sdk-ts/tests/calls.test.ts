@@ -61,8 +61,8 @@ test("it gives up after three tries", async () => {
 test("a refused token is replaced once", async () => {
   const session = { token: async () => "old", replace: async (refused: string) => `not ${refused}` } as unknown as Session;
   const seen: string[] = [];
-  const void_ = () => failure(Code.Unauthenticated, "TOKEN_INVALID");
-  const client = users([authorized(() => session)], [void_(), "ok", void_(), void_()], seen);
+  const refused = () => failure(Code.Unauthenticated, "TOKEN_INVALID");
+  const client = users([authorized(() => session)], [refused(), "ok", refused(), refused()], seen);
   await client.getMe({});
   await expect(client.getMe({})).rejects.toThrow("no");
   expect(seen).toEqual(["Bearer old", "Bearer not old", "Bearer old", "Bearer not old"]);
