@@ -70,7 +70,7 @@ export function Hits({ hits, selected, onSelect, onOpen, names }: Props) {
 }
 
 /** The passage from a little before its best sentence, or its first match, on. */
-export function excerpt({ text: passage, highlights, bestSentence }: Pick<Hit, "text" | "highlights" | "bestSentence">) {
+export function excerpt({ text: passage, highlights, bestSentence }: Pick<Hit, "text" | "highlights"> & Partial<Pick<Hit, "bestSentence">>) {
   const first = bestSentence?.start ?? highlights[0]?.start ?? 0;
   const from = first > BEFORE ? first - BEFORE : 0;
   const marks = highlights.filter(({ start }) => start >= from).map(({ start, end }) => ({ start: start - from + (from && 1), end: end - from + (from && 1) }));
