@@ -26,9 +26,10 @@ lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --generate-hashes --no-emit-index-url --no-header \
 		--no-emit-package semantik --no-emit-package semantik-minilm --python-version 3.11 --quiet --output-file requirements.lock
 
-generate: ## generate the stubs under libs/sdk from proto/, and the blocking client from the asynchronous one
+generate: ## generate the stubs and the OpenAPI document from proto/, and the blocking client from the asynchronous one
 	$(BIN)/python tools/generate.py proto $(STUBS)
 	$(BIN)/python tools/sync_client.py
+	$(BIN)/python tools/openapi.py proto
 
 format: ## format protos and Python
 	$(BIN)/buf format --write
@@ -41,6 +42,7 @@ lint: ## lint protos, Python, imports and shape
 	if [ -n "$(LAST_MAIN)" ]; then $(BIN)/buf breaking --against ".git#ref=$(LAST_MAIN)"; fi
 	$(BIN)/python tools/generate.py --check proto $(STUBS)
 	$(BIN)/python tools/sync_client.py --check
+	$(BIN)/python tools/openapi.py --check proto
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports
