@@ -21,6 +21,7 @@ $(BIN)/uv:
 setup: $(BIN)/uv ## make the environment in .venv, everything pinned
 	$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --editable libs/sdk --editable models/minilm --editable .
+	$(BIN)/python tools/reference.py
 
 lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --generate-hashes --no-emit-index-url --no-header \

@@ -63,6 +63,18 @@ def open_file(path: Path) -> dict[str, Any]:
     return _file(path.parent, path, {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"})
 
 
+def pages_of(folder: Path) -> list[dict[str, Any]]:
+    """Return the routes of a folder's files below its name, which alone is the address of its ``index.html``."""
+    found = sorted(path for path in folder.iterdir() if path.name != "index.html")
+    headers = {**_SECURITY, "cache-control": _HOUR, "content-type": _TYPES[".html"]}
+    page = {
+        "match": {"path": f"/{folder.name}", "headers": [_READ]},
+        "direct_response": {"status": 200, "body": {"inline_string": (folder / "index.html").read_text()}},
+        "response_headers_to_add": [_header(name, value) for name, value in headers.items()],
+    }
+    return [page, *(_file(folder.parent, path) for path in found)]
+
+
 def routes(root: Path) -> list[dict[str, Any]]:
     """Return the routes of an app's built files, ``index.html`` among them, which also answers for every page's address."""
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "index.html")

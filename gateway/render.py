@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway import contract, files, metrics, strict
 from gateway.errors import mappers, trailers
-from gateway.openapi import document
+from gateway.openapi import document, reference
 from libs.rpc.contract import REFLECTION
 from libs.rpc.proof import gateway_proof
 from semantik import policy
@@ -52,6 +52,7 @@ _ABOUT = {
     "health": {"gateway": "/healthz", "services": "/readyz"},
     "openai": "/openai/v1",
     "openapi": "/openapi.json",
+    "reference": "/docs",
 }
 # Both versions have the same messages.
 _REFLECTION = [f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")]
@@ -110,7 +111,7 @@ class Gateway:
         filled["metrics_listener"] = _lines([metrics.listener(_socket_address(self.metrics))] if self.metrics else [], 2)
         filled["metrics_cluster"] = _lines([metrics.cluster(_admin(self.admin))] if self.metrics else [], 2)
         filled["anonymous"] = _lines([_anonymous(prefix) for prefix in (f"/{contract.ANONYMOUS}/", "/grpc.reflection.")], 14)
-        filled["app"] = _lines([files.open_file(document.PATH), *(files.routes(self.app) if self.app else ())], 14)
+        filled["app"] = _lines([files.open_file(document.PATH), *reference.routes(), *(files.routes(self.app) if self.app else ())], 14)
         filled["routes"] = _lines([*(_reflection() if self.reflection else ()), *_routes()], 14)
         return Template(_TEMPLATE.read_text()).substitute(filled)
 

@@ -1,6 +1,7 @@
 """The OpenAPI document: what it says of the contract, and that it is served."""
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -95,3 +96,17 @@ async def test_the_document_is_served_to_pages_of_every_origin(http: httpx.Async
     assert response.headers["content-encoding"] == "gzip"
     assert response.headers["access-control-allow-origin"] == "*"
     assert (await http.post("/openapi.json", json={})).status_code == 404
+
+
+async def test_the_reference_is_served_without_another_host_and_without_inline_scripts(http: httpx.AsyncClient) -> None:
+    """All that the page loads comes from this gateway, under a policy that allows nothing else."""
+    page = await http.get("/docs")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    loaded = re.findall(r'(?:src|href)="(/[^"]+|https?:[^"]+)"', page.text)
+    assert {"/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/start.js", "/openapi.json"} <= set(loaded)
+    for path in loaded:
+        assert (await http.get(path)).status_code == 200
+    assert re.findall(r"<script(?![^>]*src=)", page.text) == []
