@@ -9,7 +9,7 @@ BIN := .venv/bin
 STUBS := libs/sdk
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types check test smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-search bench-scale bench-embed bench-soak bench-rpc bench-gpu run down lock
+.PHONY: help setup generate format lint types check test smoke packages first-hour faults faults-quick fuzz abuse bench-index bench-retrieval bench-search bench-scale bench-embed bench-soak bench-rpc bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -79,6 +79,11 @@ faults: ## hurt a mesh in every way we know, and audit it; SEED=n MINUTES=m at r
 
 faults-quick: ## the faults that take less than five minutes together
 	$(BIN)/python -P -m tests.faults --quick --patience $(PATIENCE)
+
+CASES ?= 10000
+
+fuzz: ## send CASES=n requests made from /openapi.json through the gateway of a mesh; one JSON line at the end
+	$(BIN)/python -P -m tests.fuzz --cases $(CASES)
 
 REPEATS ?= 20
 

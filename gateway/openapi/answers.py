@@ -46,6 +46,7 @@ _MEANINGS = {
 # What each call can meet, whatever its comment lists.
 _ALWAYS = {
     400: ["INVALID_REQUEST"],
+    404: ["ROUTE_NOT_FOUND"],
     429: ["OVERLOADED"],
     431: ["MESSAGE_TOO_LARGE"],
     500: ["INTERNAL"],
@@ -53,7 +54,6 @@ _ALWAYS = {
     504: ["DEADLINE_EXCEEDED"],
 }
 _WITH_A_BODY = {408: ["DEADLINE_EXCEEDED"], 413: ["MESSAGE_TOO_LARGE"], 429: ["MESSAGE_TOO_LARGE"]}
-_WITH_A_PATH = {404: ["ROUTE_NOT_FOUND"]}
 _SIGNED_IN = {401: ["CREDENTIALS_MISSING", "TOKEN_INVALID"], 403: ["ROLE_REQUIRED"]}
 _REASONS = re.compile(r"Reasons:(?P<listed>[^.]*)[.]")
 _REASON = re.compile(r"\b[A-Z][A-Z]+(?:_[A-Z]+)*\b")
@@ -77,10 +77,10 @@ class Answers:
             if codes:
                 self._status[name] = _STATUSES[Code.Value(codes[0])]
 
-    def of(self, method: str, schema: str, *, body: bool, path: bool, signed_in: bool) -> dict[str, Any]:
+    def of(self, method: str, schema: str, *, body: bool, signed_in: bool) -> dict[str, Any]:
         """Return the responses of a method's errors, whose schema is of this name."""
         reasons: dict[int, list[str]] = {}
-        for chosen, more in ((True, _ALWAYS), (body, _WITH_A_BODY), (path, _WITH_A_PATH), (signed_in, _SIGNED_IN)):
+        for chosen, more in ((True, _ALWAYS), (body, _WITH_A_BODY), (signed_in, _SIGNED_IN)):
             for status, names in more.items() if chosen else ():
                 reasons.setdefault(status, []).extend(names)
         for reason in self._listed(method):

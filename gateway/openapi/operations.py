@@ -46,7 +46,7 @@ class Operations:
         if rule.body:
             operation["requestBody"] = self._body(method.input_type, rule.body, in_path)
         error = "OpenAiError" if rule.path.startswith("/openai/") else "Status"
-        errors = self._answers.of(method.full_name, error, body=bool(rule.body), path=bool(in_path), signed_in=signed_in)
+        errors = self._answers.of(method.full_name, error, body=bool(rule.body), signed_in=signed_in)
         operation["responses"] = {"200": self._answer(method), **errors}
         return operation
 
