@@ -10,6 +10,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
 from gateway import contract, files, metrics, strict
 from gateway.errors import mappers, trailers
 from gateway.openapi import document, reference
@@ -26,6 +29,8 @@ _UNARY_SECONDS = 60
 _EMBEDDINGS_SECONDS = 240
 _EMBEDDINGS = "/semantik.embedding.v1.OpenAiService/CreateEmbeddings"
 _STREAM_HOURS = 24
+# Of what needs no credentials, the one that signs nobody in: services ask for it too.
+_KEYS = "GetJwks"
 _JSON_BYTES = 8 * 1024 * 1024
 # What signing in takes, and more.
 _ANONYMOUS_BYTES = 16 * 1024
@@ -139,12 +144,28 @@ def _routes() -> list[dict[str, Any]]:
                 route["typed_per_filter_config"] = _buffered(_GRPC_PREFIX + _ANONYMOUS_BYTES)
             if contract.returns_files(method):
                 route["response_headers_to_add"] = [_ATTACHMENT]
+            route["route"] |= _rates(method)
             rpcs.append(route)
             if is_anonymous:
                 anonymous.append(_small(contract.http_rule(method).path))
             if method.client_streaming:
                 uploads.append(_upload(contract.http_rule(method).path))
     return rpcs + uploads + anonymous
+
+
+def _rates(method: MethodDescriptor) -> dict[str, Any]:
+    """Have a call counted that signs in or changes something; one that only reads never waits for that."""
+    address = {"masked_remote_address": {"v6_prefix_mask_len": 64}}
+    if method.containing_service.full_name == contract.ANONYMOUS:
+        return {} if method.name == _KEYS else {"rate_limits": [{"actions": [_kind("sign_in"), address]}]}
+    if method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS:
+        return {}
+    credentials = {"request_headers": {"header_name": "authorization", "descriptor_key": "credentials"}}
+    return {"rate_limits": [{"actions": [_kind("write"), address]}, {"actions": [_kind("write"), credentials]}]}
+
+
+def _kind(value: str) -> dict[str, Any]:
+    return {"generic_key": {"descriptor_key": "kind", "descriptor_value": value}}
 
 
 def _reflection() -> list[dict[str, Any]]:
