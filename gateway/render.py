@@ -14,8 +14,10 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from gateway import contract, files, metrics, strict
+from gateway import tls as tls_listener
 from gateway.errors import mappers, trailers
 from gateway.openapi import document, reference
+from gateway.tls import Tls
 from libs.rpc.contract import REFLECTION
 from libs.rpc.proof import gateway_proof
 from semantik import policy
@@ -73,7 +75,7 @@ class Gateway:
     is the path of a socket or host:port;
     ``trusted_hops`` is the number of proxies in front whose report of the client's address is trusted; ``reflection`` describes the
     public services to whoever asks; ``metrics`` is host:port of a listener for Prometheus, empty for none;
-    ``app`` is the folder of the built browser app, None for none.
+    ``app`` is the folder of the built browser app, None for none; ``tls`` is a second listener with a certificate.
     """
 
     endpoints: Mapping[str, Sequence[str]]
@@ -87,6 +89,7 @@ class Gateway:
     reflection: bool = False
     metrics: str = ""
     app: Path | None = None
+    tls: Tls | None = None
 
     def render(self) -> str:
         """Return Envoy's configuration as YAML."""
@@ -112,6 +115,8 @@ class Gateway:
         }
         # JSON is YAML, and the serializer quotes each value once.
         filled = {name: json.dumps(value) for name, value in values.items()}
+        filled["tls_listener"] = tls_listener.listener(self.tls, _socket_address(self.tls.address) if self.tls else {})
+        filled["hsts"] = tls_listener.lua(self.tls, 18)
         filled["errors"] = _lines(mappers(), 12)
         filled["metrics_listener"] = _lines([metrics.listener(_socket_address(self.metrics))] if self.metrics else [], 2)
         filled["metrics_cluster"] = _lines([metrics.cluster(_admin(self.admin))] if self.metrics else [], 2)
@@ -261,7 +266,14 @@ def main() -> None:
     parser.add_argument("--app", type=Path, default=built_app(), help="the folder of the built browser app")
     parser.add_argument("--mesh-key", type=Path, required=True, help="the mesh key's file, from which the gateway's proof is derived")
     parser.add_argument("--descriptor", type=Path, required=True, help="the file to write the descriptor set to, from which Envoy reads it")
+    parser.add_argument("--tls-certificate", type=Path, help="the certificate and its chain (PEM) of a listener for TLS; needs --tls-key")
+    parser.add_argument("--tls-key", type=Path, help="the certificate's key (PEM)")
+    parser.add_argument(
+        "--tls-address", default="0.0.0.0:8443", metavar="HOST:PORT", help="where TLS is answered; --host and --port stay plain"
+    )
     options = parser.parse_args()
+    if bool(options.tls_certificate) != bool(options.tls_key):
+        parser.error("--tls-certificate and --tls-key go together")
     options.descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: getattr(options, name) for name in contract.CLUSTERS}
     proof = gateway_proof(options.mesh_key.read_bytes())
@@ -277,6 +289,7 @@ def main() -> None:
         options.reflection,
         options.metrics,
         options.app,
+        Tls(options.tls_certificate, options.tls_key, options.tls_address) if options.tls_certificate else None,
     )
     sys.stdout.write(gateway.render())
 
