@@ -15,7 +15,7 @@ NPM_INSTALLED := node_modules/.package-lock.json
 WEB_SOURCES := $(shell find $(WEB) $(SDK_TS) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 LAST_MAIN := $(shell git rev-parse --verify --quiet main^{commit} 2>/dev/null)
 
-.PHONY: help setup generate format lint types web web-check check test e2e smoke packages first-hour faults faults-quick abuse bench-index bench-retrieval bench-search bench-scale bench-embed bench-soak bench-rpc bench-streams bench-gpu run down lock
+.PHONY: help setup generate format lint types web web-check check test e2e smoke packages first-hour faults faults-quick fuzz abuse bench-index bench-retrieval bench-search bench-scale bench-embed bench-soak bench-rpc bench-streams bench-gpu run down lock
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -27,15 +27,17 @@ $(BIN)/uv:
 setup: $(BIN)/uv ## make the environment in .venv, everything pinned
 	$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --editable libs/sdk --editable models/minilm --editable .
+	$(BIN)/python tools/reference.py
 
 lock: $(BIN)/uv ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --generate-hashes --no-emit-index-url --no-header \
 		--no-emit-package semantik --no-emit-package semantik-minilm --python-version 3.11 --quiet --output-file requirements.lock
 
-generate: $(SDK_TS)/$(NPM_INSTALLED) ## generate the stubs under libs/sdk and libs/sdk-ts from proto/, and the blocking client from the asynchronous one
+generate: $(SDK_TS)/$(NPM_INSTALLED) ## generate the stubs and the OpenAPI document from proto/, and the blocking client from the asynchronous one
 	$(BIN)/python tools/generate.py proto $(STUBS)
 	$(BIN)/python tools/sync_client.py
 	$(BIN)/python tools/generate_ts.py proto $(SDK_TS)/src/gen
+	$(BIN)/python tools/openapi.py proto
 
 %/$(NPM_INSTALLED): %/package-lock.json
 	cd $* && $(NODE) npm ci --no-progress --loglevel=error
@@ -64,6 +66,7 @@ lint: ## lint protos, Python, imports and shape
 	if [ -n "$(LAST_MAIN)" ]; then $(BIN)/buf breaking --against ".git#ref=$(LAST_MAIN)"; fi
 	$(BIN)/python tools/generate.py --check proto $(STUBS)
 	$(BIN)/python tools/sync_client.py --check
+	$(BIN)/python tools/openapi.py --check proto
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports
@@ -102,6 +105,11 @@ faults: ## hurt a mesh in every way we know, and audit it; SEED=n MINUTES=m at r
 
 faults-quick: ## the faults that take less than five minutes together
 	$(BIN)/python -P -m tests.faults --quick --patience $(PATIENCE)
+
+CASES ?= 10000
+
+fuzz: ## send CASES=n requests made from /openapi.json through the gateway of a mesh; one JSON line at the end
+	$(BIN)/python -P -m tests.fuzz --cases $(CASES)
 
 REPEATS ?= 20
 

@@ -20,7 +20,7 @@ _MEANINGS = {
     413: (Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_MESSAGE_TOO_LARGE),
     415: (Code.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST),
     426: (Code.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST),
-    429: (Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED),
+    429: (Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_RATE_LIMITED),
     431: (Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_MESSAGE_TOO_LARGE),
     500: (Code.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL),
     503: (Code.UNAVAILABLE, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE),
@@ -31,7 +31,7 @@ _TEXTS = {
     404: "there is no such route",
     405: "this method is not allowed",
     408: "the request did not arrive in time",
-    429: "too many requests from this address, try again in a second",
+    429: "too many requests, try again after the seconds in retry-after",
     503: "a service is not available, try again",
     504: "the service did not answer in time",
 }
@@ -69,14 +69,17 @@ def trailers(status: int) -> list[dict[str, Any]]:
         "grpc-message": details.message,
         "grpc-status-details-bin": b64encode(details.SerializeToString()).decode(),
     }
-    return [{"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"} for key, value in values.items()]
+    # The rate-limit service says in details of its own how long to wait.
+    kept = {"grpc-status-details-bin"} if status == HTTPStatus.TOO_MANY_REQUESTS else set()
+    actions = {key: "ADD_IF_ABSENT" if key in kept else "OVERWRITE_IF_EXISTS_OR_ADD" for key in values}
+    return [{"header": {"key": key, "value": value}, "append_action": actions[key]} for key, value in values.items()]
 
 
 def _json(status: int, condition: dict[str, Any]) -> dict[str, Any]:
     code, reason = _MEANINGS[status]
     details: list[dict[str, Any]] = [{"@type": f"{_TYPES}.ErrorInfo", "reason": _name(reason), "domain": "semantik", "metadata": {}}]
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        details.append({"@type": f"{_TYPES}.RetryInfo", "retryDelay": "1s"})
+        details.append({"@type": f"{_TYPES}.RetryInfo", "retryDelay": "%RESP(RETRY-AFTER)%s"})
     body = {"code": int(code), "message": _TEXTS.get(status, "%LOCAL_REPLY_BODY%"), "details": details}
     json = {"or_filter": {"filters": [_content_type_is_grpc(no=True), _transcoded()]}}
     return {"filter": {"and_filter": {"filters": [condition, json]}}, "body_format_override": {"json_format": body}}

@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 _FILE_SERVER = "type.googleapis.com/envoy.extensions.filters.http.file_server.v3.FileServerConfig"
@@ -57,13 +58,30 @@ _SECURITY = {
 }
 
 
+def open_file(path: Path) -> dict[str, Any]:
+    """Return the route of one file at the root that pages of every origin may read."""
+    return _file(path.parent, path, {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"})
+
+
+def pages_of(folder: Path) -> list[dict[str, Any]]:
+    """Return the routes of a folder's files below its name, which alone is the address of its ``index.html``."""
+    found = sorted(path for path in folder.iterdir() if path.name != "index.html")
+    headers = {**_SECURITY, "cache-control": _HOUR, "content-type": _TYPES[".html"]}
+    page = {
+        "match": {"path": f"/{folder.name}", "headers": [_READ]},
+        "direct_response": {"status": 200, "body": {"inline_string": (folder / "index.html").read_text()}},
+        "response_headers_to_add": [_header(name, value) for name, value in headers.items()],
+    }
+    return [page, *(_file(folder.parent, path) for path in found)]
+
+
 def routes(root: Path) -> list[dict[str, Any]]:
     """Return the routes of an app's built files, ``index.html`` among them, which also answers for every page's address."""
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "index.html")
     return [*(_file(root, path) for path in files), *_index((root / "index.html").read_text())]
 
 
-def _file(root: Path, path: Path) -> dict[str, Any]:
+def _file(root: Path, path: Path, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     url = f"/{path.relative_to(root).as_posix()}"
     kind = _TYPES.get(path.suffix, _OTHER)
     # The filter maps a folder; the route lets only this file's address through to it.
@@ -73,7 +91,7 @@ def _file(root: Path, path: Path) -> dict[str, Any]:
         "path_mappings": [{"request_path_prefix": url[: -len(path.name)], "file_path_prefix": f"{path.parent}/"}],
         "default_content_type": kind,
     }
-    headers = {**_SECURITY, "cache-control": _FOREVER if _HASHED.search(path.name) else _HOUR}
+    headers = {**_SECURITY, "cache-control": _FOREVER if _HASHED.search(path.name) else _HOUR, **more}
     mutations = [{"append": _header(name, value)} for name, value in headers.items()]
     return {
         "match": {"path": url, "headers": [_READ]},

@@ -10,8 +10,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
 from gateway import contract, files, metrics, strict
+from gateway import tls as tls_listener
 from gateway.errors import mappers, trailers
+from gateway.openapi import document, reference
+from gateway.tls import Tls
 from libs.rpc.contract import REFLECTION
 from libs.rpc.proof import gateway_proof
 from semantik import policy
@@ -25,6 +31,8 @@ _UNARY_SECONDS = 60
 _EMBEDDINGS_SECONDS = 240
 _EMBEDDINGS = "/semantik.embedding.v1.OpenAiService/CreateEmbeddings"
 _STREAM_HOURS = 24
+# Of what needs no credentials, the one that signs nobody in: services ask for it too.
+_KEYS = "GetJwks"
 _JSON_BYTES = 8 * 1024 * 1024
 # What signing in takes, and more.
 _ANONYMOUS_BYTES = 16 * 1024
@@ -50,6 +58,8 @@ _ABOUT = {
     "about": "Self-hosted semantic search over gRPC, gRPC-Web and JSON at this address. README.md shows how to sign in, index and search.",
     "health": {"gateway": "/healthz", "services": "/readyz"},
     "openai": "/openai/v1",
+    "openapi": "/openapi.json",
+    "reference": "/docs",
 }
 # Both versions have the same messages.
 _REFLECTION = [f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")]
@@ -75,7 +85,7 @@ class Gateway:
     is the path of a socket or host:port;
     ``trusted_hops`` is the number of proxies in front whose report of the client's address is trusted; ``reflection`` describes the
     public services to whoever asks; ``metrics`` is host:port of a listener for Prometheus, empty for none;
-    ``app`` is the folder of the built browser app, None for none.
+    ``app`` is the folder of the built browser app, None for none; ``tls`` is a second listener with a certificate.
     """
 
     endpoints: Mapping[str, Sequence[str]]
@@ -89,6 +99,7 @@ class Gateway:
     reflection: bool = False
     metrics: str = ""
     app: Path | None = None
+    tls: Tls | None = None
 
     def render(self) -> str:
         """Return Envoy's configuration as YAML."""
@@ -114,11 +125,13 @@ class Gateway:
         }
         # JSON is YAML, and the serializer quotes each value once.
         filled = {name: json.dumps(value) for name, value in values.items()}
+        filled["tls_listener"] = tls_listener.listener(self.tls, _socket_address(self.tls.address) if self.tls else {})
+        filled["hsts"] = tls_listener.lua(self.tls, 18)
         filled["errors"] = _lines(mappers(), 12)
         filled["metrics_listener"] = _lines([metrics.listener(_socket_address(self.metrics))] if self.metrics else [], 2)
         filled["metrics_cluster"] = _lines([metrics.cluster(_admin(self.admin))] if self.metrics else [], 2)
         filled["anonymous"] = _lines([_anonymous(prefix) for prefix in (f"/{contract.ANONYMOUS}/", "/grpc.reflection.")], 14)
-        filled["app"] = _lines(files.routes(self.app) if self.app else [], 14)
+        filled["app"] = _lines([files.open_file(document.PATH), *reference.routes(), *(files.routes(self.app) if self.app else ())], 14)
         filled["routes"] = _lines([*(_reflection() if self.reflection else ()), *_routes()], 14)
         return Template(_TEMPLATE.read_text()).substitute(filled)
 
@@ -146,12 +159,28 @@ def _routes() -> list[dict[str, Any]]:
                 route["typed_per_filter_config"] |= _buffered(_GRPC_PREFIX + _ANONYMOUS_BYTES)
             if contract.returns_files(method):
                 route["response_headers_to_add"] = [_ATTACHMENT]
+            route["route"] |= _rates(method)
             rpcs.append(route)
             if is_anonymous:
                 anonymous.append(_small(contract.http_rule(method).path))
             if method.client_streaming:
                 uploads.append(_upload(contract.http_rule(method).path))
     return rpcs + uploads + anonymous
+
+
+def _rates(method: MethodDescriptor) -> dict[str, Any]:
+    """Have a call counted that signs in or changes something; one that only reads never waits for that."""
+    address = {"masked_remote_address": {"v6_prefix_mask_len": 64}}
+    if method.containing_service.full_name == contract.ANONYMOUS:
+        return {} if method.name == _KEYS else {"rate_limits": [{"actions": [_kind("sign_in"), address]}]}
+    if method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS:
+        return {}
+    credentials = {"request_headers": {"header_name": "authorization", "descriptor_key": "credentials"}}
+    return {"rate_limits": [{"actions": [_kind("write"), address]}, {"actions": [_kind("write"), credentials]}]}
+
+
+def _kind(value: str) -> dict[str, Any]:
+    return {"generic_key": {"descriptor_key": "kind", "descriptor_value": value}}
 
 
 def _reflection() -> list[dict[str, Any]]:
@@ -248,7 +277,14 @@ def main() -> None:
     parser.add_argument("--app", type=Path, default=built_app(), help="the folder of the built browser app")
     parser.add_argument("--mesh-key", type=Path, required=True, help="the mesh key's file, from which the gateway's proof is derived")
     parser.add_argument("--descriptor", type=Path, required=True, help="the file to write the descriptor set to, from which Envoy reads it")
+    parser.add_argument("--tls-certificate", type=Path, help="the certificate and its chain (PEM) of a listener for TLS; needs --tls-key")
+    parser.add_argument("--tls-key", type=Path, help="the certificate's key (PEM)")
+    parser.add_argument(
+        "--tls-address", default="0.0.0.0:8443", metavar="HOST:PORT", help="where TLS is answered; --host and --port stay plain"
+    )
     options = parser.parse_args()
+    if bool(options.tls_certificate) != bool(options.tls_key):
+        parser.error("--tls-certificate and --tls-key go together")
     options.descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: getattr(options, name) for name in contract.CLUSTERS}
     proof = gateway_proof(options.mesh_key.read_bytes())
@@ -264,6 +300,7 @@ def main() -> None:
         options.reflection,
         options.metrics,
         options.app,
+        Tls(options.tls_certificate, options.tls_key, options.tls_address) if options.tls_certificate else None,
     )
     sys.stdout.write(gateway.render())
 

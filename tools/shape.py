@@ -9,7 +9,9 @@ _MOST_LINES = 400
 _MOST_PROTO_LINES = 300
 _JUNK = {"common", "utils", "util", "core", "shared", "helpers", "helper", "managers", "manager", "misc"}
 _MARKS = re.compile(r"#.*\b(TO" + r"DO|FIX" + r"ME|X{3}|HA" + r"CK)\b")
-_GENERATED = re.compile(r"^libs/sdk/(semantik/[^/]+/v1|buf)/|^libs/sdk-ts/src/gen/|^proto/third_party/")
+_GENERATED = re.compile(
+    r"^libs/sdk/(semantik/[^/]+/v1|buf)/|^libs/sdk-ts/src/gen/|^services/[^/]+/[^/]+/[^/]+_pb2\.pyi?$|^proto/third_party/"
+)
 
 
 def faults(paths: list[str]) -> list[str]:

@@ -43,6 +43,11 @@ class Options:
     """The origins from which browsers may call."""
     reflection: bool = True
     """Whether the gateway describes the public services to whoever asks by gRPC reflection."""
+    tls_certificate: Path | None = None
+    """The certificate and its chain (PEM) of a second listener of the gateway, for TLS; None for none."""
+    tls_key: Path | None = None
+    tls_address: str = "0.0.0.0:8443"
+    """Where TLS is answered; the plain listener stays on loopback."""
     model: str = ""
     """The model of new collections that name none; empty for the one that comes in a wheel."""
     unready_seconds: float | None = None
@@ -170,8 +175,11 @@ class Mesh:
     def _render(self, plan: Plan) -> None:
         # Loading every stub takes a while; the engines start meanwhile.
         from gateway import contract, render  # noqa: PLC0415
+        from gateway.tls import Tls  # noqa: PLC0415
         from libs.rpc.proof import gateway_proof  # noqa: PLC0415
 
+        options = self.options
+        tls = Tls(options.tls_certificate, options.tls_key, options.tls_address) if options.tls_certificate and options.tls_key else None
         descriptor = self.home.run / "contract.pb"
         descriptor.write_bytes(contract.descriptor_set())
         endpoints = {name: plan.endpoints(name) for name in contract.CLUSTERS}
@@ -186,6 +194,7 @@ class Mesh:
             reflection=self.options.reflection,
             metrics=plan.metrics("envoy"),
             app=render.built_app(),
+            tls=tls,
         )
         (self.home.run / "envoy.yaml").write_text(gateway.render())
 

@@ -52,6 +52,7 @@ class Server:
     ``ready`` raises while the service cannot do its work; health follows it. ``draining`` is set when the process
     is asked to stop, so that open streams can end. ``background`` tasks run beside it: the process ends if one does.
     ``capabilities`` are names that health answers for besides the services': a probe that asks for another gets NOT_FOUND.
+    ``foreign`` adds protocols of other systems, which the boundary leaves alone: they know their callers themselves.
     ``share`` is what each user may have under way here; a message sent has at most ``answer_bytes``.
     """
 
@@ -66,6 +67,7 @@ class Server:
     capabilities: Sequence[str] = ()
     share: Share = field(default_factory=Share)
     answer_bytes: int = limits.MESSAGE_BYTES
+    foreign: Sequence[Callable[[Any], None]] = ()
     port: int = 0
 
     async def start(self) -> None:
@@ -79,6 +81,8 @@ class Server:
         self._server = grpc.aio.server(interceptors=[Boundary(access, unread, read)], options=_options(self.settings, self.answer_bytes))
         for service in self.services:
             service.add(service.servicer, self._server)
+        for add in self.foreign:
+            add(self._server)
         self._health = Health(["", *access, *self.capabilities], self._probe)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         described = [name for name in access if name != contract.REFLECTION]

@@ -1,5 +1,7 @@
 """Constructs the auth service and serves it."""
 
+from functools import partial
+
 from libs.db import engine as db
 from libs.periodic.jobs import Periodic
 from libs.rpc import contract
@@ -13,6 +15,8 @@ from services.auth import periodic, revocations
 from services.auth.families import Families
 from services.auth.keys import SigningKeys
 from services.auth.passwords import Passwords
+from services.auth.rate_limits.counters import Counters
+from services.auth.rate_limits.servicer import RateLimitServicer, add_rate_limits
 from services.auth.servicer.auth import AuthServicer, Credentials
 from services.auth.servicer.cookies import Cookies
 from services.auth.servicer.internal import AuthInternalServicer
@@ -57,8 +61,19 @@ async def main(settings: Settings) -> None:
             ),
             Served(contract.REFLECTION, add_reflection, ReflectionServicer(), Access.ANYONE),
         ]
+        counters = Counters(settings.redis_url) if settings.redis_url else None
+        rates = RateLimitServicer(mesh, verifier, counters, settings.rate_limits)
         background = [Periodic(settings.redis_url, "auth", periodic.jobs(database)).run]
-        await Server(settings, services, mesh, verifier, ready, background=background, translate=db.translate).run()
+        await Server(
+            settings,
+            services,
+            mesh,
+            verifier,
+            ready,
+            background=background,
+            translate=db.translate,
+            foreign=[partial(add_rate_limits, rates)],
+        ).run()
 
 
 if __name__ == "__main__":

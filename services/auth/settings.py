@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from libs.db.engine import DatabaseSettings
 from libs.rpc.settings import Environment
+from services.auth.rate_limits.limits import Limits
 from services.auth.tables import Role
 
 
@@ -20,6 +21,15 @@ class Settings(DatabaseSettings):
     access_token_lifetime_seconds: int = Field(default=900, ge=2, le=86400)
     refresh_token_lifetime_seconds: int = Field(default=30 * 86400, ge=3600)
     refresh_grace_seconds: float = Field(default=10.0, ge=0)
+
+    # Calls within a minute: sign-ins, registrations and refreshes of an address; calls that change something, of a user and of an address.
+    rate_limit_sign_in_by_address: int = Field(default=1200, ge=1)
+    rate_limit_write_by_user: int = Field(default=60_000, ge=1)
+    rate_limit_write_by_address: int = Field(default=120_000, ge=1)
+
+    @property
+    def rate_limits(self) -> Limits:
+        return Limits(self.rate_limit_sign_in_by_address, self.rate_limit_write_by_user, self.rate_limit_write_by_address)
 
     @model_validator(mode="after")
     def _default_role_is_not_admin(self) -> Self:

@@ -20,14 +20,18 @@ from playwright.async_api import Browser, expect
 
 from deploy.local.supervisor import Mesh, Options, running
 from gateway.render import built_app
+from semantik.client import Client
 from tests.browser import app
 from tests.browser.app import ROOT, App
 
-_PASSWORD = "correct horse battery staple"  # noqa: S105 - of a mesh that lives for a minute
+_PASSWORD = "correct horse battery staple"
 _PICTURES = ROOT / "build" / "e2e"
 _TEXTS = {
     "tide.txt": "The tide follows the moon, twice a day. It is higher at new and full moon.",
-    "bread.md": "# Bread\n\nKnead the dough for **ten minutes**, and let it rest in a warm place.\n\n| flour | water |\n|---|---|\n| 500 g | 350 g |",
+    "bread.md": (
+        "# Bread\n\nKnead the dough for **ten minutes**, and let it rest in a warm place.\n\n"
+        "| flour | water |\n|---|---|\n| 500 g | 350 g |"
+    ),
     "gates.py": "def close(gate):\n    '''Close the gate in the river wall before the water is too high.'''\n    gate.lower()\n",
 }
 _QUERIES = ("moon", "how long to knead", "river wall", "warm place for dough", "twice a day")
@@ -56,7 +60,15 @@ class Walk:
 
     async def all(self) -> None:
         async with self._person() as ada:
-            for step in (self.first_run, self.search_as_you_type, self.open_each_viewer, self.cancel, self.go_offline, self.restart, self.sign_in_by_link):
+            for step in (
+                self.first_run,
+                self.search_as_you_type,
+                self.open_each_viewer,
+                self.cancel,
+                self.go_offline,
+                self.restart,
+                self.sign_in_by_link,
+            ):
                 if not await self._step(step, ada):
                     break
         for name, options in _VARIANTS.items():
@@ -167,7 +179,6 @@ class Walk:
         await expect(ada.page.get_by_role("region", name="Running now").get_by_text("running", exact=True)).to_be_visible()
 
     async def _token(self) -> str:
-        from semantik.client import Client  # noqa: PLC0415 - for this step alone
 
         async with Client(self._mesh.gateway.removeprefix("http://")) as client:
             await client.accounts.login("ada", _PASSWORD)

@@ -17,6 +17,7 @@ from deploy.local.ports import choose
 from deploy.local.ready import envoy_answers
 from gateway import contract
 from gateway.render import Gateway
+from gateway.tls import Tls
 from tests.gateway.standin import StandIn
 from tests.servers import child
 
@@ -41,14 +42,16 @@ async def gateway_port(standin: StandIn, tmp_path_factory: pytest.TempPathFactor
 
 
 @asynccontextmanager
-async def gateway(service_port: int, directory: Path, changes: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[int]:
+async def gateway(
+    service_port: int, directory: Path, changes: Mapping[str, str] = MappingProxyType({}), tls: Tls | None = None
+) -> AsyncIterator[int]:
     """Run an Envoy before the server on ``service_port``, its configuration changed as ``changes`` say; gives its port."""
     port = choose(["gateway"], directory / "ports.json", str(directory))["gateway"]
     descriptor, configuration = directory / "contract.pb", directory / "envoy.yaml"
     descriptor.write_bytes(contract.descriptor_set())
     endpoints = {name: [f"127.0.0.1:{service_port}"] for name in contract.CLUSTERS}
     app = built(directory / "app")
-    settings = Gateway(endpoints, descriptor, port, PROOF, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,), app=app)
+    settings = Gateway(endpoints, descriptor, port, PROOF, admin=str(directory / "admin.sock"), cors_origins=(ORIGIN,), app=app, tls=tls)
     rendered = settings.render()
     for old, new in changes.items():
         assert old in rendered

@@ -1,7 +1,7 @@
 """A gRPC server with a few of the public methods and one internal one, which remembers what reached it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -23,11 +23,13 @@ _OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 8 * 10
 class StandIn:
     """The server; ``seen`` holds the metadata of the last call of each method, ``calls`` how often it was called.
 
-    ``peers`` are the connections that calls came by; ``options`` are gRPC's; while ``released`` is clear, slow calls do not end.
+    ``peers`` are the connections that calls came by; ``options`` are gRPC's; ``foreign`` adds more services;
+    while ``released`` is clear, slow calls do not end.
     """
 
-    def __init__(self, options: Sequence[tuple[str, int]] = ()) -> None:
+    def __init__(self, options: Sequence[tuple[str, int]] = (), foreign: Sequence[Callable[[grpc.aio.Server], None]] = ()) -> None:
         self.options = options
+        self.foreign = foreign
         self.peers: set[str] = set()
         self.seen: dict[str, dict[str, str]] = {}
         self.calls: dict[str, int] = {}
@@ -48,6 +50,8 @@ class StandIn:
         collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(_Collection(self), self.server)  # type: ignore[abstract]
         document_service_pb2_grpc.add_DocumentServiceServicer_to_server(_Document(self), self.server)  # type: ignore[abstract]
         operation_service_pb2_grpc.add_OperationServiceServicer_to_server(_Operation(self), self.server)  # type: ignore[abstract]
+        for add in self.foreign:
+            add(self.server)
         self.health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
         self.port = self.server.add_insecure_port("127.0.0.1:0")
@@ -88,6 +92,10 @@ class _User(_Part, user_service_pb2_grpc.UserServiceServicer):
             self.standin.failures -= 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         return users.GetMeResponse(user=user_pb2.User(username="ada"))
+
+    async def RevokeSession(self, request: Any, context: Any) -> users.RevokeSessionResponse:
+        self.standin.note("RevokeSession", context)
+        return users.RevokeSessionResponse()
 
 
 class _Collection(_Part, collection_service_pb2_grpc.CollectionServiceServicer):

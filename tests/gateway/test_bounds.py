@@ -116,9 +116,9 @@ async def test_an_address_has_a_rate_where_it_needs_no_credentials(standin: Stan
             await asyncio.gather(*(AuthServiceStub(channel).Login(LoginRequest(username="ada")) for _ in range(200)))
         assert [(await http.get("/v1/users/me")).status_code for _ in range(200)] == [200] * 200
     assert count >= 100
-    assert (answer.status_code, reason(answer), answer.headers["retry-after"]) == (429, "OVERLOADED", "1")
+    assert (answer.status_code, reason(answer), answer.headers["retry-after"]) == (429, "RATE_LIMITED", "1")
     assert answer.json()["details"][1]["retryDelay"] == "1s"
-    assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
 
 
 async def _send_halves(port: int, kind: str) -> Counter[str]:

@@ -41,6 +41,7 @@ export const sentences: Record<string, string> = {
   DEPENDENCY_UNAVAILABLE: "A part of the server is not available. Try again in a moment.",
   DEADLINE_EXCEEDED: "This took too long. Try again.",
   DRAINING: "The server is restarting. Try again in a moment.",
+  RATE_LIMITED: "That was too much at once. Wait a moment and try again.",
   INTERNAL: "Something went wrong on the server.",
   STATE_CONFLICT: "It is not in a state in which this can be done.",
   ATTEMPTS_EXHAUSTED: "It was tried several times and did not succeed.",

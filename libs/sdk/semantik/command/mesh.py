@@ -33,6 +33,18 @@ def up(
     ] = None,
     cors: Annotated[list[str] | None, typer.Option(help="An origin from which browsers may call; may be repeated.")] = None,
     reflection: Annotated[bool, typer.Option(help="Describe the public services to tools that ask by gRPC reflection.")] = True,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            help="A certificate and its chain (PEM): the gateway also answers by TLS.", exists=True, dir_okay=False, resolve_path=True
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="The key of the certificate (PEM).", exists=True, dir_okay=False, resolve_path=True)
+    ] = None,
+    tls_address: Annotated[
+        str, typer.Option(help="Where TLS is answered, host:port; what is not TLS stays on this machine.")
+    ] = "0.0.0.0:8443",
     model: Annotated[str, typer.Option("--model", help="The installed model that new collections get if they name none.")] = "",
     purge_first: Annotated[bool, typer.Option("--purge", help="Delete all data first, as `semantik purge` does.")] = False,
     yes: YesOption = False,
@@ -41,6 +53,8 @@ def up(
     """Start everything on this machine, without Docker, and run until Ctrl-C; with --json, print one line when it is ready."""
     import asyncio
 
+    if (tls_certificate is None) != (tls_key is None):
+        fail("--tls-certificate and --tls-key go together: give both, or neither")
     supervisor = local()
     options = supervisor.Options(
         data_dir=data_dir,
@@ -49,6 +63,9 @@ def up(
         allowed_roots=tuple(allow or ()),
         cors_origins=tuple(cors or ()),
         reflection=reflection,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        tls_address=tls_address,
         model=model,
     )
 

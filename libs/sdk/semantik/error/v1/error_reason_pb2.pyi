@@ -278,6 +278,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The collection's index has no such generation, or not any more (NOT_FOUND).
     {"reason":"GENERATION_NOT_FOUND","domain":"semantik","metadata":{"generation_id":"2"}}
     """
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 180
+    """Too many calls of one user or from one address within a minute; the wait grows while they go on
+    (RESOURCE_EXHAUSTED, with RetryInfo and the header retry-after).
+    {"reason":"RATE_LIMITED","domain":"semantik"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every reason a client may meet. It travels in `google.rpc.ErrorInfo.reason` without the
@@ -539,5 +544,10 @@ ERROR_REASON_EVALUATION_NOT_FOUND: ErrorReason.ValueType  # 162
 ERROR_REASON_GENERATION_NOT_FOUND: ErrorReason.ValueType  # 163
 """The collection's index has no such generation, or not any more (NOT_FOUND).
 {"reason":"GENERATION_NOT_FOUND","domain":"semantik","metadata":{"generation_id":"2"}}
+"""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 180
+"""Too many calls of one user or from one address within a minute; the wait grows while they go on
+(RESOURCE_EXHAUSTED, with RetryInfo and the header retry-after).
+{"reason":"RATE_LIMITED","domain":"semantik"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
