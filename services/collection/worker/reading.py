@@ -2,9 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from libs.work.report import Report
@@ -21,9 +22,8 @@ from services.collection.worker import metrics
 from services.collection.worker.connectors import Connector
 from services.collection.worker.connectors.entries import Content, KnownText
 from services.collection.worker.context import in_context
-from services.collection.worker.detection import detected
 from services.collection.worker.extraction.child import File
-from services.collection.worker.extraction.extracted import Extracted, UnreadableError
+from services.collection.worker.extraction.extracted import LANGUAGE_CHARACTERS, Extracted, UnreadableError
 from services.collection.worker.extraction.pool import ExtractionPool
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,10 @@ class ChunkedDocument:
     extracted: Extracted
     chunks: list[Chunk]
     embedded: list[str]
-    language: str = ""
+
+    @property
+    def language(self) -> str:
+        return self.extracted.language
 
     @cached_property
     def digests(self) -> list[str]:
@@ -87,7 +90,7 @@ class Reader:
         with metrics.stage("chunk"):
             chunks = await chunk([(text.text, text.landmarks) for _, text in read], self._tokens, self._settings)
         documents = [
-            ChunkedDocument(item, text, cut, [in_context(item.name, part, self._most_tokens) for part in cut], detected(text.text))
+            ChunkedDocument(item, text, cut, [in_context(item.name, part, self._most_tokens) for part in cut])
             for (item, text), cut in zip(read, chunks, strict=True)
         ]
         empty = UnreadableError(Reason.EMPTY, "the document has no words", skip=True)
@@ -96,9 +99,10 @@ class Reader:
 
     async def _extract(self, items: Sequence[Item]) -> list[Extracted | UnreadableError]:
         """Return the text of each document, or why there is none; files go to the sandbox together."""
-        texts: list[Extracted | UnreadableError | None] = [None] * len(items)
+        texts: dict[int, Extracted | UnreadableError] = {}
         async with AsyncExitStack() as open_files:
             files: dict[int, File] = {}
+            known: dict[int, Extracted] = {}
             guarded: set[int] = set()
             for number, item in enumerate(items):
 
@@ -114,24 +118,35 @@ class Reader:
                 if connector.leaves_secrets_out:
                     guarded.add(number)
                 if isinstance(content, KnownText):
-                    texts[number] = Extracted(content.text, content.mime_type)
+                    known[number] = Extracted(content.text, content.mime_type)
                 else:
                     files[number] = File(content.descriptor, item.name, item.mime_type)
-            if files:
-                answers = await self._extraction.extract_all(list(files.values()))
-                for number, answer in zip(files, answers, strict=True):
-                    texts[number] = answer
-            for number in guarded:
-                text = texts[number]
-                if isinstance(text, Extracted) and is_secret_text(text.text):
-                    texts[number] = UnreadableError(Reason.SECRET, "it is a private key", skip=True)
-        return [text for text in texts if text is not None]
+            answers = await self._extraction.extract_all(list(files.values()))
+            texts |= zip(files, answers, strict=True)
+            texts |= await self._with_languages(known)
+        for number in guarded:
+            texts[number] = _unless_secret(texts[number])
+        return [texts[number] for number in range(len(items))]
+
+    async def _with_languages(self, known: Mapping[int, Extracted]) -> dict[int, Extracted]:
+        """Return texts that were in no files of their own with their languages; the sandbox reads the beginning of each as a file."""
+        with ExitStack() as samples:
+            files = [File(samples.enter_context(_sample(text.text)), "", "text/plain") for text in known.values()]
+            answers = await self._extraction.extract_all(files)
+        languages = (answer.language if isinstance(answer, Extracted) else "" for answer in answers)
+        return {number: replace(text, language=language) for (number, text), language in zip(known.items(), languages, strict=True)}
 
 
 def refuse(item: Item, error: UnreadableError) -> Refused:
     """Return the end of a document that cannot be indexed."""
     state = IndexState.SKIPPED if error.skip else IndexState.FAILED
     return Refused(item, state, error.reason, str(error), is_retryable=error.reason in _RETRYABLE)
+
+
+def _unless_secret(text: Extracted | UnreadableError) -> Extracted | UnreadableError:
+    if isinstance(text, Extracted) and is_secret_text(text.text):
+        return UnreadableError(Reason.SECRET, "it is a private key", skip=True)
+    return text
 
 
 def _unreadable(item: Item, error: Exception) -> UnreadableError:
@@ -143,3 +158,17 @@ def _unreadable(item: Item, error: Exception) -> UnreadableError:
     log.error("document %s cannot be read", item.document_id, exc_info=error)
     metrics.failures.labels("read").inc()
     return UnreadableError(Reason.INTERNAL, "the document cannot be read because of an internal error")
+
+
+@contextmanager
+def _sample(text: str) -> Iterator[int]:
+    """Open the beginning of a text for reading."""
+    descriptor, writing = os.pipe()
+    try:
+        # A system short of buffers takes a part of it at once, and the language is told by that.
+        os.set_blocking(writing, False)
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            pipe.write(text[:LANGUAGE_CHARACTERS].encode(errors="replace"))
+        yield descriptor
+    finally:
+        os.close(descriptor)

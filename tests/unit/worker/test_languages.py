@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from services.collection.worker.detection import detected
+from services.collection.worker.extraction.language import detected
 from services.collection.worker.languages import chosen
 
 _TEXTS = {

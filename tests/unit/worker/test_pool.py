@@ -155,9 +155,10 @@ _NO_LANDMARKS: dict[str, object] = {"pages": [], "headings": [], "breaks": [], "
         {},
         {"reason": "BECAUSE", "message": "x", "skip": False},
         {"reason": "CORRUPT", "message": "a\x00b", "skip": False},
-        {"mime_type": "text/plain", "is_truncated": False, "landmarks": _NO_LANDMARKS | {"pages": ["x"]}},
-        {"mime_type": "text/plain", "is_truncated": False, "landmarks": _NO_LANDMARKS | {"headings": [[0, "\ud800"]]}},
-        {"mime_type": 7, "is_truncated": False, "landmarks": _NO_LANDMARKS},
+        {"mime_type": "text/plain", "is_truncated": False, "language": "", "landmarks": _NO_LANDMARKS | {"pages": ["x"]}},
+        {"mime_type": "text/plain", "is_truncated": False, "language": "", "landmarks": _NO_LANDMARKS | {"headings": [[0, "\ud800"]]}},
+        {"mime_type": 7, "is_truncated": False, "language": "", "landmarks": _NO_LANDMARKS},
+        {"mime_type": "text/plain", "is_truncated": False, "language": "no language", "landmarks": _NO_LANDMARKS},
     ],
 )
 def test_an_answer_that_no_child_of_ours_would_give_is_refused(head: dict[str, object]) -> None:

@@ -127,6 +127,7 @@ async def test_the_pools_children_are_locked_in_and_read_every_format(tmp_path: 
     """The kernel says so, from outside."""
     files = {
         "a.txt": b"plain words",
+        "german.txt": "Der Wärmeübergang an der ebenen Platte wurde gemessen, und die Rechnung stimmt damit überein.".encode(),
         "old.txt": "Ein sch\u00f6ner K\u00e4se f\u00fcr Frau M\u00fcller".encode("cp1252"),
         "korean.txt": "\ud55c\uad6d\uc5b4 \ud14d\uc2a4\ud2b8 \ud30c\uc77c\uc785\ub2c8\ub2e4.".encode("euc-kr"),
         "a.md": b"# Title\n\nwords",
@@ -135,11 +136,12 @@ async def test_the_pools_children_are_locked_in_and_read_every_format(tmp_path: 
         "a.pdf": pdf("On paper"),
     }
     async with ExtractionPool(1, Limits(30.0, 1024, 100_000, "required")) as pool:
-        texts = {}
+        texts, languages = {}, {}
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
             with (tmp_path / name).open("rb") as opened:
-                texts[name] = (await pool.extract(File(opened.fileno(), name))).text.strip()
+                extracted = await pool.extract(File(opened.fileno(), name))
+            texts[name], languages[name] = extracted.text.strip(), extracted.language
         [child] = pool._resting
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{child.pid}/status").read_text().splitlines())
     assert [texts[name] for name in ("old.txt", "a.html", "a.pdf")] == [
@@ -148,6 +150,7 @@ async def test_the_pools_children_are_locked_in_and_read_every_format(tmp_path: 
         "On paper",
     ]
     assert all(texts.values())
+    assert (languages["german.txt"], languages["a.py"]) == ("de", "")
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     if os.geteuid() == 0:
         assert (set(status["Uid"].split()), status["Groups"].strip(), int(status["CapEff"], 16)) == ({"65534"}, "", 0)

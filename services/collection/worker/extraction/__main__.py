@@ -51,6 +51,7 @@ def _found(extracted: Extracted) -> dict[str, Any]:
     return {
         "mime_type": extracted.mime_type,
         "is_truncated": extracted.is_truncated,
+        "language": extracted.language,
         "landmarks": {"pages": marks.pages, "headings": marks.headings, "breaks": marks.breaks, "blocks": marks.blocks},
     }
 

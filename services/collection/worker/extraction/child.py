@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from services.collection.worker.extraction.wire import receive_answer, receive_r
 _PASSED_ON = ("LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
 _START_SECONDS = 60.0
 _REAP_SECONDS = 5.0
+_LANGUAGE = re.compile(r"(?:[a-z]{2,3}(?:-[A-Z][a-z]{3})?)?")
 
 
 class ExtractionUnavailableError(Exception):
@@ -39,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class File:
-    """A regular file, open for reading; ``name`` and ``mime_type`` are hints."""
+    """A file or pipe, open for reading; ``name`` and ``mime_type`` are hints."""
 
     descriptor: int
     name: str
@@ -141,7 +143,10 @@ def _answer(head: dict[str, Any], text: str) -> Extracted | UnreadableError:
         [int(offset) for offset in marks["breaks"]],
         [(int(start), int(end)) for start, end in marks["blocks"]],
     )
-    return Extracted(_text(text), _text(head["mime_type"]), landmarks, head["is_truncated"] is True)
+    language = _text(head["language"])
+    if not _LANGUAGE.fullmatch(language):
+        raise ValueError("not a language")
+    return Extracted(_text(text), _text(head["mime_type"]), landmarks, head["is_truncated"] is True, language)
 
 
 def _text(value: object) -> str:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from services.collection.landmarks import Landmarks
 
+# How much of a text its language is told by.
+LANGUAGE_CHARACTERS = 2000
+
 
 class UnreadableError(Exception):
     """A document without text; ``reason`` is one of the contract's document reasons, ``skip`` tells it from a failure."""
@@ -17,12 +20,13 @@ class UnreadableError(Exception):
 
 @dataclass
 class Extracted:
-    """A file's text and what its format knows of it."""
+    """A file's text, what its format knows of it, and its language (BCP 47), empty where that is not sure."""
 
     text: str
     mime_type: str
     landmarks: Landmarks = field(default_factory=Landmarks)
     is_truncated: bool = False
+    language: str = ""
 
     @property
     def size_bytes(self) -> int:

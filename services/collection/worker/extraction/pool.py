@@ -41,6 +41,8 @@ class ExtractionPool:
 
         Raises ExtractionUnavailableError if no child lives long enough to be asked.
         """
+        if not files:
+            return []
         answers: list[Extracted | UnreadableError] = []
         tries_left = _TRIES
         async with self._places:

@@ -11,6 +11,7 @@ from pkgutil import iter_modules
 from services.collection.worker.extraction.extracted import Extracted, UnreadableError
 from services.collection.worker.extraction.formats import code, html, markdown, pdf, plain
 from services.collection.worker.extraction.formats.detection import CODE, detect
+from services.collection.worker.extraction.language import detected
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -60,6 +61,5 @@ def extract(content: bytes, name: str, mime_type: str, max_characters: int) -> E
     text = _CONTROL.sub(" ", extracted.text)
     if not text.strip():
         raise UnreadableError("EMPTY", "the file contains no text", skip=True)
-    if len(text) > max_characters:
-        return replace(extracted, text=text[:max_characters], is_truncated=True)
-    return replace(extracted, text=text)
+    is_truncated = extracted.is_truncated or len(text) > max_characters
+    return replace(extracted, text=text[:max_characters], is_truncated=is_truncated, language=detected(text))
