@@ -13,9 +13,9 @@ import "./design/base.css";
 import "./design/components.css";
 
 restoreTheme();
-// Calls are repeated by the client, which knows which may be.
+// Calls are repeated by the client, which knows which may be, and made without a network too: the mesh may be on this machine.
 const queries = new QueryClient({
-  defaultOptions: { queries: { retry: false, staleTime: 5_000 }, mutations: { retry: false, onError: tellFailure } },
+  defaultOptions: { queries: { retry: false, networkMode: "always", staleTime: 5_000 }, mutations: { retry: false, networkMode: "always", onError: tellFailure } },
 });
 let lastUserId = "";
 semantik.session.subscribe(() => {

@@ -127,6 +127,14 @@ async def test_a_closing_pool_waits_for_no_child(tmp_path: Path) -> None:
     assert await asyncio.to_thread(_ends, child.pid)
 
 
+def test_a_child_that_was_stopped_before_it_was_asked_has_read_nothing(tmp_path: Path) -> None:
+    """A pool that closes stops it while the thread that will ask it has not begun."""
+    child = Child.start(Limits(1.0, 512, 1000))
+    child.stop()
+    with _files(tmp_path, [b"words"]) as files:
+        assert child.extract(files) == []
+
+
 def test_a_child_that_spins_ends_without_its_pool(tmp_path: Path) -> None:
     """The kernel ends it, also when the worker was killed."""
     child = Child.start(Limits(1.0, 512, 1000))

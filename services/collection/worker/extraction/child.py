@@ -98,8 +98,8 @@ class Child:
 
         Empty if the child had died before: nothing was read.
         """
-        self._channel.settimeout(self._limits.seconds)
         try:
+            self._channel.settimeout(self._limits.seconds)
             send_request(
                 self._channel, [file.descriptor for file in files], [{"name": file.name, "mime_type": file.mime_type} for file in files]
             )

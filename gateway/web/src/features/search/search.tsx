@@ -31,6 +31,8 @@ export function Search() {
   const box = useRef<HTMLInputElement>(null);
   const [typed, setTyped] = useState(parameters.q ?? "");
   const [selected, setSelected] = useState(0);
+  // Enter was pressed before what is shown was of what is typed.
+  const [isAwaited, setAwaited] = useState(false);
   const query = useSettled(typed.trim(), PAUSE_MS);
   const list = useQuery(collections);
   const change = (values: SearchParameters) => void navigate({ to: "/search", search: clean({ ...parameters, ...values }), replace: true });
@@ -61,6 +63,7 @@ export function Search() {
     placeholderData: keepPreviousData,
     staleTime: 30_000,
   });
+  const isSettled = query === typed.trim() && !found.isPlaceholderData && !found.isPending;
   const hits = query ? (found.data?.hits ?? []) : [];
   const open = (hit: Hit | undefined) =>
     hit &&
@@ -74,8 +77,15 @@ export function Search() {
     if (step) {
       event.preventDefault();
       setSelected((before) => Math.max(0, Math.min(hits.length - 1, before + step)));
-    } else if (event.key === "Enter") open(hits[selected]);
+    } else if (event.key === "Enter" && isSettled) open(hits[selected]);
+    else if (event.key === "Enter") setAwaited(true);
   };
+  useEffect(() => {
+    if (!isAwaited || !isSettled) return;
+    setAwaited(false);
+    open(hits[0]);
+    // oxlint-disable-next-line react-hooks/exhaustive-deps
+  }, [isAwaited, isSettled]);
   const times = found.data?.timings;
   const ms = (value: Parameters<typeof durationMs>[0] | undefined) => (value ? Math.round(durationMs(value)) : 0);
   return (
