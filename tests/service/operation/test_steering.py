@@ -214,6 +214,9 @@ async def test_operations_are_listed_newest_first_by_page(
     assert await listed() == [private, *reversed(ids)]
     assert await listed(collection_id=collection) == [*reversed(ids)]
     assert await listed(states=[Operation.STATE_CANCELLED]) == [ids[0]]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await listed(states=[Operation.STATE_UNSPECIFIED])
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.abuse(7)

@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from semantik.operation.v1 import operation_pb2 as semantik_dot_operation_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-semantik/operation/v1/operation_service.proto\x12\x15semantik.operation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%semantik/operation/v1/operation.proto\"5\n\x13GetOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x14GetOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"\xd4\x01\n\x15ListOperationsRequest\x12\"\n\rcollection_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12G\n\x06states\x18\x02 \x03(\x0e\x32&.semantik.operation.v1.Operation.StateB\x0f\xbaH\x0c\x92\x01\t\x10\n\"\x05\x82\x01\x02\x10\x01\x12\"\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"g\n\x16ListOperationsResponse\x12\x34\n\noperations\x18\x01 \x03(\x0b\x32 .semantik.operation.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x15WatchOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16WatchOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"8\n\x16\x43\x61ncelOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"N\n\x17\x43\x61ncelOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"7\n\x15RetryOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16RetryOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation2\x9d\x06\n\x10OperationService\x12\x91\x01\n\x0cGetOperation\x12*.semantik.operation.v1.GetOperationRequest\x1a+.semantik.operation.v1.GetOperationResponse\"(\x90\x02\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/operations/{operation_id}\x12\x88\x01\n\x0eListOperations\x12,.semantik.operation.v1.ListOperationsRequest\x1a-.semantik.operation.v1.ListOperationsResponse\"\x19\x90\x02\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/operations\x12\x9f\x01\n\x0eWatchOperation\x12,.semantik.operation.v1.WatchOperationRequest\x1a-.semantik.operation.v1.WatchOperationResponse\".\x90\x02\x01\x82\xd3\xe4\x93\x02%\x12#/v1/operations/{operation_id}:watch0\x01\x12\xa4\x01\n\x0f\x43\x61ncelOperation\x12-.semantik.operation.v1.CancelOperationRequest\x1a..semantik.operation.v1.CancelOperationResponse\"2\x90\x02\x02\x82\xd3\xe4\x93\x02)\"$/v1/operations/{operation_id}:cancel:\x01*\x12\xa0\x01\n\x0eRetryOperation\x12,.semantik.operation.v1.RetryOperationRequest\x1a-.semantik.operation.v1.RetryOperationResponse\"1\x90\x02\x02\x82\xd3\xe4\x93\x02(\"#/v1/operations/{operation_id}:retry:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-semantik/operation/v1/operation_service.proto\x12\x15semantik.operation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%semantik/operation/v1/operation.proto\"5\n\x13GetOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x14GetOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"\xd6\x01\n\x15ListOperationsRequest\x12\"\n\rcollection_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12I\n\x06states\x18\x02 \x03(\x0e\x32&.semantik.operation.v1.Operation.StateB\x11\xbaH\x0e\x92\x01\x0b\x10\n\"\x07\x82\x01\x04\x10\x01 \x00\x12\"\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01H\x00\x88\x01\x01\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_page_size\"g\n\x16ListOperationsResponse\x12\x34\n\noperations\x18\x01 \x03(\x0b\x32 .semantik.operation.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x15WatchOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16WatchOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"8\n\x16\x43\x61ncelOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"N\n\x17\x43\x61ncelOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation\"7\n\x15RetryOperationRequest\x12\x1e\n\x0coperation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16RetryOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .semantik.operation.v1.Operation2\x9d\x06\n\x10OperationService\x12\x91\x01\n\x0cGetOperation\x12*.semantik.operation.v1.GetOperationRequest\x1a+.semantik.operation.v1.GetOperationResponse\"(\x90\x02\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/operations/{operation_id}\x12\x88\x01\n\x0eListOperations\x12,.semantik.operation.v1.ListOperationsRequest\x1a-.semantik.operation.v1.ListOperationsResponse\"\x19\x90\x02\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/operations\x12\x9f\x01\n\x0eWatchOperation\x12,.semantik.operation.v1.WatchOperationRequest\x1a-.semantik.operation.v1.WatchOperationResponse\".\x90\x02\x01\x82\xd3\xe4\x93\x02%\x12#/v1/operations/{operation_id}:watch0\x01\x12\xa4\x01\n\x0f\x43\x61ncelOperation\x12-.semantik.operation.v1.CancelOperationRequest\x1a..semantik.operation.v1.CancelOperationResponse\"2\x90\x02\x02\x82\xd3\xe4\x93\x02)\"$/v1/operations/{operation_id}:cancel:\x01*\x12\xa0\x01\n\x0eRetryOperation\x12,.semantik.operation.v1.RetryOperationRequest\x1a-.semantik.operation.v1.RetryOperationResponse\"1\x90\x02\x02\x82\xd3\xe4\x93\x02(\"#/v1/operations/{operation_id}:retry:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTOPERATIONSREQUEST'].fields_by_name['collection_id']._loaded_options = None
   _globals['_LISTOPERATIONSREQUEST'].fields_by_name['collection_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTOPERATIONSREQUEST'].fields_by_name['states']._loaded_options = None
-  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\014\222\001\t\020\n\"\005\202\001\002\020\001'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\016\222\001\013\020\n\"\007\202\001\004\020\001 \000'
   _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\001'
   _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -65,21 +65,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETOPERATIONRESPONSE']._serialized_start=225
   _globals['_GETOPERATIONRESPONSE']._serialized_end=300
   _globals['_LISTOPERATIONSREQUEST']._serialized_start=303
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=515
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=517
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=620
-  _globals['_WATCHOPERATIONREQUEST']._serialized_start=622
-  _globals['_WATCHOPERATIONREQUEST']._serialized_end=677
-  _globals['_WATCHOPERATIONRESPONSE']._serialized_start=679
-  _globals['_WATCHOPERATIONRESPONSE']._serialized_end=756
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=758
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=814
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=816
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=894
-  _globals['_RETRYOPERATIONREQUEST']._serialized_start=896
-  _globals['_RETRYOPERATIONREQUEST']._serialized_end=951
-  _globals['_RETRYOPERATIONRESPONSE']._serialized_start=953
-  _globals['_RETRYOPERATIONRESPONSE']._serialized_end=1030
-  _globals['_OPERATIONSERVICE']._serialized_start=1033
-  _globals['_OPERATIONSERVICE']._serialized_end=1830
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=517
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=519
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=622
+  _globals['_WATCHOPERATIONREQUEST']._serialized_start=624
+  _globals['_WATCHOPERATIONREQUEST']._serialized_end=679
+  _globals['_WATCHOPERATIONRESPONSE']._serialized_start=681
+  _globals['_WATCHOPERATIONRESPONSE']._serialized_end=758
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=760
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=816
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=818
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=896
+  _globals['_RETRYOPERATIONREQUEST']._serialized_start=898
+  _globals['_RETRYOPERATIONREQUEST']._serialized_end=953
+  _globals['_RETRYOPERATIONRESPONSE']._serialized_start=955
+  _globals['_RETRYOPERATIONRESPONSE']._serialized_end=1032
+  _globals['_OPERATIONSERVICE']._serialized_start=1035
+  _globals['_OPERATIONSERVICE']._serialized_end=1832
 # @@protoc_insertion_point(module_scope)

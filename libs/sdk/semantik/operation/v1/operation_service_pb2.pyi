@@ -77,7 +77,7 @@ class ListOperationsRequest(_message.Message):
     """The previous page's `next_page_token`; empty for the first page."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_operation_pb2.Operation.State.ValueType]:
-        """The states to list; empty for all."""
+        """The states to list, none of them unspecified; empty for all."""
 
     def __init__(
         self,
