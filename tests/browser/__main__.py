@@ -133,6 +133,7 @@ class Walk:
         """The services start again while work is watched: it is followed to its end, by the same page and session."""
         await self._index_many(ada, "second")
         await ada.page.get_by_role("region", name="Running now").get_by_role("link").first.click()
+        await ada.sees("Index")
         for child in self._mesh.children:
             if child.spec.name in ("operation", "envoy", "auth"):
                 await child.stop()

@@ -1,7 +1,8 @@
 /** The pages and their addresses. Each is loaded when it is first opened. */
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link, Outlet, redirect } from "@tanstack/react-router";
-import { Empty, Failure } from "../design/index.tsx";
+import { semantikError } from "@semantik/client";
+import { Empty, Failure, Skeleton } from "../design/index.tsx";
 import { text } from "../messages/app.ts";
 import { semantik } from "./semantik.ts";
 import { Shell } from "./shell.tsx";
@@ -35,8 +36,24 @@ const root = createRootRoute({
   ),
 });
 
+const TRIES = 30;
+const PAUSE_MS = 1000;
+
+/** Goes on with the session of this browser; a mesh that is starting is waited for. */
+async function resume(): Promise<void> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      await semantik.session.resume();
+      return;
+    } catch (error) {
+      if (tried === TRIES || !semantikError(error).isPassing) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+}
+
 async function needSession(address: string): Promise<void> {
-  if (semantik.session.state === "unknown") await semantik.session.resume();
+  if (semantik.session.state === "unknown") await resume();
   if (semantik.session.state !== "signed-in") throw redirect({ to: "/sign-in", search: { next: address } });
 }
 
@@ -117,6 +134,7 @@ const pages = [
 export const router = createRouter({
   routeTree: root.addChildren([signIn, shell.addChildren(pages)]),
   defaultPreload: "intent",
+  defaultPendingComponent: () => <Skeleton lines={6} />,
   defaultErrorComponent: ({ error, reset }) => <Failure error={error} retry={reset} />,
 });
 
