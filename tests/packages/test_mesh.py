@@ -10,13 +10,17 @@ from tests.packages import distributions
 from tests.packages.distributions import ROOT
 from tests.packages.environment import Environment
 
-_FOLDERS = ("services", "libs", ":!libs/sdk", "deploy", "gateway")
+_FOLDERS = ("services", "libs", ":!libs/sdk", ":!libs/sdk-ts", "deploy", "gateway", ":!gateway/web")
+# By `make web` and `make setup`.
+_MADE = ("gateway/web/dist/", "gateway/openapi/docs/swagger-ui")
 
 
 def test_the_wheel_holds_all_that_the_mesh_needs(built: Path) -> None:
-    """Migrations, Envoy's configuration and every other file that the repository has there."""
+    """Migrations, Envoy's configuration and every other file that the repository has there; of the browser app, what was built."""
     held = distributions.names(distributions.wheel(built, "semantik-mesh"))
-    assert held == distributions.tracked(*_FOLDERS)
+    made = {name for name in held if name.startswith(_MADE)}
+    assert held - made == distributions.tracked(*_FOLDERS)
+    assert {"gateway/web/dist/index.html", "gateway/openapi/docs/swagger-ui-bundle.js"} < made
     assert {"gateway/envoy.yaml", "services/auth/migrations/0001_create_the_tables_of_auth.py"} < held
 
 
