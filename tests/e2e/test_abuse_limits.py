@@ -107,7 +107,7 @@ async def test_deep_json_is_refused(http: httpx.AsyncClient, ada: Person, of: Me
     path = getattr(rule, verb)
     for name in ("collection_id", "source_id", "operation_id", "model_id", "session_id"):
         path = path.replace(f"{{{name}}}", SOME_ID)
-    field = of.input_type.fields[-1].name
+    field = of.input_type.fields[-1].name if of.input_type.fields else "anything"
     depth = 700 if "/auth:" in path else 10_000  # within what may be sent without having signed in
     for text in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth, f'{{"{field}":' * depth, f'{{"{field}":{"[" * depth}'):
         headers = {**ada.headers, "content-type": "application/json"}
