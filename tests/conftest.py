@@ -13,6 +13,8 @@ import httpx
 import psycopg
 import pytest
 
+from deploy.local.home import home_of
+from deploy.local.ports import remember
 from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Mesh, Options, running
 from libs.rpc import channels
@@ -79,6 +81,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 async def mesh(tmp_path_factory: pytest.TempPathFactory, library: Path) -> AsyncIterator[Mesh]:
     directory = tmp_path_factory.mktemp("mesh")
+    # Not the default: a mesh that another part of the tests starts at this moment may be about to take that one.
+    remember(home_of(directory).ports, {"gateway": 0})
     async with running(Options(data_dir=directory, port=None, allowed_roots=(library,))) as started:
         async with asyncio.timeout(90):
             await started.start()

@@ -20,6 +20,12 @@ class Screen:
         self._screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.5)
         self._stream = pyte.ByteStream(self._screen)
         self._changed = asyncio.Event()
+        self._has_ended = False
+
+    def end(self) -> None:
+        """Note that nothing more comes."""
+        self._has_ended = True
+        self._changed.set()
 
     def feed(self, data: bytes) -> None:
         self._stream.feed(data)
@@ -41,9 +47,10 @@ class Screen:
         return "\n".join(self.lines).rstrip()
 
     async def wait(self, shows: Callable[[str], bool], seconds: float) -> None:
-        """Wait until the text on the screen is right; raises TimeoutError."""
+        """Wait until the text on the screen is right; raises TimeoutError, and AssertionError if the program ends before."""
         async with asyncio.timeout(seconds):
             while not shows(self.text):
+                assert not self._has_ended, self.text
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -71,6 +78,7 @@ async def on_a_terminal(
             screen.feed(data)
         else:
             loop.remove_reader(ours)
+            screen.end()
 
     loop.add_reader(ours, read)
     try:
