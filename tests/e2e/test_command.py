@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from deploy.local.supervisor import Mesh
+from semantik.client import Client, SemantikError
 from tests.conftest import Person
 from tests.e2e.conftest import Command, started
 
@@ -26,6 +27,18 @@ async def test_one_signs_in_and_out(semantik: Command, ada: Person) -> None:
     assert await semantik("logout") == (0, [{"signedOut": True}])
     assert await semantik("logout") == (0, [{"signedOut": False}])
     assert await semantik("whoami") == (3, [])
+
+
+async def test_a_link_opens_the_app_signed_in(semantik: Command, ada: Person, mesh: Mesh) -> None:
+    """As who is signed in here, once."""
+    await semantik("login", ada.user.username)
+    code, [answer] = await semantik("open")
+    address, _, secret = answer["link"].partition("#code=")
+    assert (code, address) == (0, f"{mesh.gateway}/sign-in")
+    async with Client(mesh.gateway.removeprefix("http://")) as client:
+        assert (await client.accounts.sign_in_with_code(secret)).id == ada.user.id
+        with pytest.raises(SemantikError, match="used or has expired"):
+            await client.accounts.sign_in_with_code(secret)
 
 
 async def test_work_and_documents_are_shown(semantik: Command, ada: Person, shelf: Path) -> None:
